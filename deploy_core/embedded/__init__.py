@@ -1,0 +1,27 @@
+"""The small DeiT that ships with the project: 32x32 input, patch 4, ten everyday classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent
+WEIGHTS = FOLDER / "demo.safetensors"
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+MEAN = (0.4914, 0.4822, 0.4465)
+STD = (0.2470, 0.2435, 0.2616)
+TIMM_NAME = "deit_tiny_distilled_patch16_224"
+TIMM_OPTIONS: dict[str, Any] = {
+    "img_size": 32,
+    "patch_size": 4,
+    "embed_dim": 192,
+    "depth": 7,
+    "num_heads": 3,
+    "num_classes": len(CLASSES),
+}
+
+
+def create(**options: Any) -> Any:
+    import timm
+
+    return timm.create_model(TIMM_NAME, **TIMM_OPTIONS, **options)

@@ -1,0 +1,288 @@
+"""Trains the embedded DeiT: a convolutional teacher first, then the student, distilled by hard labels.
+
+    python -m deploy_core.embedded.train --data FOLDER [--out runs/embedded]
+
+The method is DeiT's (Touvron et al., "Training data-efficient image transformers & distillation
+through attention", arXiv 2012.12877): the class token learns the true label, the distillation token
+the teacher's decision on the same augmented picture. Each epoch is checkpointed under ``--out``; the
+same command goes on from there. FOLDER holds CIFAR-10 as ``train/<class>/*.jpg`` or ``train.tar.xz``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy, pad
+
+from deploy_core.embedded import CLASSES, MEAN, STD, WEIGHTS, create
+from deploy_core.embedded.data import Split, hold_out, read_split
+from deploy_core.embedded.teacher import Teacher
+from deploy_core.files import atomic_write
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What decides the result; stored in every checkpoint, so that a run never goes on under another recipe."""
+
+    seed: int = 0
+    validation_per_class: int = 250
+    teacher_epochs: int = 12
+    teacher_batch: int = 512
+    teacher_lr: float = 0.3
+    teacher_weight_decay: float = 5e-4
+    epochs: int = 12
+    batch: int = 128
+    lr: float = 1e-3
+    weight_decay: float = 0.05
+    warmup_epochs: float = 1.0
+    drop_path: float = 0.05
+    label_smoothing: float = 0.1
+    cutmix_probability: float = 0.3
+    average_decay: float = 0.999
+
+
+Step = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def normalize(images: torch.Tensor) -> torch.Tensor:
+    """uint8 (N, 3, 32, 32) to float32, normalized per channel as the model's preprocessing does."""
+    shape = (1, 3, 1, 1)
+    mean = torch.tensor(MEAN, device=images.device).view(shape)
+    std = torch.tensor(STD, device=images.device).view(shape)
+    return (images.float() / 255 - mean) / std
+
+
+def augment(images: torch.Tensor) -> torch.Tensor:
+    """A random 4-pixel shift (reflected border) and a random mirror for each picture; uint8 in and out."""
+    count, _, height, width = images.shape
+    padded = pad(images.float(), (4, 4, 4, 4), mode="reflect").to(torch.uint8)
+    rows = torch.randint(0, 9, (count, 1), device=images.device) + torch.arange(height, device=images.device)
+    columns = torch.randint(0, 9, (count, 1), device=images.device) + torch.arange(width, device=images.device)
+    mirrored = torch.rand(count, 1, device=images.device) < 0.5
+    columns = torch.where(mirrored, columns.flip(1), columns)
+    picture = torch.arange(count, device=images.device).view(-1, 1, 1)
+    return padded.permute(0, 2, 3, 1)[picture, rows.unsqueeze(2), columns.unsqueeze(1)].permute(0, 3, 1, 2)
+
+
+def cutmix(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """Pastes one random box of another picture into each; returns pictures, the others' labels, the own share."""
+    size = images.shape[-1]
+    side = int(size * math.sqrt(1 - torch.rand(()).item()))
+    top, left = (int(torch.randint(0, size - side + 1, ())) for _ in range(2))
+    order = torch.randperm(len(images), device=images.device)
+    mixed = images.clone()
+    mixed[:, :, top : top + side, left : left + side] = images[order, :, top : top + side, left : left + side]
+    return mixed, labels[order], 1 - side * side / (size * size)
+
+
+def batches(split: Split, size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    order = torch.randperm(len(split)).to(split.labels.device)
+    for start in range(0, len(split) - size + 1, size):
+        chosen = order[start : start + size]
+        yield augment(split.images[chosen]), split.labels[chosen]
+
+
+@torch.no_grad()
+def accuracy(model: nn.Module, split: Split) -> float:
+    model.eval()
+    right = 0
+    for start in range(0, len(split), 500):
+        logits = model(normalize(split.images[start : start + 500]))
+        right += int((logits.argmax(1) == split.labels[start : start + 500]).sum())
+    return right / len(split)
+
+
+def one_cycle(epochs: float, steps_per_epoch: int, warmup_epochs: float) -> Callable[[int], float]:
+    """The learning rate's factor by step: a linear warm-up, then half a cosine down to zero."""
+    warmup, total = warmup_epochs * steps_per_epoch, epochs * steps_per_epoch
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, total - warmup))))
+
+    return factor
+
+
+class Run:
+    """One network's training, from its newest checkpoint to the last epoch."""
+
+    def __init__(self, name: str, model: nn.Module, optimizer: torch.optim.Optimizer, out: Path, recipe: Recipe):
+        self.name, self.model, self.optimizer, self.recipe = name, model, optimizer, recipe
+        self.average = copy.deepcopy(model).requires_grad_(False)
+        self.path = out / f"{name}.ckpt"
+        self.epoch = 0
+        self.steps = 0
+
+    def resume(self, device: str) -> None:
+        if not self.path.exists():
+            return
+        saved: dict[str, Any] = torch.load(self.path, map_location=device, weights_only=True)
+        if saved["recipe"] != asdict(self.recipe):
+            raise SystemExit(
+                f"{self.path} was written under another recipe. Name another --out, or remove the file to start again."
+            )
+        self.model.load_state_dict(saved["model"])
+        self.average.load_state_dict(saved["average"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.epoch, self.steps = saved["epoch"], saved["steps"]
+        print(f"{self.name}: resumed after epoch {self.epoch}", flush=True)
+
+    def save(self) -> None:
+        state = {
+            "recipe": asdict(self.recipe),
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "epoch": self.epoch,
+            "steps": self.steps,
+        }
+        with atomic_write(self.path) as temporary:
+            torch.save(state, temporary)
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        decay = min(self.recipe.average_decay, (1 + self.steps) / (10 + self.steps))
+        for kept, current in zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True):
+            if kept.is_floating_point():
+                kept.lerp_(current, 1 - decay)
+            else:
+                kept.copy_(current)
+
+    def train(
+        self, data: Split, validation: Split, epochs: int, batch: int, schedule: Callable[[int], float], loss: Step
+    ) -> None:
+        base = [group["lr"] for group in self.optimizer.param_groups]
+        while self.epoch < epochs:
+            # Seeded by epoch, so that a resumed run sees the same pictures as one that was never stopped.
+            torch.manual_seed(self.recipe.seed * 1000 + self.epoch)
+            self.model.train()
+            started, seen, total = time.monotonic(), 0, 0.0
+            for images, labels in batches(data, batch):
+                for group, rate in zip(self.optimizer.param_groups, base, strict=True):
+                    group["lr"] = rate * schedule(self.steps)
+                value = loss(images, labels)
+                self.optimizer.zero_grad(set_to_none=True)
+                value.backward()
+                nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+                self.optimizer.step()
+                self.steps += 1
+                self._update_average()
+                seen += len(labels)
+                total += float(value.detach()) * len(labels)
+            for group, rate in zip(self.optimizer.param_groups, base, strict=True):
+                group["lr"] = rate
+            self.epoch += 1
+            rate_seen = seen / (time.monotonic() - started)
+            self.save()
+            print(
+                f"{self.name}: epoch {self.epoch}/{epochs}  loss {total / seen:.3f}  "
+                f"validation top-1 {accuracy(self.average, validation):.4f}  {rate_seen:.0f} pictures/s",
+                flush=True,
+            )
+
+
+def train_teacher(recipe: Recipe, data: Split, validation: Split, out: Path, device: str) -> nn.Module:
+    torch.manual_seed(recipe.seed)
+    model = Teacher(len(data.classes))
+    model.whiten_with(normalize(data.images[:: len(data) // 5000].cpu()))
+    model = model.to(device, memory_format=torch.channels_last)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.SGD(
+        trained, lr=recipe.teacher_lr, momentum=0.9, nesterov=True, weight_decay=recipe.teacher_weight_decay
+    )
+    run = Run("teacher", model, optimizer, out, recipe)
+    run.resume(device)
+
+    def loss(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        inputs = normalize(images).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device, torch.bfloat16):
+            logits = model(inputs)
+        return cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+
+    schedule = one_cycle(recipe.teacher_epochs, len(data) // recipe.teacher_batch, recipe.teacher_epochs * 0.2)
+    run.train(data, validation, recipe.teacher_epochs, recipe.teacher_batch, schedule, loss)
+    # The raw weights have been annealed to rate zero; the average would lag behind their batch statistics.
+    return model.eval()
+
+
+def train_student(
+    recipe: Recipe, teacher: nn.Module, data: Split, validation: Split, out: Path, device: str
+) -> nn.Module:
+    torch.manual_seed(recipe.seed)
+    model = create(drop_path_rate=recipe.drop_path).to(device)
+    model.set_distilled_training(True)
+    decayed = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    plain = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
+    optimizer = torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+        lr=recipe.lr,
+        fused=True,
+    )
+    run = Run("student", model, optimizer, out, recipe)
+    run.resume(device)
+
+    def loss(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        others, own = labels, 1.0
+        if torch.rand(()).item() < recipe.cutmix_probability:
+            images, others, own = cutmix(images, labels)
+        inputs = normalize(images)
+        with torch.autocast(device, torch.bfloat16):
+            with torch.no_grad():
+                decision = teacher(inputs.contiguous(memory_format=torch.channels_last)).argmax(1)
+            by_class, by_distillation = model(inputs)
+        by_class = by_class.float()
+        smoothing = recipe.label_smoothing
+        true = own * cross_entropy(by_class, labels, label_smoothing=smoothing)
+        true = true + (1 - own) * cross_entropy(by_class, others, label_smoothing=smoothing)
+        return 0.5 * true + 0.5 * cross_entropy(by_distillation.float(), decision)
+
+    schedule = one_cycle(recipe.epochs, len(data) // recipe.batch, recipe.warmup_epochs)
+    run.train(data, validation, recipe.epochs, recipe.batch, schedule, loss)
+    return run.average.eval()
+
+
+def export(model: nn.Module, path: Path) -> None:
+    """Writes the weights in half precision, which halves the file; the model card states what it costs."""
+    from safetensors.torch import save_file
+
+    weights = {name: tensor.detach().to("cpu", torch.float16).contiguous() for name, tensor in model.state_dict().items()}
+    with atomic_write(path) as temporary:
+        save_file(weights, temporary)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", type=Path, required=True, help="folder with train/ or train.tar.xz")
+    parser.add_argument("--out", type=Path, default=Path("runs/embedded"), help="where checkpoints go")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="where the finished weights go")
+    parser.add_argument("--epochs", type=int, default=Recipe.epochs)
+    parser.add_argument("--teacher-epochs", type=int, default=Recipe.teacher_epochs)
+    arguments = parser.parse_args()
+
+    recipe = Recipe(epochs=arguments.epochs, teacher_epochs=arguments.teacher_epochs)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    whole = read_split(arguments.data, "train")
+    if whole.classes != CLASSES:
+        raise SystemExit(f"{arguments.data} holds the classes {', '.join(whole.classes)}, not CIFAR-10's.")
+    data, validation = (part.to(device) for part in hold_out(whole, recipe.validation_per_class, recipe.seed))
+    print(f"{len(data)} pictures to train on, {len(validation)} to validate, on {device}", flush=True)
+    teacher = train_teacher(recipe, data, validation, arguments.out, device)
+    print(f"teacher: validation top-1 {accuracy(teacher, validation):.4f}", flush=True)
+    student = train_student(recipe, teacher, data, validation, arguments.out, device)
+    export(student, arguments.weights)
+    print(f"student: validation top-1 {accuracy(student, validation):.4f}; weights in {arguments.weights}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""What can go wrong, and what the person can do about it.
+
+    DeployError                 everything this library raises on purpose
+    ├── InvalidRequest          an option, a name or a number that makes no sense
+    ├── InvalidPicture          bytes that are not a picture this project reads
+    ├── PictureUnreachable      a file or an address that gives no picture
+    ├── WeightsUnavailable      the Hub is out of reach, or does not have the file
+    ├── InvalidCheckpoint       a checkpoint that does not fit the model
+    ├── InvalidArtifact         a file that is no artifact, is damaged, or belongs to another model
+    ├── FormatUnavailable       this machine cannot build or run the format
+    ├── StorageFailed           the disk is full, or the folder cannot be written
+    └── JobFailed               heavy work in its own process that ended without a result
+
+Errors of other libraries are translated where they are called; nothing else of theirs reaches a visitor.
+"""
+
+from __future__ import annotations
+
+
+class DeployError(Exception):
+    """One sentence on what is wrong, one on what to do."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem} {remedy}")
+        self.problem = problem
+        self.remedy = remedy
+
+
+class InvalidRequest(DeployError):
+    pass
+
+
+class InvalidPicture(DeployError):
+    pass
+
+
+class PictureUnreachable(DeployError):
+    pass
+
+
+class WeightsUnavailable(DeployError):
+    pass
+
+
+class InvalidCheckpoint(DeployError):
+    pass
+
+
+class InvalidArtifact(DeployError):
+    pass
+
+
+class FormatUnavailable(DeployError):
+    pass
+
+
+class StorageFailed(DeployError):
+    pass
+
+
+class JobFailed(DeployError):
+    pass
