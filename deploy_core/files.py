@@ -2,23 +2,74 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
-import tempfile
+import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from deploy_core.errors import StorageFailed
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Gives a temporary path beside ``path``; on success it is synced and renamed, on any error removed."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
+    """Gives a path to write to; on success the file is synced and renamed to ``path``, on any error removed.
+
+    The temporary path has the final file name, in a folder of its own beside it: torch writes the name into its
+    archives, and equal builds shall give equal bytes. Raises StorageFailed where the disk is full or read-only.
+    """
+    workplace = path.parent / f".{uuid.uuid4().hex}.part"
     try:
+        workplace.mkdir()
+        temporary = workplace / path.name
         yield temporary
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
+    except OSError as error:
+        raise _storage_failed(path.parent, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        shutil.rmtree(workplace, ignore_errors=True)
+
+
+def make_folder(folder: Path) -> Path:
+    """Creates ``folder`` and its parents. Raises StorageFailed where that is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _storage_failed(folder, error) from error
+    return folder
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Raises StorageFailed where fewer than ``needed`` bytes are free on the disk that holds ``folder``."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise StorageFailed(
+            f"{folder} has {free / 1e6:.0f} MB free, and this build needs about {needed / 1e6:.0f} MB.",
+            "Free some space, or name a folder on another disk.",
+        )
+
+
+def sha256(path: Path) -> str:
+    """The file's SHA-256, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes what a killed writer left in ``folder``; only for a folder that nobody writes to now."""
+    for workplace in folder.glob(".*.part"):
+        shutil.rmtree(workplace, ignore_errors=True)
+
+def _storage_failed(folder: Path, error: OSError) -> StorageFailed:
+    if error.errno in FULL:
+        return StorageFailed(f"The disk that holds {folder} is full.", "Free some space and try again.")
+    return StorageFailed(
+        f"{folder} cannot be written ({error.strerror or error}).", "Name a folder that you may write to."
+    )

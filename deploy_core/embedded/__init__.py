@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from deploy_core.types import Preprocessing
+
 FOLDER = Path(__file__).parent
 WEIGHTS = FOLDER / "demo.safetensors"
-CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-MEAN = (0.4914, 0.4822, 0.4465)
-STD = (0.2470, 0.2435, 0.2616)
+SAMPLES = FOLDER / "samples"
+SAVED_PROFILE = FOLDER / "profile.json"
+LABELS = tuple((FOLDER / "labels.txt").read_text().split())
+PREPROCESSING = Preprocessing(resize=32, crop=32, mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
+
 TIMM_NAME = "deit_tiny_distilled_patch16_224"
 TIMM_OPTIONS: dict[str, Any] = {
     "img_size": 32,
@@ -17,11 +21,5 @@ TIMM_OPTIONS: dict[str, Any] = {
     "embed_dim": 192,
     "depth": 7,
     "num_heads": 3,
-    "num_classes": len(CLASSES),
+    "num_classes": len(LABELS),
 }
-
-
-def create(**options: Any) -> Any:
-    import timm
-
-    return timm.create_model(TIMM_NAME, **TIMM_OPTIONS, **options)

@@ -19,11 +19,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import timm
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, pad
 
-from deploy_core.embedded import CLASSES, MEAN, STD, WEIGHTS, create
+from deploy_core.embedded import LABELS, PREPROCESSING, TIMM_NAME, TIMM_OPTIONS, WEIGHTS
 from deploy_core.embedded.data import Split, hold_out, read_split
 from deploy_core.embedded.teacher import Teacher
 from deploy_core.files import atomic_write
@@ -56,8 +57,8 @@ Step = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 def normalize(images: torch.Tensor) -> torch.Tensor:
     """uint8 (N, 3, 32, 32) to float32, normalized per channel as the model's preprocessing does."""
     shape = (1, 3, 1, 1)
-    mean = torch.tensor(MEAN, device=images.device).view(shape)
-    std = torch.tensor(STD, device=images.device).view(shape)
+    mean = torch.tensor(PREPROCESSING.mean, device=images.device).view(shape)
+    std = torch.tensor(PREPROCESSING.std, device=images.device).view(shape)
     return (images.float() / 255 - mean) / std
 
 
@@ -219,7 +220,7 @@ def train_student(
     recipe: Recipe, teacher: nn.Module, data: Split, validation: Split, out: Path, device: str
 ) -> nn.Module:
     torch.manual_seed(recipe.seed)
-    model = create(drop_path_rate=recipe.drop_path).to(device)
+    model = timm.create_model(TIMM_NAME, **TIMM_OPTIONS, drop_path_rate=recipe.drop_path).to(device)
     model.set_distilled_training(True)
     decayed = [parameter for parameter in model.parameters() if parameter.ndim > 1]
     plain = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
@@ -273,7 +274,7 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     arguments.out.mkdir(parents=True, exist_ok=True)
     whole = read_split(arguments.data, "train")
-    if whole.classes != CLASSES:
+    if whole.classes != LABELS:
         raise SystemExit(f"{arguments.data} holds the classes {', '.join(whole.classes)}, not CIFAR-10's.")
     data, validation = (part.to(device) for part in hold_out(whole, recipe.validation_per_class, recipe.seed))
     print(f"{len(data)} pictures to train on, {len(validation)} to validate, on {device}", flush=True)

@@ -1,0 +1,3 @@
+from deploy_core.command_line import main
+
+raise SystemExit(main())

@@ -1,0 +1,109 @@
+"""A picture to its most probable labels, and where the time went."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploy_core import images, models
+from deploy_core.errors import InvalidArtifact, InvalidRequest
+from deploy_core.formats import Run, by_filename
+from deploy_core.models import ModelSpec
+from deploy_core.settings import Settings
+from deploy_core.types import Answer, Milliseconds, Prediction, Progress, silent
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A model, or one of its artifacts, ready for pictures. Safe to share between threads."""
+
+    spec: ModelSpec
+    weights: str
+    labels: tuple[str, ...]
+    run: Run
+
+    def classify(self, source: str, settings: Settings, top: int = 5) -> Prediction:
+        """The ``top`` most probable classes of a picture file or http(s) URL.
+
+        Raises InvalidRequest, InvalidPicture, PictureUnreachable or InvalidArtifact.
+        """
+        started = time.perf_counter()
+        return self._classify(images.read(source, settings), source, settings, top, started)
+
+    def classify_bytes(self, data: bytes, name: str, settings: Settings, top: int = 5) -> Prediction:
+        """As ``classify``, for the bytes of a picture file; ``name`` is what the answer calls it."""
+        return self._classify(data, name, settings, top, time.perf_counter())
+
+    def logits(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Logits, float32 (classes,), of one preprocessed picture, float32 (1, 3, S, S)."""
+        import torch
+
+        try:
+            with torch.inference_mode():
+                logits = self.run(tensor)[0]
+        except RuntimeError as error:
+            raise self._mismatch() from error
+        if logits.shape != (self.spec.classes,):
+            raise self._mismatch()
+        return logits
+
+    def _classify(self, data: bytes, name: str, settings: Settings, top: int, started: float) -> Prediction:
+        import torch
+
+        if not 1 <= top <= self.spec.classes:
+            raise InvalidRequest(
+                f"{self.spec.name} knows {self.spec.classes} classes, so it cannot name the top {top}.",
+                f"Ask for 1 to {self.spec.classes}.",
+            )
+        picture = images.decode(data, settings)
+        decoded = time.perf_counter()
+        tensor = tensor_of(picture, self.spec)
+        preprocessed = time.perf_counter()
+        logits = self.logits(tensor)
+        inferred = time.perf_counter()
+        probabilities, indices = torch.softmax(logits, 0).topk(top)
+        answers = tuple(
+            Answer(index, self.labels[index], probability)
+            for index, probability in zip(indices.tolist(), probabilities.tolist(), strict=True)
+        )
+        spent = Milliseconds(
+            read=(decoded - started) * 1000,
+            preprocess=(preprocessed - decoded) * 1000,
+            inference=(inferred - preprocessed) * 1000,
+        )
+        return Prediction(self.spec.name, self.weights, name, answers, spent)
+
+    def _mismatch(self) -> InvalidArtifact:
+        size = self.spec.input_size
+        return InvalidArtifact(
+            f"The artifact does not turn a {size}x{size} picture into {self.spec.classes} classes, "
+            f"as {self.spec.name} does.",
+            "Name the model that it was built from with --model.",
+        )
+
+
+def tensor_of(picture: Image.Image, spec: ModelSpec) -> torch.Tensor:
+    """The model's input, float32 (1, 3, S, S), of an RGB picture."""
+    import torch
+
+    return torch.from_numpy(images.preprocess(picture, spec.preprocessing))
+
+
+def open_model(name: str, weights: str, settings: Settings, progress: Progress = silent) -> Classifier:
+    """A classifier over the original model. Raises as ``models.load`` does."""
+    model = models.load(name, weights, settings, progress)
+    return Classifier(model.spec, weights, model.labels, model.module)
+
+
+def open_artifact(path: Path, name: str, weights: str) -> Classifier:
+    """A classifier over a built file; ``name`` is the model it was built from. Raises InvalidArtifact."""
+    if not path.is_file():
+        raise InvalidArtifact(f"There is no artifact {path}.", "Check the path, or build it first.")
+    spec = models.find(name)
+    return Classifier(spec, weights, models.labels(spec), by_filename(path).load(path))

@@ -1,0 +1,203 @@
+"""``python -m deploy_core``: the contract that scripts call.
+
+``--json`` prints one JSON document on standard output; progress and logs go to standard error. A mistake of the
+person's is one line on standard error and exit status 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from deploy_core import build, classify, models, profile, settings
+from deploy_core.errors import DeployError, InvalidRequest
+from deploy_core.formats import FORMATS, by_filename
+from deploy_core.settings import Settings
+from deploy_core.types import BuildRequest, Event
+
+Outcome = tuple[Any, str]
+EXIT_MISTAKE = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        options = _parser().parse_args(arguments)
+        command: Callable[[argparse.Namespace, Settings], Outcome] = options.command
+        document, text = command(options, settings.load())
+    except DeployError as error:
+        print(f"deploy_core: {error}".replace("\n", " "), file=sys.stderr)
+        return EXIT_MISTAKE
+    except KeyboardInterrupt:
+        print("deploy_core: interrupted; nothing half-written was left.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    print(json.dumps(document, indent=2) if options.json else text)
+    return 0
+
+
+def _models(_: argparse.Namespace, __: Settings) -> Outcome:
+    rows = [
+        {
+            "name": spec.name,
+            "source": spec.source,
+            "parameters": spec.parameters,
+            "input_size": spec.input_size,
+            "classes": spec.classes,
+        }
+        for spec in models.MODELS.values()
+    ]
+    lines = [
+        (spec.name, f"{spec.parameters / 1e6:.1f} M", f"{spec.input_size} px", spec.knows, _where(spec))
+        for spec in models.MODELS.values()
+    ]
+    return rows, _table(("Model", "Parameters", "Input", "Knows", "Weights"), lines)
+
+
+def _classify(options: argparse.Namespace, limits: Settings) -> Outcome:
+    if options.artifact is None:
+        name = options.model or limits.default_model
+        classifier = classify.open_model(name, options.weights or "pretrained", limits, _tell)
+    else:
+        classifier = classify.open_artifact(options.artifact, *_origin(options))
+    prediction = classifier.classify(options.source, limits, options.top)
+    spent = prediction.milliseconds
+    lines = [
+        (f"{answer.probability:7.2%}", str(answer.index), answer.label)
+        for answer in prediction.top
+    ]
+    text = _table(("Sure", "Index", "Label"), lines)
+    text += f"\n\nread {spent.read:.1f} ms, preprocess {spent.preprocess:.1f} ms, inference {spent.inference:.1f} ms"
+    if prediction.weights == "random":
+        text += "\nThe weights are random: this answer means nothing. Random weights are for sizes and speeds."
+    return dataclasses.asdict(prediction), text
+
+
+def _origin(options: argparse.Namespace) -> tuple[str, str]:
+    """The model and weights that an artifact was built from: what the build beside it says, else the options."""
+    path: Path = options.artifact
+    by_filename(path)
+    try:
+        built = build.read_result(path.parent)
+    except DeployError:
+        built = None
+    if built is None or path.name not in {artifact.file for artifact in built.artifacts}:
+        return options.model or "demo", options.weights or "pretrained"
+    for option, told, true in (("--model", options.model, built.model), ("--weights", options.weights, built.weights)):
+        if told not in (None, true):
+            raise InvalidRequest(f"{path.name} was built with {option} {true}, not {told}.", f"Leave {option} out.")
+    return built.model, built.weights
+
+
+def _build(options: argparse.Namespace, limits: Settings) -> Outcome:
+    keys = tuple(FORMATS) if options.formats == "all" else tuple(key.strip() for key in options.formats.split(","))
+    model = options.model or limits.default_model
+    request = BuildRequest(model, options.weights or "pretrained", keys, options.engine, options.optimize)
+    result = build.build(request, options.out, limits, _tell)
+    rows = [dataclasses.asdict(artifact) for artifact in result.artifacts]
+    document = {
+        "model": result.model,
+        "weights": result.weights,
+        "engine": result.engine,
+        "optimize": result.optimize,
+        "folder": str(options.out),
+        "reference_picture": result.reference_picture,
+        "artifacts": rows,
+    }
+    lines = [
+        (
+            FORMATS[artifact.format].title,
+            f"{artifact.bytes / 1e6:.2f} MB",
+            f"{artifact.seconds:.1f} s",
+            f"{artifact.cosine:.5f}",
+            f"{artifact.max_abs_difference:.4f}",
+            "yes" if artifact.same_top1 else "NO",
+            artifact.file,
+        )
+        for artifact in result.artifacts
+    ]
+    head = ("Format", "Size", "Built in", "Cosine", "Largest difference", "Same top-1", f"File in {options.out}")
+    return document, _table(head, lines)
+
+
+def _profile(options: argparse.Namespace, limits: Settings) -> Outcome:
+    report = profile.profile(options.folder, limits, options.repeats, options.threads, _tell)
+    lines = [
+        (
+            FORMATS[row.format].title,
+            f"{row.median_ms:.2f} ms",
+            f"{row.p95_ms:.2f} ms",
+            f"{row.self_cpu_ms:.2f} ms",
+            f"{row.reduction_percent:.2f} %",
+        )
+        for row in report.rows
+    ]
+    text = _table(("Model", "Inference time (median)", "p95", "Self CPU", "Reduction"), lines)
+    text += f"\n\n{report.host['cpu']}, {report.threads} threads, {report.repeats} rounds"
+    return dataclasses.asdict(report), text
+
+
+def _where(spec: models.ModelSpec) -> str:
+    if spec.hub_id is None:
+        return "embedded"
+    return "in the local cache" if spec.is_here() else f"{spec.download_bytes / 1e6:.0f} MB from the Hub"
+
+
+def _tell(event: Event) -> None:
+    print(f"[{event.done}/{event.total}] {event.message}", file=sys.stderr, flush=True)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InvalidRequest(f"{message[0].upper()}{message[1:]}.", f"See '{self.prog} --help'.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m deploy_core", description="From a DeiT checkpoint to a file that runs on a phone.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Callable[[argparse.Namespace, Settings], Outcome], summary: str) -> _Parser:
+        sub: _Parser = commands.add_parser(name, help=summary, description=summary)
+        sub.add_argument("--json", action="store_true", help="one JSON document on standard output")
+        sub.set_defaults(command=command)
+        return sub
+
+    add("models", _models, "List the models of the catalogue.")
+
+    sub = add("classify", _classify, "Name what a picture shows.")
+    sub.add_argument("source", metavar="SOURCE", help="a picture file, or an http(s) URL")
+    _add_model(sub)
+    sub.add_argument("--artifact", type=Path, metavar="FILE", help="answer with a built file instead")
+    sub.add_argument("--top", type=int, default=5, help="how many classes to name (5)")
+
+    sub = add("build", _build, "Build the deployable artifacts and check them against the original.")
+    _add_model(sub)
+    sub.add_argument("--formats", default="all", help=f"all, or some of: {','.join(FORMATS)}")
+    sub.add_argument("--engine", default="qnnpack", help="quantized engine to build under: qnnpack (phones) or x86")
+    sub.add_argument("--optimize", default="default", help="default, or the tutorial's slower way")
+    sub.add_argument("--out", type=Path, default=Path("artifacts"), metavar="DIR", help="folder to write to (artifacts)")
+
+    sub = add("profile", _profile, "Time the artifacts of a build side by side.")
+    sub.add_argument("folder", type=Path, metavar="DIR", help="a folder that 'build' wrote")
+    sub.add_argument("--repeats", type=int, default=20, help="timed rounds (20)")
+    sub.add_argument("--threads", type=int, help="threads to compute with (all cores)")
+    return parser
+
+
+def _add_model(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--model", help="a name that 'models' lists (demo)")
+    sub.add_argument("--weights", help="pretrained (the default), random, or a checkpoint file")

@@ -1,0 +1,55 @@
+"""The original: the model's float weights as safetensors, run by eager PyTorch. Everything else is compared with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deploy_core import models
+from deploy_core.errors import InvalidArtifact, StorageFailed
+from deploy_core.formats.format import Format, Run, Workbench
+
+MODEL_KEY = "deit_deploy_model"
+
+
+def _build(bench: Workbench, path: Path) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    bench.results["original"] = bench.model.module
+    try:
+        save_file(bench.model.module.state_dict(), path, metadata={MODEL_KEY: bench.model.spec.name})
+    except SafetensorError as error:
+        raise StorageFailed(f"{path.parent} took no more data ({error}).", "Free some space and try again.") from error
+
+
+def _load(path: Path) -> Run:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            name = (file.metadata() or {}).get(MODEL_KEY)
+    except (SafetensorError, OSError) as error:
+        raise InvalidArtifact(f"{path.name} is damaged.", "Build it again.") from error
+    if name is None:
+        raise InvalidArtifact(
+            f"{path.name} holds weights, but does not say of which model.", "Pass it as --weights with a --model."
+        )
+    spec = models.find(name)
+    module = models.create(spec)
+    models.fill(module, models.read_checkpoint(path), spec.name, path)
+    return module
+
+
+FORMATS = (
+    Format(
+        key="original",
+        title="Original",
+        suffix=".safetensors",
+        summary="The float32 weights, run by eager PyTorch: the yardstick for every other format.",
+        needs=None,
+        is_quantized=False,
+        probe=lambda: None,
+        build=_build,
+        load=_load,
+    ),
+)

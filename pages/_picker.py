@@ -1,0 +1,59 @@
+"""The model picker in the sidebar; what it holds is what every page works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from deploy_core import models, settings
+from deploy_core.models import ModelSpec
+
+WEIGHTS = {"pretrained": "Pretrained", "random": "Random"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The visitor's model and weights."""
+
+    spec: ModelSpec
+    weights: str
+
+
+def choice() -> Choice:
+    """What is picked now."""
+    return Choice(models.find(st.session_state["model"]), st.session_state["weights"])
+
+
+def draw() -> None:
+    st.session_state.setdefault("model", models.find(settings.load().default_model).name)
+    st.session_state.setdefault("weights", "pretrained")
+    with st.sidebar:
+        st.subheader("Model")
+        st.selectbox(
+            "Model", models.MODELS, format_func=_title, key="model", label_visibility="collapsed", filter_mode=None
+        )
+        spec = choice().spec
+        st.caption(
+            f"Knows {spec.knows}. {spec.parameters / 1e6:.1f} M parameters, "
+            f"{spec.input_size} × {spec.input_size} pixels in."
+        )
+        st.segmented_control("Weights", WEIGHTS, format_func=WEIGHTS.__getitem__, key="weights", required=True)
+        if choice().weights == "random":
+            st.caption("Untrained: right for sizes and speeds, meaningless as an answer.")
+        elif spec.hub_id is None:
+            st.caption("Embedded in the project: nothing to download.")
+        elif spec.is_here():
+            st.caption("Already downloaded to this server.")
+        else:
+            st.caption(f"{spec.download_bytes / 1e6:.0f} MB to download from the Hugging Face Hub.")
+        if spec.name != models.TUTORIAL_MODEL:
+            st.button("Use DeiT-Base, the tutorial's model", on_click=_use_tutorial_model, width="stretch")
+
+
+def _use_tutorial_model() -> None:
+    st.session_state["model"] = models.TUTORIAL_MODEL
+
+
+def _title(name: str) -> str:
+    return models.MODELS[name].title

@@ -1,0 +1,115 @@
+"""Classify: a picture, its five most probable classes, and where the time went."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from deploy_core import embedded, images, settings
+from deploy_core.fetch import fetch
+from deploy_core.types import Prediction
+from pages import _parts, _picker
+
+SAMPLES = {"Cat": "chelsea.png", "Rocket": "rocket.jpg", "Coffee": "coffee.png", "Astronaut": "astronaut.png"}
+FORMATS = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
+SHOWN_PIXELS = 720
+
+WHAT = """
+**DeiT** (data-efficient image transformer) is a Vision Transformer: it cuts a picture into square patches, turns each
+into a token, and lets the tokens attend to each other. Earlier Vision Transformers needed hundreds of millions of
+pictures. DeiT needs ImageNet alone, because of strong augmentation and **distillation**: while it learns, a convolutional
+network stands beside it as a teacher, and an extra token learns to agree with the teacher's decision.
+
+Here the picture is resized and cropped to the model's input, normalized, and run once; softmax turns the logits into
+probabilities. The next step, **Build**, turns this same model into files for a phone.
+"""
+
+
+def picture() -> tuple[bytes, str] | None:
+    """The bytes of the visitor's picture and what to call it."""
+    limits = settings.load()
+    origin = st.segmented_control(
+        "Picture from", ["Sample", "Upload", "URL"], default="Sample", required=True, key="origin"
+    )
+    if origin == "Sample":
+        name = st.pills("Sample", SAMPLES, default="Cat", required=True, label_visibility="collapsed", key="sample")
+        return (embedded.SAMPLES / SAMPLES[name]).read_bytes(), SAMPLES[name]
+    if origin == "Upload":
+        upload = st.file_uploader(
+            f"A picture of up to {limits.picture_bytes // 2**20} MB and {limits.picture_pixels // 10**6} megapixels",
+            type=FORMATS,
+        )
+        return (upload.getvalue(), upload.name) if upload else None
+    with st.form("url", border=False):
+        url = st.text_input("Address of a picture", placeholder="https://…")
+        if st.form_submit_button("Fetch", icon=":material/download:") and url:
+            st.session_state.pop("fetched", None)
+            with st.spinner("Fetching …"):
+                st.session_state["fetched"] = (fetch(url.strip(), limits), url.strip())
+    return st.session_state.get("fetched")
+
+
+def bars(prediction: Prediction) -> alt.LayerChart:
+    rows = pd.DataFrame(
+        {
+            "label": [answer.label.split(",")[0] for answer in prediction.top],
+            "all names": [answer.label for answer in prediction.top],
+            "index": [answer.index for answer in prediction.top],
+            "probability": [answer.probability for answer in prediction.top],
+        }
+    )
+    base = alt.Chart(rows).encode(
+        y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=170, ticks=False, domain=False)),
+        x=alt.X("probability:Q", scale=alt.Scale(domain=[0, 1.12]), axis=None),
+        tooltip=["all names", "index", alt.Tooltip("probability:Q", format=".2%")],
+    )
+    return base.mark_bar(height=18, cornerRadiusEnd=4) + base.mark_text(align="left", dx=6).encode(
+        text=alt.Text("probability:Q", format=".1%")
+    )
+
+
+def answer(prediction: Prediction) -> None:
+    best = prediction.top[0]
+    if prediction.weights == "random":
+        st.warning("The weights are random, so this answer means nothing.", icon=":material/casino:")
+    st.metric(f"Class {best.index}", best.label, f"{best.probability:.1%} sure", delta_color="off", delta_arrow="off")
+    st.altair_chart(bars(prediction), height=190)
+    spent = prediction.milliseconds
+    with st.container(horizontal=True):
+        st.metric("Read", f"{spent.read:.1f} ms", help="Decode the file, turn it upright, bring it to RGB.")
+        st.metric("Preprocess", f"{spent.preprocess:.1f} ms", help="Resize, crop, normalize.")
+        st.metric("Inference", f"{spent.inference:.1f} ms", help="The model itself, on this server.")
+
+
+def ready(chosen: _picker.Choice) -> bool:
+    """Whether the weights are here; draws the download otherwise."""
+    if chosen.weights != "pretrained" or chosen.spec.is_here():
+        return True
+    if not _parts.unfinished("download", chosen.spec.name):
+        size = f"{chosen.spec.download_bytes / 1e6:.0f} MB"
+        st.info(f"{chosen.spec.title} needs its weights once: {size} from the Hugging Face Hub.")
+        if st.button(f"Download {size}", icon=":material/download:", type="primary"):
+            _parts.jobs().submit("download", chosen.spec.name, {"model": chosen.spec.name})
+            st.rerun()
+    return False
+
+
+st.title("What is in the picture?")
+st.markdown("A Vision Transformer answers on this server. Pick a picture; the model is in the sidebar.")
+left, right = st.columns(2, gap="large")
+chosen = _picker.choice()
+given = None
+with left, _parts.errors_shown():
+    given = picture()
+    if given:
+        shown = images.decode(given[0], settings.load())
+        shown.thumbnail((SHOWN_PIXELS, SHOWN_PIXELS))
+        st.image(shown, width="stretch")
+with right, _parts.errors_shown():
+    if not given:
+        st.info("Choose a picture, and the answer appears here.", icon=":material/image:")
+    elif ready(chosen):
+        classifier = _parts.classifier(chosen.spec.name, chosen.weights)
+        answer(classifier.classify_bytes(*given, settings.load()))
+_parts.explain(WHAT)

@@ -1,0 +1,120 @@
+"""Profile: all files of a build side by side, as the tutorial compares them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from deploy_core import embedded, profile
+from deploy_core.formats import FORMATS
+from deploy_core.types import BuildRequest, ProfileReport
+from pages import _parts, _picker
+
+REPEATS = 20
+
+WHAT = """
+The tutorial's last step: how long does one inference take with each file? All files are measured in turn, round by
+round, after a warm-up, in a process of their own, so that whatever else this machine does hits all of them alike. The
+table shows the median of the rounds; *reduction* is how much time the file saves against the original. *Self CPU* is
+the figure that the tutorial prints, from PyTorch's profiler.
+
+Int8 pays twice: a quarter of the bytes to read from memory, and integer instructions that do more work each. A phone's
+processor is not this server's: take the order of the formats from here, and the milliseconds from the phone itself.
+"""
+
+
+def table(report: ProfileReport) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "Model": FORMATS[row.format].title,
+                "Inference time": row.median_ms,
+                "Reduction": row.reduction_percent,
+                "p95": row.p95_ms,
+                "Self CPU": row.self_cpu_ms,
+                "Size": row.bytes / 1e6,
+                "Engine": row.run_engine or "float32",
+            }
+            for row in report.rows
+        ]
+    )
+
+
+def chart(rows: pd.DataFrame, column: str, unit: str, title: str) -> alt.LayerChart:
+    base = alt.Chart(rows, title=alt.Title(title, anchor="start")).encode(
+        y=alt.Y("Model:N", sort=None, title=None, axis=alt.Axis(labelLimit=170, ticks=False, domain=False)),
+        x=alt.X(f"{column}:Q", axis=None, scale=alt.Scale(domain=[0, float(rows[column].max()) * 1.25])),
+        tooltip=["Model", alt.Tooltip(f"{column}:Q", format=".2f", title=f"{column}, {unit}")],
+    )
+    rows[f"{column} label"] = [f"{value:.1f} {unit}" for value in rows[column]]
+    return base.mark_bar(height=18, cornerRadiusEnd=4) + base.mark_text(align="left", dx=6).encode(
+        text=f"{column} label"
+    )
+
+
+def results(report: ProfileReport, here: bool) -> None:
+    rows = table(report)
+    fastest = rows.loc[rows["Inference time"].idxmin()]
+    smallest = rows.loc[rows["Size"].idxmin()]
+    st.markdown(
+        f"**{fastest['Model']}** is the fastest: {fastest['Inference time']:.1f} ms, {fastest['Reduction']:.0f} % less "
+        f"than the original. **{smallest['Model']}** is the smallest: {smallest['Size']:.1f} MB."
+    )
+    st.dataframe(
+        rows,
+        hide_index=True,
+        column_config={
+            "Inference time": st.column_config.NumberColumn(format="%.2f ms", help="Median of the rounds"),
+            "Reduction": st.column_config.NumberColumn(format="%.2f %%", help="Against the original"),
+            "p95": st.column_config.NumberColumn(format="%.2f ms"),
+            "Self CPU": st.column_config.NumberColumn(format="%.2f ms", help="The tutorial's figure"),
+            "Size": st.column_config.NumberColumn(format="%.2f MB"),
+        },
+    )
+    left, right = st.columns(2, gap="large")
+    left.altair_chart(chart(rows.copy(), "Inference time", "ms", "Inference time"), height=230)
+    right.altair_chart(chart(rows.copy(), "Size", "MB", "File size"), height=230)
+    host = report.host
+    st.caption(
+        f"{'Measured on this server' if here else 'A saved run'}: {host['cpu']}, {report.threads} threads, "
+        f"{report.repeats} rounds, torch {host['torch']}, {report.measured_at[:10]}."
+    )
+    csv = rows.to_csv(index=False)
+    st.download_button("Table as CSV", csv, f"{report.model}_profile.csv", "text/csv", icon=":material/download:")
+
+
+def start(subject: str, request: BuildRequest | None, folder: Path) -> None:
+    """Queues a profile, and before it the build that it needs, if one is asked for."""
+    if request:
+        _parts.jobs().submit("build", subject, dataclasses.asdict(request) | {"folder": str(folder)})
+    _parts.jobs().submit("profile", subject, {"folder": str(folder), "repeats": REPEATS, "threads": None})
+
+
+st.title("Which file to ship?")
+st.markdown("Every file of the model, timed side by side on the same picture.")
+chosen, store = _picker.choice(), _parts.store()
+built = store.newest(chosen.spec.name, chosen.weights)
+request = None if built else BuildRequest(chosen.spec.name, chosen.weights, tuple(FORMATS))
+folder = store.folder(request) if request else built.folder
+subject = folder.name
+with _parts.errors_shown():
+    building = _parts.unfinished("build", subject)
+    if not building and not _parts.unfinished("profile", subject):
+        report = built.report() if built else None
+        saved = chosen.spec.hub_id is None and chosen.weights == "pretrained"
+        label = "Profile on this server" if built else "Build and profile on this server"
+        if st.button(f"{label} again" if report else label, type="secondary" if report else "primary",
+                     icon=":material/speed:"):
+            start(subject, request, folder)
+            st.rerun()
+        if report:
+            results(report, here=True)
+        elif saved:
+            results(profile.read_report(embedded.SAVED_PROFILE), here=False)
+        else:
+            st.info(f"{chosen.spec.title} has not been measured here yet.", icon=":material/speed:")
+_parts.explain(WHAT)

@@ -1,0 +1,151 @@
+"""One set of promises, kept by every row of FORMATS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from deploy_core import images, models, verify
+from deploy_core.classify import tensor_of
+from deploy_core.errors import DeployError, InvalidArtifact, InvalidRequest
+from deploy_core.formats import FORMATS, ORIGINAL, Workbench, by_filename, engines, in_build_order
+from deploy_core.models import LoadedModel
+from deploy_core.settings import Settings
+
+LEAST_COSINE = {True: 0.99, False: 0.999999}
+
+
+@pytest.fixture(scope="module")
+def model() -> LoadedModel:
+    return models.load("demo", "pretrained", Settings())
+
+
+@pytest.fixture(scope="module")
+def picture(model: LoadedModel) -> torch.Tensor:
+    return tensor_of(images.decode(verify.REFERENCE_PICTURE.read_bytes(), Settings()), model.spec)
+
+
+@pytest.fixture(scope="module")
+def built(model: LoadedModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+    folder = tmp_path_factory.mktemp("built")
+    bench = Workbench(model, "qnnpack", "default")
+    paths = {}
+    for row in FORMATS.values():
+        paths[row.key] = folder / row.filename("demo")
+        row.build(bench, paths[row.key])
+    yield paths
+
+
+@pytest.mark.parametrize("key", FORMATS)
+def test_a_file_read_back_answers_as_the_original(
+    key: str, built: dict[str, Path], model: LoadedModel, picture: torch.Tensor
+) -> None:
+    with torch.inference_mode():
+        expected, answer = model.module(picture)[0], FORMATS[key].load(built[key])(picture)[0]
+    faithfulness = verify.compare(expected, answer)
+    assert faithfulness.same_top1
+    assert faithfulness.cosine >= LEAST_COSINE[FORMATS[key].is_quantized]
+
+
+@pytest.mark.parametrize("key", FORMATS)
+def test_a_file_name_tells_its_format(key: str, built: dict[str, Path]) -> None:
+    assert by_filename(built[key]) is FORMATS[key]
+
+
+@pytest.mark.parametrize("key", FORMATS)
+@pytest.mark.parametrize("damage", ["truncated", "empty", "garbage"])
+def test_a_damaged_file_is_told(key: str, damage: str, built: dict[str, Path], tmp_path: Path) -> None:
+    whole = built[key].read_bytes()
+    path = tmp_path / built[key].name
+    path.write_bytes({"truncated": whole[: len(whole) // 2], "empty": b"", "garbage": b"\x80garbage" * 1000}[damage])
+    with pytest.raises(DeployError, match=r"is damaged"):
+        FORMATS[key].load(path)
+
+
+@pytest.mark.parametrize("key", FORMATS)
+def test_every_row_says_what_people_ask(key: str) -> None:
+    row = FORMATS[key]
+    assert row.key == key
+    assert row.title
+    assert row.summary.endswith(".")
+    assert row.probe() is None
+    assert row.needs is None or row.needs in FORMATS
+
+
+def test_int8_files_are_a_quarter_of_the_weights(built: dict[str, Path]) -> None:
+    original = built["original"].stat().st_size
+    for key, row in FORMATS.items():
+        if row.is_quantized:
+            assert built[key].stat().st_size < 0.36 * original
+
+
+def test_the_tutorials_file_names() -> None:
+    assert [row.filename("m") for row in FORMATS.values()] == [
+        "m.safetensors",
+        "m_scripted.pt",
+        "m_scripted_quantized.pt",
+        "m_optimized_scripted_quantized.pt",
+        "m_optimized_scripted_quantized_lite.ptl",
+    ]
+
+
+def test_the_default_leaves_the_slow_pass_out_and_the_tutorials_way_has_it(model: LoadedModel, tmp_path: Path) -> None:
+    graphs = {}
+    for way in ("default", "tutorial"):
+        bench = Workbench(model, "qnnpack", way)  # type: ignore[arg-type]
+        for key in ("quantized", "optimized"):
+            FORMATS[key].build(bench, tmp_path / f"{way}_{key}.pt")
+        graphs[way] = str(bench.results["optimized"].graph)
+    assert "prepacked::conv2d_clamp_run" in graphs["tutorial"]
+    assert "prepacked::" not in graphs["default"]
+
+
+def test_the_lite_file_is_read_by_the_lite_interpreter(built: dict[str, Path]) -> None:
+    assert type(FORMATS["lite"].load(built["lite"])).__name__ == "LiteScriptModule"
+
+
+def test_what_a_format_needs_is_built_before_it() -> None:
+    keys = [row.key for row in in_build_order(["lite"])]
+    assert keys == ["original", "quantized", "optimized", "lite"]
+    everything = list(FORMATS)
+    for row in FORMATS.values():
+        assert row.needs is None or everything.index(row.needs) < everything.index(row.key)
+
+
+def test_an_unknown_format_is_refused_with_the_choices() -> None:
+    with pytest.raises(InvalidRequest, match="no format 'pickle'.*scripted"):
+        in_build_order(["pickle"])
+
+
+def test_an_unknown_file_is_refused() -> None:
+    with pytest.raises(InvalidArtifact, match=r"notes\.txt is no artifact"):
+        by_filename(Path("notes.txt"))
+    assert by_filename(Path("renamed.ptl")) is FORMATS["lite"]
+    assert by_filename(Path("renamed.pt")) is FORMATS["scripted"]
+
+
+def test_a_foreign_checkpoint_is_no_artifact(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file({"weight": torch.zeros(1)}, tmp_path / "foreign.safetensors")
+    with pytest.raises(InvalidArtifact, match="does not say of which model"):
+        ORIGINAL.load(tmp_path / "foreign.safetensors")
+
+
+def test_the_engine_switch_is_put_back_also_after_an_error() -> None:
+    before = torch.backends.quantized.engine
+    with pytest.raises(ZeroDivisionError), engines.using("qnnpack"):
+        assert torch.backends.quantized.engine == "qnnpack"
+        raise ZeroDivisionError
+    assert torch.backends.quantized.engine == before
+
+
+def test_an_unsupported_engine_is_refused_with_the_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidRequest, match="qnnpack"):
+        engines.require_build_engine("tensorrt")
+    monkeypatch.setattr(engines, "supported", lambda: ("qnnpack", "onednn"))
+    with pytest.raises(InvalidRequest, match="'x86' is not available here"):
+        engines.require_build_engine("x86")

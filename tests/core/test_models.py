@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import argparse
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from deploy_core import models
+from deploy_core.errors import InvalidCheckpoint, InvalidRequest
+from deploy_core.models import MODELS
+from deploy_core.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, torch.Tensor]:
+    return dict(models.load("demo", "pretrained", Settings()).module.state_dict())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_table_tells_the_truth_about_a_model(name: str) -> None:
+    spec = MODELS[name]
+    with torch.device("meta"):
+        module = models.create(spec)
+    assert sum(parameter.numel() for parameter in module.parameters()) == spec.parameters
+    assert len(models.labels(spec)) == spec.classes
+    assert module.num_classes == spec.classes
+
+
+@pytest.mark.parametrize("name", [name for name, spec in MODELS.items() if spec.hub_id])
+def test_hub_models_follow_timms_own_configuration(name: str) -> None:
+    import timm
+
+    spec = MODELS[name]
+    config = timm.get_pretrained_cfg(name, allow_unregistered=False)
+    assert f"hub:{config.hf_hub_id}" == spec.source
+    assert config.input_size == (3, spec.input_size, spec.input_size)
+    assert (config.mean, config.std) == (spec.preprocessing.mean, spec.preprocessing.std)
+    assert config.interpolation == spec.preprocessing.interpolation
+    tutorial = name.startswith("deit_") and spec.input_size == 224
+    assert spec.preprocessing.resize == (256 if tutorial else int(spec.input_size / config.crop_pct))
+
+
+def test_index_269_is_the_tutorials_answer() -> None:
+    assert models.labels(MODELS["deit_base_patch16_224"])[269] == "timber wolf, grey wolf, gray wolf, Canis lupus"
+
+
+def test_random_weights_are_the_same_each_time_and_leave_the_generator_alone() -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    first = models.load("demo", "random", Settings()).module.state_dict()
+    assert torch.equal(torch.rand(3), expected)
+    second = models.load("demo", "random", Settings()).module.state_dict()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "pth", "pt", "authors"])
+def test_a_checkpoint_of_each_kind_is_loaded(kind: str, state: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    changed = {key: value + 1 for key, value in state.items()}
+    path = tmp_path / f"mine.{'pth' if kind == 'authors' else kind}"
+    if kind == "safetensors":
+        save_file(changed, path)
+    elif kind == "authors":
+        torch.save({"model": changed, "epoch": 3, "args": argparse.Namespace(lr=0.1)}, path)
+    else:
+        torch.save(changed, path)
+    loaded = models.load("demo", str(path), Settings()).module.state_dict()
+    assert all(torch.equal(loaded[key], changed[key]) for key in changed)
+
+
+def test_deit3_checkpoints_of_the_authors_name_their_layer_scale_otherwise(tmp_path: Path) -> None:
+    spec = MODELS["deit3_small_patch16_224"]
+    state = models.create(spec).state_dict()
+    published = {
+        key.replace("ls1.gamma", "gamma_1").replace("ls2.gamma", "gamma_2"): value for key, value in state.items()
+    }
+    torch.save({"model": published}, tmp_path / "deit3.pth")
+    loaded = models.load(spec.name, str(tmp_path / "deit3.pth"), Settings()).module.state_dict()
+    assert torch.equal(loaded["blocks.0.ls1.gamma"], state["blocks.0.ls1.gamma"])
+
+
+def test_what_does_not_fit_is_named(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    odd = dict(state)
+    del odd["cls_token"]
+    odd["head.weight"] = torch.zeros(7, 192)
+    odd["extra"] = torch.zeros(1)
+    odd["norm.bias"] = torch.zeros(5)
+    save_file(odd, tmp_path / "odd.safetensors")
+    with pytest.raises(InvalidCheckpoint) as caught:
+        models.load("demo", str(tmp_path / "odd.safetensors"), Settings())
+    assert "cls_token is missing; extra is not part of the model; " in caught.value.problem
+    assert caught.value.problem.endswith("and 1 more.")
+    del odd["extra"]
+    odd["cls_token"] = state["cls_token"]
+    save_file(odd, tmp_path / "odd.safetensors")
+    with pytest.raises(InvalidCheckpoint, match="head.weight is 7x192 instead of 10x192"):
+        models.load("demo", str(tmp_path / "odd.safetensors"), Settings())
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (print, ("code ran",))
+
+
+def test_a_pickle_that_wants_to_run_code_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, write in {"new.pth": torch.save, "old.pth": _old_pickle}.items():
+        write({"model": Evil()}, tmp_path / name)
+        with pytest.raises(InvalidCheckpoint, match="wants to run code when it is loaded, and was refused"):
+            models.load("demo", str(tmp_path / name), Settings())
+    assert "code ran" not in capsys.readouterr().out
+
+
+def _old_pickle(value: object, path: Path) -> None:
+    path.write_bytes(pickle.dumps(value, protocol=2))
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("empty.pth", b""),
+        ("garbage.pth", b"\x00\x01garbage" * 99),
+        ("text.pt", b"hello"),
+        ("empty.safetensors", b""),
+        ("huge.safetensors", (10 * 2**30).to_bytes(8, "little") + b"{}"),
+        ("garbage.safetensors", b"\xff" * 300),
+    ],
+)
+def test_damaged_checkpoints_are_told(name: str, data: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InvalidCheckpoint, match="damaged or no checkpoint"):
+        models.load("demo", str(tmp_path / name), Settings())
+
+
+def test_truncated_checkpoints_are_told(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    save_file(state, tmp_path / "a.safetensors")
+    torch.save(state, tmp_path / "a.pth")
+    for path in (tmp_path / "a.safetensors", tmp_path / "a.pth"):
+        path.write_bytes(path.read_bytes()[:100_000])
+        with pytest.raises(InvalidCheckpoint, match="damaged or no checkpoint"):
+            models.load("demo", str(path), Settings())
+
+
+def test_a_checkpoint_without_weights_is_told(tmp_path: Path) -> None:
+    torch.save([1, 2], tmp_path / "list.pth")
+    with pytest.raises(InvalidCheckpoint, match="does not hold a model's weights"):
+        models.load("demo", str(tmp_path / "list.pth"), Settings())
+    (tmp_path / "x.onnx").write_bytes(b"")
+    with pytest.raises(InvalidCheckpoint, match="no checkpoint"):
+        models.load("demo", str(tmp_path / "x.onnx"), Settings())
+
+
+def test_unknown_names_are_refused_with_the_choices() -> None:
+    with pytest.raises(InvalidRequest, match="no model 'vgg'.*deit_base_patch16_224"):
+        models.find("vgg")
+    with pytest.raises(InvalidCheckpoint, match="no checkpoint file pretraind.*'pretrained', 'random'"):
+        models.load("demo", "pretraind", Settings())
