@@ -1,6 +1,6 @@
 """The ASGI app: the Streamlit pages, and the route that streams built files from disk.
 
-    streamlit run streamlit_app.py
+streamlit run streamlit_app.py
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -39,7 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("deploy_core: interrupted; nothing half-written was left.", file=sys.stderr)
         return EXIT_INTERRUPTED
-    print(json.dumps(document, indent=2) if options.json else text)
+    try:
+        print(json.dumps(document, indent=2) if options.json else text, flush=True)
+    except BrokenPipeError:
+        # The reader went away; Python would complain once more when it flushes standard output at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
@@ -69,10 +74,7 @@ def _classify(options: argparse.Namespace, limits: Settings) -> Outcome:
         classifier = classify.open_artifact(options.artifact, *_origin(options))
     prediction = classifier.classify(options.source, limits, options.top)
     spent = prediction.milliseconds
-    lines = [
-        (f"{answer.probability:7.2%}", str(answer.index), answer.label)
-        for answer in prediction.top
-    ]
+    lines = [(f"{answer.probability:7.2%}", str(answer.index), answer.label) for answer in prediction.top]
     text = _table(("Sure", "Index", "Label"), lines)
     text += f"\n\nread {spent.read:.1f} ms, preprocess {spent.preprocess:.1f} ms, inference {spent.inference:.1f} ms"
     if prediction.weights == "random":
@@ -189,7 +191,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--formats", default="all", help=f"all, or some of: {','.join(FORMATS)}")
     sub.add_argument("--engine", default="qnnpack", help="quantized engine to build under: qnnpack (phones) or x86")
     sub.add_argument("--optimize", default="default", help="default, or the tutorial's slower way")
-    sub.add_argument("--out", type=Path, default=Path("artifacts"), metavar="DIR", help="folder to write to (artifacts)")
+    sub.add_argument(
+        "--out", type=Path, default=Path("artifacts"), metavar="DIR", help="folder to write to (artifacts)"
+    )
 
     sub = add("profile", _profile, "Time the artifacts of a build side by side.")
     sub.add_argument("folder", type=Path, metavar="DIR", help="a folder that 'build' wrote")

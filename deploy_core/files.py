@@ -67,6 +67,7 @@ def remove_leftovers(folder: Path) -> None:
     for workplace in folder.glob(".*.part"):
         shutil.rmtree(workplace, ignore_errors=True)
 
+
 def _storage_failed(folder: Path, error: OSError) -> StorageFailed:
     if error.errno in FULL:
         return StorageFailed(f"The disk that holds {folder} is full.", "Free some space and try again.")

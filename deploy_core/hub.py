@@ -11,7 +11,7 @@ from deploy_core.types import Event, Progress
 
 FILENAME = "model.safetensors"
 WAYS_OUT = (
-    "Choose the embedded model 'demo', set HF_ENDPOINT to a mirror that you reach, or name a checkpoint file as weights."
+    "Choose the embedded model 'demo', set HF_ENDPOINT to a mirror in reach, or name a checkpoint file as weights."
 )
 
 
@@ -39,7 +39,9 @@ def download(repo_id: str, progress: Progress, settings: Settings) -> Path:
     try:
         return Path(hf_hub_download(repo_id, FILENAME, tqdm_class=_progress_bar(repo_id, progress)))
     except HfHubHTTPError as error:
-        raise WeightsUnavailable(f"The Hub refused the weights of {repo_id} ({error.response.status_code}).", WAYS_OUT) from error
+        raise WeightsUnavailable(
+            f"The Hub refused the weights of {repo_id} ({error.response.status_code}).", WAYS_OUT
+        ) from error
     except (OSError, RuntimeError, ValueError) as error:
         raise WeightsUnavailable(f"The download of {repo_id} broke off ({type(error).__name__}).", WAYS_OUT) from error
 

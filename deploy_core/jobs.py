@@ -99,7 +99,7 @@ class Jobs:
             return Job(name, state, event, None, ahead)
         if "end" in last:
             return Job(name, State.DONE, event, None, 0)
-        return Job(name, State.FAILED, event, self._why(name, last), 0)
+        return Job(name, State.FAILED, event, _why(last), 0)
 
     def cancel(self, name: str) -> None:
         """Ends a job, waiting or running, at once; what it had begun to write is removed."""
@@ -111,6 +111,12 @@ class Jobs:
             future.cancel()
             if name in self._processes:
                 self._processes[name].kill()
+
+    def close(self) -> None:
+        """Cancels what waits or runs, and returns when it has ended."""
+        for name in list(self._futures):
+            self.cancel(name)
+        self._runner.shutdown()
 
     def _run(self, name: str, folder: str | None) -> None:
         place = self._root / name
@@ -128,14 +134,15 @@ class Jobs:
         if process.returncode != 0 and folder is not None:
             remove_leftovers(Path(folder))
 
-    def _why(self, name: str, last: dict[str, Any]) -> DeployError:
-        if "error" in last:
-            return DeployError(**last["error"])
-        stage = f" while {last['event']['message'].lower()}" if "event" in last else ""
-        return JobFailed(
-            f"The worker ended without a result{stage}.",
-            "It may have run out of memory: try a smaller model. The log has the details.",
-        )
+
+def _why(last: dict[str, Any]) -> DeployError:
+    if "error" in last:
+        return DeployError(**last["error"])
+    stage = f" while {last['event']['message'].lower()}" if "event" in last else ""
+    return JobFailed(
+        f"The worker ended without a result{stage}.",
+        "It may have run out of memory: try a smaller model. The log has the details.",
+    )
 
 
 def _last_entry(path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from deploy_core import embedded, hub
 from deploy_core.errors import InvalidCheckpoint, InvalidRequest
 from deploy_core.settings import Settings
-from deploy_core.types import Event, Preprocessing, Progress, silent
+from deploy_core.types import Preprocessing, Progress, silent
 
 if TYPE_CHECKING:
     import torch
@@ -126,7 +126,6 @@ def load(name: str, weights: str, settings: Settings, progress: Progress = silen
             module = create(spec)
     else:
         path = _weights_path(spec, weights, settings, progress)
-        progress(Event(f"Reading {path.name}", 0, 1))
         # Read before the model is made: a bad file is told at once, and costs no initialization.
         state = read_checkpoint(path)
         module = create(spec)
@@ -138,7 +137,7 @@ def labels(spec: ModelSpec) -> tuple[str, ...]:
     """The class names by index."""
     if spec.hub_id is None:
         return embedded.LABELS
-    from timm.data import ImageNetInfo
+    from timm.data.imagenet_info import ImageNetInfo
 
     info = ImageNetInfo()
     return tuple(info.index_to_description(index) for index in range(spec.classes))

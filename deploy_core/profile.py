@@ -150,7 +150,7 @@ def _self_cpu(run: Run, tensor: torch.Tensor) -> float:
     for _ in range(SELF_CPU_RUNS):
         with torch.autograd.profiler.profile() as profiler:
             run(tensor)
-        figures.append(profiler.self_cpu_time_total / 1000)
+        figures.append(float(profiler.self_cpu_time_total) / 1000)
     return statistics.median(figures)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from deploy_core.errors import InvalidRequest
 
@@ -28,14 +29,14 @@ class Settings:
 
 def load() -> Settings:
     """The settings of this process. Raises InvalidRequest where a variable does not parse."""
-    values = {}
+    values: dict[str, Any] = {}
     for field in fields(Settings):
+        kind: Any = type(field.default)
         variable = PREFIX + field.name.upper()
         text = os.environ.get(variable)
         if text:
-            parse = type(field.default)
             try:
-                values[field.name] = Path(text).expanduser() if isinstance(field.default, Path) else parse(text)
+                values[field.name] = kind(text)
             except ValueError as error:
                 raise InvalidRequest(
                     f"The setting {variable} is '{text}', which is not a number.", "Give a number, or unset it."

@@ -52,7 +52,9 @@ class Store:
     def newest(self, model: str, weights: str) -> Stored | None:
         """The build of a model that was finished last."""
         builds = [self._stored(path.parent) for path in self.root.glob(f"*/{MANIFEST}")]
-        fitting = [built for built in builds if built and (built.result.model, built.result.weights) == (model, weights)]
+        fitting = [
+            built for built in builds if built and (built.result.model, built.result.weights) == (model, weights)
+        ]
         return max(fitting, key=lambda built: (built.folder / MANIFEST).stat().st_mtime, default=None)
 
     def file(self, key: str, name: str) -> Path | None:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-Engine = Literal["qnnpack", "x86"]
-Optimize = Literal["default", "tutorial"]
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -57,8 +54,8 @@ class BuildRequest:
     model: str
     weights: str
     formats: tuple[str, ...]
-    engine: Engine = "qnnpack"
-    optimize: Optimize = "default"
+    engine: str = "qnnpack"
+    optimize: str = "default"
 
 
 @dataclass(frozen=True)

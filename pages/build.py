@@ -91,11 +91,21 @@ keys = st.pills(
 )
 with st.container(horizontal=True, gap="large"):
     engine = st.segmented_control(
-        "Engine", ENGINES, default="qnnpack", required=True, format_func=ENGINES.__getitem__, key="engine",
+        "Engine",
+        ENGINES,
+        default="qnnpack",
+        required=True,
+        format_func=ENGINES.__getitem__,
+        key="engine",
         persist_state="session",
     )
     optimize = st.segmented_control(
-        "Optimize step", OPTIMIZE, default="default", required=True, format_func=OPTIMIZE.__getitem__, key="optimize",
+        "Optimize step",
+        OPTIMIZE,
+        default="default",
+        required=True,
+        format_func=OPTIMIZE.__getitem__,
+        key="optimize",
         persist_state="session",
     )
 request = BuildRequest(chosen.spec.name, chosen.weights, tuple(sorted(keys, key=CHOICES.index)), engine, optimize)
@@ -105,7 +115,9 @@ busy = _parts.unfinished("build", subject)
 if not busy:
     label = f"Build {len(keys)} {'format' if len(keys) == 1 else 'formats'} of {chosen.spec.title}"
     if st.button(
-        f"Build again: {label[6:]}" if built else label, type="secondary" if built else "primary", disabled=not keys,
+        f"Build again: {label[6:]}" if built else label,
+        type="secondary" if built else "primary",
+        disabled=not keys,
         icon=":material/build:",
     ):
         folder = str(_parts.store().folder(request))

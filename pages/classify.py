@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 import streamlit as st
@@ -18,8 +20,8 @@ SHOWN_PIXELS = 720
 WHAT = """
 **DeiT** (data-efficient image transformer) is a Vision Transformer: it cuts a picture into square patches, turns each
 into a token, and lets the tokens attend to each other. Earlier Vision Transformers needed hundreds of millions of
-pictures. DeiT needs ImageNet alone, because of strong augmentation and **distillation**: while it learns, a convolutional
-network stands beside it as a teacher, and an extra token learns to agree with the teacher's decision.
+pictures. DeiT needs ImageNet alone, because of strong augmentation and **distillation**: while it learns, a
+convolutional network stands beside it as a teacher, and an extra token learns to agree with the teacher's decision.
 
 Here the picture is resized and cropped to the model's input, normalized, and run once; softmax turns the logits into
 probabilities. The next step, **Build**, turns this same model into files for a phone.
@@ -50,7 +52,7 @@ def picture() -> tuple[bytes, str] | None:
     return st.session_state.get("fetched")
 
 
-def bars(prediction: Prediction) -> alt.LayerChart:
+def bars(prediction: Prediction) -> Any:
     rows = pd.DataFrame(
         {
             "label": [answer.label.split(",")[0] for answer in prediction.top],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -44,7 +45,7 @@ def table(report: ProfileReport) -> pd.DataFrame:
     )
 
 
-def chart(rows: pd.DataFrame, column: str, unit: str, title: str) -> alt.LayerChart:
+def chart(rows: pd.DataFrame, column: str, unit: str, title: str) -> Any:
     base = alt.Chart(rows, title=alt.Title(title, anchor="start")).encode(
         y=alt.Y("Model:N", sort=None, title=None, axis=alt.Axis(labelLimit=170, ticks=False, domain=False)),
         x=alt.X(f"{column}:Q", axis=None, scale=alt.Scale(domain=[0, float(rows[column].max()) * 1.25])),
@@ -58,11 +59,12 @@ def chart(rows: pd.DataFrame, column: str, unit: str, title: str) -> alt.LayerCh
 
 def results(report: ProfileReport, here: bool) -> None:
     rows = table(report)
-    fastest = rows.loc[rows["Inference time"].idxmin()]
-    smallest = rows.loc[rows["Size"].idxmin()]
+    fastest = min(report.rows, key=lambda row: row.median_ms)
+    smallest = min(report.rows, key=lambda row: row.bytes)
     st.markdown(
-        f"**{fastest['Model']}** is the fastest: {fastest['Inference time']:.1f} ms, {fastest['Reduction']:.0f} % less "
-        f"than the original. **{smallest['Model']}** is the smallest: {smallest['Size']:.1f} MB."
+        f"**{FORMATS[fastest.format].title}** is the fastest: {fastest.median_ms:.1f} ms, "
+        f"{fastest.reduction_percent:.0f} % less than the original. "
+        f"**{FORMATS[smallest.format].title}** is the smallest: {smallest.bytes / 1e6:.1f} MB."
     )
     st.dataframe(
         rows,
@@ -98,8 +100,8 @@ st.title("Which file to ship?")
 st.markdown("Every file of the model, timed side by side on the same picture.")
 chosen, store = _picker.choice(), _parts.store()
 built = store.newest(chosen.spec.name, chosen.weights)
-request = None if built else BuildRequest(chosen.spec.name, chosen.weights, tuple(FORMATS))
-folder = store.folder(request) if request else built.folder
+everything = BuildRequest(chosen.spec.name, chosen.weights, tuple(FORMATS))
+folder = built.folder if built else store.folder(everything)
 subject = folder.name
 with _parts.errors_shown():
     building = _parts.unfinished("build", subject)
@@ -107,9 +109,10 @@ with _parts.errors_shown():
         report = built.report() if built else None
         saved = chosen.spec.hub_id is None and chosen.weights == "pretrained"
         label = "Profile on this server" if built else "Build and profile on this server"
-        if st.button(f"{label} again" if report else label, type="secondary" if report else "primary",
-                     icon=":material/speed:"):
-            start(subject, request, folder)
+        if st.button(
+            f"{label} again" if report else label, type="secondary" if report else "primary", icon=":material/speed:"
+        ):
+            start(subject, None if built else everything, folder)
             st.rerun()
         if report:
             results(report, here=True)

@@ -37,7 +37,9 @@ class Teacher(nn.Module):
         self.head = nn.Linear(width, classes, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(self.body(nn.functional.gelu(self.whiten(x)))) * LOGIT_SCALE
+        features: torch.Tensor = self.body(nn.functional.gelu(self.whiten(x)))
+        logits: torch.Tensor = self.head(features)
+        return logits * LOGIT_SCALE
 
     @torch.no_grad()
     def whiten_with(self, images: torch.Tensor, eps: float = 5e-4) -> None:

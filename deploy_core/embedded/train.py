@@ -196,7 +196,8 @@ def train_teacher(recipe: Recipe, data: Split, validation: Split, out: Path, dev
     torch.manual_seed(recipe.seed)
     model = Teacher(len(data.classes))
     model.whiten_with(normalize(data.images[:: len(data) // 5000].cpu()))
-    model = model.to(device, memory_format=torch.channels_last)
+    model = model.to(device)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.SGD(
         trained, lr=recipe.teacher_lr, momentum=0.9, nesterov=True, weight_decay=recipe.teacher_weight_decay
@@ -220,7 +221,7 @@ def train_student(
     recipe: Recipe, teacher: nn.Module, data: Split, validation: Split, out: Path, device: str
 ) -> nn.Module:
     torch.manual_seed(recipe.seed)
-    model = timm.create_model(TIMM_NAME, **TIMM_OPTIONS, drop_path_rate=recipe.drop_path).to(device)
+    model: Any = timm.create_model(TIMM_NAME, **TIMM_OPTIONS, drop_path_rate=recipe.drop_path).to(device)
     model.set_distilled_training(True)
     decayed = [parameter for parameter in model.parameters() if parameter.ndim > 1]
     plain = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
@@ -256,7 +257,9 @@ def export(model: nn.Module, path: Path) -> None:
     """Writes the weights in half precision, which halves the file; the model card states what it costs."""
     from safetensors.torch import save_file
 
-    weights = {name: tensor.detach().to("cpu", torch.float16).contiguous() for name, tensor in model.state_dict().items()}
+    weights = {
+        name: tensor.detach().to("cpu", torch.float16).contiguous() for name, tensor in model.state_dict().items()
+    }
     with atomic_write(path) as temporary:
         save_file(weights, temporary)
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy_core.types import Engine, Optimize
-
 if TYPE_CHECKING:
     import torch
 
@@ -22,8 +20,8 @@ class Workbench:
     """What the stages of one build hand on: the model, the options, and each stage's result by its key."""
 
     model: LoadedModel
-    engine: Engine
-    optimize: Optimize
+    engine: str
+    optimize: str
     results: dict[str, Any] = field(default_factory=dict)
 
 

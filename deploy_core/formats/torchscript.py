@@ -38,11 +38,12 @@ def _quantize(bench: Workbench, path: Path) -> None:
 
 
 def _optimize(bench: Workbench, path: Path) -> None:
-    from torch._C import _MobileOptimizerType as Pass
+    from torch._C import _MobileOptimizerType as MobilePass
     from torch.utils.mobile_optimizer import optimize_for_mobile
 
     # The prepacked patch convolution returns channels-last, and every later operator of DeiT pays for it.
-    blocked: set[Any] = {Pass.INSERT_FOLD_PREPACK_OPS} if bench.optimize == "default" else set()
+    slow: Any = MobilePass.INSERT_FOLD_PREPACK_OPS  # type: ignore[attr-defined]
+    blocked = {slow} if bench.optimize == "default" else set()
     bench.results["optimized"] = optimized = optimize_for_mobile(bench.results["quantized"], blocked)
     optimized.save(str(path))
 
@@ -99,9 +100,9 @@ def _quantization_reason() -> str | None:
 
 
 def _optimize_reason() -> str | None:
-    import torch
+    from torch.backends import xnnpack
 
-    if torch.backends.xnnpack.enabled:  # type: ignore[attr-defined]
+    if xnnpack.enabled:  # type: ignore[attr-defined]
         return _quantization_reason()
     return "This torch was built without XNNPACK. Install the torch that requirements.txt names."
 

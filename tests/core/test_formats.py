@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,14 +28,14 @@ def picture(model: LoadedModel) -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def built(model: LoadedModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+def built(model: LoadedModel, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("built")
     bench = Workbench(model, "qnnpack", "default")
     paths = {}
     for row in FORMATS.values():
         paths[row.key] = folder / row.filename("demo")
         row.build(bench, paths[row.key])
-    yield paths
+    return paths
 
 
 @pytest.mark.parametrize("key", FORMATS)
@@ -95,7 +94,7 @@ def test_the_tutorials_file_names() -> None:
 def test_the_default_leaves_the_slow_pass_out_and_the_tutorials_way_has_it(model: LoadedModel, tmp_path: Path) -> None:
     graphs = {}
     for way in ("default", "tutorial"):
-        bench = Workbench(model, "qnnpack", way)  # type: ignore[arg-type]
+        bench = Workbench(model, "qnnpack", way)
         for key in ("quantized", "optimized"):
             FORMATS[key].build(bench, tmp_path / f"{way}_{key}.pt")
         graphs[way] = str(bench.results["optimized"].graph)

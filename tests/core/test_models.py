@@ -35,6 +35,7 @@ def test_hub_models_follow_timms_own_configuration(name: str) -> None:
 
     spec = MODELS[name]
     config = timm.get_pretrained_cfg(name, allow_unregistered=False)
+    assert config is not None
     assert f"hub:{config.hf_hub_id}" == spec.source
     assert config.input_size == (3, spec.input_size, spec.input_size)
     assert (config.mean, config.std) == (spec.preprocessing.mean, spec.preprocessing.std)
@@ -106,15 +107,12 @@ class Evil:
 
 
 def test_a_pickle_that_wants_to_run_code_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name, write in {"new.pth": torch.save, "old.pth": _old_pickle}.items():
-        write({"model": Evil()}, tmp_path / name)
+    torch.save({"model": Evil()}, tmp_path / "new.pth")
+    (tmp_path / "old.pth").write_bytes(pickle.dumps({"model": Evil()}, protocol=2))
+    for name in ("new.pth", "old.pth"):
         with pytest.raises(InvalidCheckpoint, match="wants to run code when it is loaded, and was refused"):
             models.load("demo", str(tmp_path / name), Settings())
     assert "code ran" not in capsys.readouterr().out
-
-
-def _old_pickle(value: object, path: Path) -> None:
-    path.write_bytes(pickle.dumps(value, protocol=2))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,57 @@
+"""Finds a Chromium for the browser tests: on the PATH, Playwright's own, or Debian's package when root.
+
+``python -m tests.browser.chromium`` installs one where there is none; `make test` calls it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def find() -> str | None:
+    """The path of a Chromium that is here."""
+    for name in NAMES:
+        path = shutil.which(name)
+        if path:
+            return path
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+    return own if Path(own).exists() else None
+
+
+def install() -> None:
+    """Tries Playwright's download, then Debian's package."""
+    ways = [[sys.executable, "-m", "playwright", "install", "chromium"]]
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        ways += [["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]]
+    for command in ways:
+        print("$", *command, flush=True)
+        subprocess.run(command, check=False, timeout=600, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"})
+        if find():
+            return
+
+
+if __name__ == "__main__":
+    if find() is None:
+        install()
+    found = find()
+    if found is None:
+        sys.exit("No Chromium could be installed. Install one by hand, so that 'chromium' is on the PATH.")
+    print("Chromium for the browser tests:", found)

@@ -1,0 +1,69 @@
+"""Promises about imports, each checked in a fresh process."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+CORE = sorted(path for path in (PROJECT / "deploy_core").rglob("*.py"))
+
+
+def modules_after(statement: str) -> set[str]:
+    command = [sys.executable, "-c", f"{statement}\nimport sys; print(*sys.modules)"]
+    return set(subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_the_library_never_imports_streamlit() -> None:
+    names = [
+        ".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__")
+        for path in CORE
+        if path.name != "__main__.py"
+    ]
+    assert "streamlit" not in modules_after("\n".join(f"import {name}" for name in names))
+
+
+@pytest.mark.parametrize("name", ["formats", "models", "jobs", "store", "classify", "build", "profile", "command_line"])
+def test_what_pages_import_is_light(name: str) -> None:
+    heavy = {"torch", "timm", "torchvision", "huggingface_hub"} & modules_after(f"import deploy_core.{name}")
+    assert heavy == set()
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.stem)
+def test_only_pages_and_the_app_name_streamlit(path: Path) -> None:
+    imported = {
+        alias.name
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    } | {node.module for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)}
+    assert not any(name and name.split(".")[0] == "streamlit" for name in imported)
+
+
+def test_every_setting_is_in_the_readme() -> None:
+    from dataclasses import fields
+
+    from deploy_core.settings import PREFIX, Settings
+
+    readme = (PROJECT / "README.md").read_text()
+    assert [field.name for field in fields(Settings) if PREFIX + field.name.upper() not in readme] == []
+
+
+def test_every_format_is_in_the_readme_as_the_table_says() -> None:
+    from deploy_core.formats import FORMATS
+
+    readme = (PROJECT / "README.md").read_text()
+    for row in FORMATS.values():
+        assert f"| `{row.key}` | `{row.filename('<model>')}` | {row.summary} |" in readme
+
+
+def test_every_deploy_error_kind_is_drawn_in_the_tree() -> None:
+    from deploy_core import errors
+
+    kinds = [kind.__name__ for kind in errors.DeployError.__subclasses__()]
+    assert errors.__doc__ is not None
+    assert [kind for kind in kinds if f"── {kind} " not in errors.__doc__] == []

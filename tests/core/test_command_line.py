@@ -1,0 +1,201 @@
+"""The contract that scripts rely on."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from deploy_core import embedded, files
+from deploy_core.command_line import main
+from deploy_core.formats import FORMATS
+from deploy_core.models import MODELS
+
+CAT = str(embedded.SAMPLES / "chelsea.png")
+pytestmark = pytest.mark.usefixtures("home")
+
+
+def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    status = main([*arguments, "--json"])
+    captured = capsys.readouterr()
+    assert status == 0, captured.err
+    return json.loads(captured.out)
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line that a mistake gets."""
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    last = captured.err.strip().splitlines()[-1]
+    assert last.startswith("deploy_core: ")
+    assert "Traceback" not in captured.err
+    return last
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("out")
+    assert main(["build", "--out", str(folder)]) == 0
+    return folder
+
+
+def test_models(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = run_json(capsys, "models")
+    assert [row["name"] for row in rows] == list(MODELS)
+    assert all(list(row) == ["name", "source", "parameters", "input_size", "classes"] for row in rows)
+    assert rows[0] == {"name": "demo", "source": "embedded", "parameters": 3140756, "input_size": 32, "classes": 10}
+
+
+def test_classify(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = run_json(capsys, "classify", CAT, "--top", "3")
+    assert list(answer) == ["model", "weights", "source", "top", "milliseconds"]
+    assert (answer["model"], answer["weights"], answer["source"]) == ("demo", "pretrained", CAT)
+    assert [list(row) for row in answer["top"]] == [["index", "label", "probability"]] * 3
+    assert answer["top"][0]["label"] == "cat"
+    probabilities = [row["probability"] for row in answer["top"]]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert set(answer["milliseconds"]) == {"read", "preprocess", "inference"}
+    assert all(value > 0 for value in answer["milliseconds"].values())
+
+
+@pytest.mark.parametrize("key", FORMATS)
+def test_classify_with_an_artifact_gives_the_originals_answer(
+    key: str, built: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    original = run_json(capsys, "classify", CAT)
+    answer = run_json(capsys, "classify", CAT, "--artifact", str(built / FORMATS[key].filename("demo")))
+    assert answer["top"][0]["index"] == original["top"][0]["index"]
+    assert answer["top"][0]["probability"] == pytest.approx(original["top"][0]["probability"], abs=0.05)
+
+
+def test_build(built: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    result = run_json(capsys, "build", "--formats", "scripted, lite", "--out", str(tmp_path), "--engine", "x86")
+    assert (result["model"], result["weights"], result["engine"]) == ("demo", "pretrained", "x86")
+    assert [row["format"] for row in result["artifacts"]] == list(FORMATS)
+    promised = {"format", "file", "bytes", "sha256", "seconds", "cosine", "max_abs_difference", "same_top1"}
+    for row in result["artifacts"]:
+        assert set(row) == promised
+        assert row["sha256"] == files.sha256(tmp_path / row["file"])
+
+
+def test_profile(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = run_json(capsys, "profile", str(built), "--repeats", "2", "--threads", "1")
+    assert report["host"]["cpu"]
+    promised = {"format", "median_ms", "p95_ms", "self_cpu_ms", "reduction_percent"}
+    assert all(promised <= set(row) for row in report["rows"])
+    assert report["rows"][0]["format"] == "original"
+
+
+@pytest.mark.parametrize("arguments", [["models"], ["classify", CAT], ["--help"], ["build", "--help"]])
+def test_people_get_text(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    if "--help" in arguments:
+        with pytest.raises(SystemExit, match="0"):
+            main(arguments)
+    else:
+        assert main(arguments) == 0
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(capsys.readouterr().out)
+
+
+def test_people_see_a_table_of_a_build_and_of_a_profile(
+    built: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["build", "--formats", "scripted", "--out", str(tmp_path)]) == 0
+    assert "demo_scripted.pt" in capsys.readouterr().out
+    assert main(["profile", str(built), "--repeats", "1"]) == 0
+    assert "Lite interpreter" in capsys.readouterr().out
+
+
+def test_random_weights_say_that_the_answer_means_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["classify", CAT, "--weights", "random"]) == 0
+    assert "means nothing" in capsys.readouterr().out
+    assert run_json(capsys, "classify", CAT, "--weights", "random")["weights"] == "random"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "COMMAND"),
+        (["frobnicate"], "frobnicate"),
+        (["classify"], "SOURCE"),
+        (["classify", "nowhere.jpg"], "nowhere.jpg"),
+        (["classify", CAT, "--model", "vgg"], "no model 'vgg'"),
+        (["classify", CAT, "--top", "11"], "knows 10 classes"),
+        (["classify", CAT, "--top", "0"], "knows 10 classes"),
+        (["classify", CAT, "--top", "many"], "invalid int value"),
+        (["classify", CAT, "--weights", "nowhere.pth"], "no checkpoint file nowhere.pth"),
+        (["classify", CAT, "--artifact", "nowhere.ptl"], "no artifact nowhere.ptl"),
+        (["classify", CAT, "--artifact", CAT], "no artifact this project knows"),
+        (["classify", __file__], "test_command_line.py"),
+        (["classify", "ftp://example.com/a.jpg"], "http"),
+        (["classify", "http://127.0.0.1/a.jpg"], "private network"),
+        (["build", "--formats", "gguf"], "no format 'gguf'"),
+        (["build", "--engine", "cuda"], "engine 'cuda'"),
+        (["profile", "nowhere"], "no finished build"),
+        (["profile", "nowhere", "--repeats", "0"], "0 repeats"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert words in refused(capsys, *arguments)
+
+
+def test_an_artifact_of_another_model_is_told(built: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    lite = built / FORMATS["lite"].filename("demo")
+    line = refused(capsys, "classify", CAT, "--artifact", str(lite), "--model", "deit_tiny_patch16_224")
+    assert "was built with --model demo" in line
+    moved = tmp_path / "moved.ptl"
+    moved.write_bytes(lite.read_bytes())
+    line = refused(capsys, "classify", CAT, "--artifact", str(moved), "--model", "deit_tiny_patch16_224")
+    assert "Name the model that it was built from" in line
+
+
+def test_a_wrong_setting_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEIT_DEPLOY_PICTURE_BYTES", "plenty")
+    assert "DEIT_DEPLOY_PICTURE_BYTES is 'plenty'" in refused(capsys, "models")
+
+
+def test_the_default_model_is_a_setting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEIT_DEPLOY_DEFAULT_MODEL", "deit_tiny_patch16_224")
+    assert run_json(capsys, "classify", CAT, "--weights", "random")["model"] == "deit_tiny_patch16_224"
+
+
+def test_json_is_alone_on_standard_output(environment: dict[str, str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "deploy_core", "build", "--json", "--out", str(tmp_path)]
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
+    assert len(json.loads(finished.stdout)["artifacts"]) == len(FORMATS)
+    assert "Building lite interpreter" in finished.stderr
+    assert "Warning" not in finished.stderr
+
+
+def test_a_reader_that_goes_away_is_no_traceback(environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "deploy_core", "models"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    finished = subprocess.run(
+        command, env=environment, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+    )
+    os.close(writer)
+    assert "Traceback" not in finished.stderr
+
+
+def test_real_photographs(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every photograph is read and answered; which answers are right is for the model card to say."""
+    for path in sorted(photos.glob("*.[jJp][Pn]*")):
+        answer = run_json(capsys, "classify", str(path))
+        assert len(answer["top"]) == 5
+        assert sum(row["probability"] for row in answer["top"]) <= 1 + 1e-6
+
+
+def test_a_picture_from_another_folder_with_odd_characters(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "ein Bild — ü.png"
+    Image.open(CAT).save(path)
+    assert run_json(capsys, "classify", str(path))["top"][0]["label"] == "cat"
