@@ -40,6 +40,13 @@ class Classifier:
         """As ``classify``, for the bytes of a picture file; ``name`` is what the answer calls it."""
         return self._classify(data, name, settings, top, time.perf_counter())
 
+    def warm_up(self) -> None:
+        """Answers once for nothing, so that the first visitor's time is not that of a cold start."""
+        import torch
+
+        size = self.spec.input_size
+        self.logits(torch.zeros(1, 3, size, size))
+
     def logits(self, tensor: torch.Tensor) -> torch.Tensor:
         """Logits, float32 (classes,), of one preprocessed picture, float32 (1, 3, S, S)."""
         import torch

@@ -28,6 +28,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
         workplace.mkdir()
         temporary = workplace / path.name
         yield temporary
+        # Some writers make files that only their owner may read; the folder's mode tells what is usual here.
+        temporary.chmod(workplace.stat().st_mode & 0o666)
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
         temporary.replace(path)

@@ -32,7 +32,9 @@ def store() -> Store:
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the model …")
 def classifier(model: str, weights: str) -> classify.Classifier:
-    return classify.open_model(model, weights, settings.load())
+    opened = classify.open_model(model, weights, settings.load())
+    opened.warm_up()
+    return opened
 
 
 def show(error: DeployError) -> None:

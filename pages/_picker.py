@@ -48,7 +48,9 @@ def draw() -> None:
         else:
             st.caption(f"{spec.download_bytes / 1e6:.0f} MB to download from the Hugging Face Hub.")
         if spec.name != models.TUTORIAL_MODEL:
-            st.button("Use DeiT-Base, the tutorial's model", on_click=_use_tutorial_model, width="stretch")
+            st.button(
+                "Use DeiT-Base, the tutorial's model", on_click=_use_tutorial_model, width="stretch", key="tutorial"
+            )
 
 
 def _use_tutorial_model() -> None:

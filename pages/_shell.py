@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import streamlit as st
 
 from deploy_core.errors import DeployError
 from pages import _parts, _picker
 
+# Streamlit puts this folder on the import path: a page named like a module of the standard library would shadow it.
 st.set_page_config(page_title="DeiT Deploy", page_icon=":material/deployed_code:", layout="wide")
+st.logo(Path(__file__).with_name("logo.svg"), size="large")
 
 page = st.navigation(
     [
-        st.Page("classify.py", title="Classify", icon=":material/image_search:", default=True),
-        st.Page("build.py", title="Build", icon=":material/deployed_code:"),
-        st.Page("profile.py", title="Profile", icon=":material/speed:"),
+        st.Page("classify_picture.py", title="Classify", icon=":material/image_search:", default=True),
+        st.Page("build_files.py", title="Build", icon=":material/deployed_code:", url_path="build"),
+        st.Page("profile_files.py", title="Profile", icon=":material/speed:", url_path="profile"),
     ]
 )
 try:

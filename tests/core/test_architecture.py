@@ -67,3 +67,11 @@ def test_every_deploy_error_kind_is_drawn_in_the_tree() -> None:
     kinds = [kind.__name__ for kind in errors.DeployError.__subclasses__()]
     assert errors.__doc__ is not None
     assert [kind for kind in kinds if f"── {kind} " not in errors.__doc__] == []
+
+
+def test_no_page_shadows_a_module_that_something_imports() -> None:
+    """Streamlit puts the pages' folder first on the import path."""
+    from importlib.metadata import packages_distributions
+
+    taken = set(sys.stdlib_module_names) | set(packages_distributions()) | {"deploy_core"}
+    assert {path.stem for path in (PROJECT / "pages").glob("*.py")} & taken == set()

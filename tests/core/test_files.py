@@ -13,9 +13,13 @@ from deploy_core.errors import StorageFailed
 def test_a_file_appears_whole_under_its_own_name(tmp_path: Path) -> None:
     with files.atomic_write(tmp_path / "a.bin") as path:
         assert path.name == "a.bin"
+        path.touch(0o600)
         path.write_bytes(b"whole")
         assert not (tmp_path / "a.bin").exists()
     assert (tmp_path / "a.bin").read_bytes() == b"whole"
+    (tmp_path / "usual").touch()
+    assert (tmp_path / "a.bin").stat().st_mode == (tmp_path / "usual").stat().st_mode
+    (tmp_path / "usual").unlink()
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.bin"]
 
 

@@ -45,7 +45,7 @@ def picture() -> tuple[bytes, str] | None:
         return (upload.getvalue(), upload.name) if upload else None
     with st.form("url", border=False):
         url = st.text_input("Address of a picture", placeholder="https://…")
-        if st.form_submit_button("Fetch", icon=":material/download:") and url:
+        if st.form_submit_button("Fetch", icon=":material/download:", key="fetch") and url:
             st.session_state.pop("fetched", None)
             with st.spinner("Fetching …"):
                 st.session_state["fetched"] = (fetch(url.strip(), limits), url.strip())
@@ -78,10 +78,11 @@ def answer(prediction: Prediction) -> None:
     st.metric(f"Class {best.index}", best.label, f"{best.probability:.1%} sure", delta_color="off", delta_arrow="off")
     st.altair_chart(bars(prediction), height=190)
     spent = prediction.milliseconds
-    with st.container(horizontal=True):
-        st.metric("Read", f"{spent.read:.1f} ms", help="Decode the file, turn it upright, bring it to RGB.")
-        st.metric("Preprocess", f"{spent.preprocess:.1f} ms", help="Resize, crop, normalize.")
-        st.metric("Inference", f"{spent.inference:.1f} ms", help="The model itself, on this server.")
+    st.markdown(
+        f"**Where the time went:** reading the picture {spent.read:.1f} ms · preprocessing {spent.preprocess:.1f} ms · "
+        f"inference {spent.inference:.1f} ms",
+        help="Reading: decode, turn upright, to RGB. Preprocessing: resize, crop, normalize.",
+    )
 
 
 def ready(chosen: _picker.Choice) -> bool:
@@ -98,7 +99,10 @@ def ready(chosen: _picker.Choice) -> bool:
 
 
 st.title("What is in the picture?")
-st.markdown("A Vision Transformer answers on this server. Pick a picture; the model is in the sidebar.")
+st.markdown(
+    "DeiT, a Vision Transformer, names what it sees and how sure it is. Pick a picture here, a model in the sidebar; "
+    "then **Build** turns that model into files for a phone, and **Profile** tells which one to ship."
+)
 left, right = st.columns(2, gap="large")
 chosen = _picker.choice()
 given = None

@@ -62,6 +62,23 @@ def results(built: Stored) -> None:
             )
 
 
+def preview(request: BuildRequest) -> None:
+    """What a build will give, before there is one."""
+    st.dataframe(
+        pd.DataFrame(
+            [
+                {
+                    "Format": FORMATS[key].title,
+                    "What it is": FORMATS[key].summary,
+                    "File": FORMATS[key].filename(request.model),
+                }
+                for key in request.formats
+            ]
+        ),
+        hide_index=True,
+    )
+
+
 def row(artifact: Artifact, original: Artifact) -> dict[str, object]:
     return {
         "Format": FORMATS[artifact.format].title,
@@ -119,10 +136,13 @@ if not busy:
         type="secondary" if built else "primary",
         disabled=not keys,
         icon=":material/build:",
+        key="build",
     ):
         folder = str(_parts.store().folder(request))
         _parts.jobs().submit("build", subject, dataclasses.asdict(request) | {"folder": folder})
         st.rerun()
     if built:
         results(built)
+    else:
+        preview(request)
 _parts.explain(WHAT)

@@ -59,12 +59,14 @@ def chart(rows: pd.DataFrame, column: str, unit: str, title: str) -> Any:
 
 def results(report: ProfileReport, here: bool) -> None:
     rows = table(report)
+    original = report.rows[0]
     fastest = min(report.rows, key=lambda row: row.median_ms)
     smallest = min(report.rows, key=lambda row: row.bytes)
     st.markdown(
-        f"**{FORMATS[fastest.format].title}** is the fastest: {fastest.median_ms:.1f} ms, "
+        f"Fastest: **{FORMATS[fastest.format].title}**, {fastest.median_ms:.1f} ms an inference, "
         f"{fastest.reduction_percent:.0f} % less than the original. "
-        f"**{FORMATS[smallest.format].title}** is the smallest: {smallest.bytes / 1e6:.1f} MB."
+        f"Smallest: **{FORMATS[smallest.format].title}**, {smallest.bytes / 1e6:.1f} MB, "
+        f"{(1 - smallest.bytes / original.bytes) * 100:.0f} % less."
     )
     st.dataframe(
         rows,
@@ -97,7 +99,7 @@ def start(subject: str, request: BuildRequest | None, folder: Path) -> None:
 
 
 st.title("Which file to ship?")
-st.markdown("Every file of the model, timed side by side on the same picture.")
+st.markdown("Every file of the model, timed side by side on the same picture: what it costs, and what it saves.")
 chosen, store = _picker.choice(), _parts.store()
 built = store.newest(chosen.spec.name, chosen.weights)
 everything = BuildRequest(chosen.spec.name, chosen.weights, tuple(FORMATS))
@@ -110,10 +112,15 @@ with _parts.errors_shown():
         saved = chosen.spec.hub_id is None and chosen.weights == "pretrained"
         label = "Profile on this server" if built else "Build and profile on this server"
         if st.button(
-            f"{label} again" if report else label, type="secondary" if report else "primary", icon=":material/speed:"
+            f"{label} again" if report else label,
+            type="secondary" if report else "primary",
+            icon=":material/speed:",
+            key="profile",
         ):
             start(subject, None if built else everything, folder)
             st.rerun()
+        if built:
+            st.caption(f"The newest build: engine {built.result.engine}, optimize step '{built.result.optimize}'.")
         if report:
             results(report, here=True)
         elif saved:
