@@ -41,16 +41,17 @@ def fetch(url: str, settings: Settings) -> bytes:
         session.mount("http://", _PublicOnly(watch))
         session.mount("https://", _PublicOnly(watch))
         try:
-            return _followed(session, url, settings)
+            data = _followed(session, url, settings)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             if watch.is_over:
-                raise PictureUnreachable(
-                    f"The address did not answer within {settings.fetch_seconds:.0f} seconds.",
-                    "Try again later, or download the picture and give the file.",
-                ) from error
+                raise _too_slow(settings) from error
             raise PictureUnreachable(
                 "The address cannot be reached.", "Check it, or download the picture and give the file."
             ) from error
+        # A socket that the watch shut can look like the end of an answer.
+        if watch.is_over:
+            raise _too_slow(settings)
+        return data
 
 
 def is_public(address: str) -> bool:
@@ -94,6 +95,13 @@ def _body(answer: requests.Response, settings: Settings) -> bytes:
         if len(data) > settings.picture_bytes:
             raise too_large(settings)
     return bytes(data)
+
+
+def _too_slow(settings: Settings) -> PictureUnreachable:
+    return PictureUnreachable(
+        f"The address did not answer within {settings.fetch_seconds:g} seconds.",
+        "Try again later, or download the picture and give the file.",
+    )
 
 
 def _public_addresses(host: str, port: int) -> list[str]:

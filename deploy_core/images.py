@@ -14,7 +14,9 @@ from deploy_core.settings import Settings
 from deploy_core.types import Preprocessing
 
 Image.init()
-DECODERS = [name for name in ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF") if name in Image.OPEN]
+DECODERS: list[str] = [
+    name for name in ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF") if name in Image.OPEN
+]
 READABLE = "Give a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF picture."
 # A resized side longer than this is never needed whole: only the crop in its middle is.
 LONGEST_SIDE = 16

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from deploy_core import classify, embedded
 from deploy_core.settings import Settings
@@ -20,7 +20,8 @@ from tests.browser import chromium
 
 PROJECT = Path(__file__).parents[2]
 SECONDS = 1000
-PHONE = {"width": 390, "height": 844}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1360, "height": 900}
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +61,9 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-@pytest.fixture(params=[None, PHONE], ids=["desktop", "phone"])
+@pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop", "phone"])
 def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport=request.param or {"width": 1360, "height": 900})
+    context = browser.new_context(viewport=request.param)
     page = context.new_page()
     page.set_default_timeout(60 * SECONDS)
     expect.set_options(60 * SECONDS)
