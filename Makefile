@@ -4,6 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 
+# Debian splits ensurepip off into python3-venv; without that package the system's pip fills the environment.
+MAKE_VENV = $(PYTHON) -m venv $(VENV) || { $(PYTHON) -m venv --clear --without-pip $(VENV) \
+	&& $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-check pip; }
+
 .PHONY: run test lint setup bench
 .DEFAULT_GOAL := run
 
@@ -24,8 +28,10 @@ setup: $(VENV)/.installed-dev
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks
 
-$(VENV)/.installed: requirements.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+$(BIN)/pip:
+	$(MAKE_VENV)
+
+$(VENV)/.installed: requirements.txt | $(BIN)/pip
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
 	touch $@
 

@@ -5,6 +5,9 @@ streamlit run streamlit_app.py
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import streamlit as st
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
@@ -12,6 +15,7 @@ from starlette.routing import Route
 
 from deploy_core import settings
 from deploy_core.store import Store
+from pages import _parts
 
 NOT_FOUND = "There is no such artifact. Build it again on the Build page.\n"
 
@@ -27,4 +31,11 @@ def artifact(request: Request) -> Response:
     )
 
 
-app = st.App("pages/_shell.py", routes=[Route("/artifacts/{build}/{file}", artifact)])
+@asynccontextmanager
+async def lifespan(_: st.App) -> AsyncIterator[None]:
+    """Ends the worker with the app: Python would wait for it otherwise."""
+    yield
+    _parts.jobs().close()
+
+
+app = st.App("pages/_shell.py", routes=[Route("/artifacts/{build}/{file}", artifact)], lifespan=lifespan)

@@ -71,7 +71,7 @@ def _classify(options: argparse.Namespace, limits: Settings) -> Outcome:
         name = options.model or limits.default_model
         classifier = classify.open_model(name, options.weights or "pretrained", limits, _tell)
     else:
-        classifier = classify.open_artifact(options.artifact, *_origin(options))
+        classifier = classify.open_artifact(options.artifact, *_origin(options, limits))
     prediction = classifier.classify(options.source, limits, options.top)
     spent = prediction.milliseconds
     lines = [(f"{answer.probability:7.2%}", str(answer.index), answer.label) for answer in prediction.top]
@@ -82,7 +82,7 @@ def _classify(options: argparse.Namespace, limits: Settings) -> Outcome:
     return dataclasses.asdict(prediction), text
 
 
-def _origin(options: argparse.Namespace) -> tuple[str, str]:
+def _origin(options: argparse.Namespace, limits: Settings) -> tuple[str, str]:
     """The model and weights that an artifact was built from: what the build beside it says, else the options."""
     path: Path = options.artifact
     by_filename(path)
@@ -91,7 +91,7 @@ def _origin(options: argparse.Namespace) -> tuple[str, str]:
     except DeployError:
         built = None
     if built is None or path.name not in {artifact.file for artifact in built.artifacts}:
-        return options.model or "demo", options.weights or "pretrained"
+        return options.model or limits.default_model, options.weights or "pretrained"
     for option, told, true in (("--model", options.model, built.model), ("--weights", options.weights, built.weights)):
         if told not in (None, true):
             raise InvalidRequest(f"{path.name} was built with {option} {true}, not {told}.", f"Leave {option} out.")

@@ -1,186 +1,240 @@
-"""A picture from an address on the public internet, within limits of time and bytes.
+"""The bytes behind an http(s) address that a stranger typed.
 
-The address that is checked is the address that is connected to, for the first request and for every redirect, so a
-name that resolves differently the second time gets nowhere.
+Whoever types an address borrows this machine's place in the network. So a fetch reaches public addresses
+only, and the address that is checked is the address connected to: a name is resolved once, in
+``_Line.open``, and every redirect goes through it again. Size and time have limits that a slow or endless
+server cannot stretch.
 """
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
 import socket
 import threading
-import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import closing, contextmanager, suppress
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import requests
-import urllib3
 from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.util.connection import create_connection
+from urllib3.exceptions import HTTPError
+from urllib3.exceptions import TimeoutError as HTTPTimeout
+from urllib3.util import parse_url
 
-from deploy_core.errors import PictureUnreachable
-from deploy_core.images import too_large
+from deploy_core.errors import InvalidPicture, PictureUnreachable
 from deploy_core.settings import Settings
 
-REDIRECTS = (301, 302, 303, 307, 308)
-MOST_REDIRECTS = 5
+CONNECT_SECONDS = 5.0
+MAX_REDIRECTS = 5
 CHUNK = 64 * 1024
-# Bytes are judged as they are: a compressed answer is no picture, and no bomb either.
 HEADERS = {"User-Agent": "deit-deploy", "Accept": "image/*", "Accept-Encoding": "identity"}
-NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+NAT64 = IPv6Network("64:ff9b::/96")
+DOWNLOAD_IT = "Download the picture yourself and give the file."
 
 
 def fetch(url: str, settings: Settings) -> bytes:
-    """The bytes behind an http(s) URL. Raises PictureUnreachable, or InvalidPicture for too many bytes."""
-    watch = _Watch(settings.fetch_seconds)
-    with watch, requests.Session() as session:
-        session.trust_env = False
-        session.mount("http://", _PublicOnly(watch))
-        session.mount("https://", _PublicOnly(watch))
+    """What the public http(s) address ``url`` answers, as sent, after at most five redirects.
+
+    Raises PictureUnreachable where the address is malformed, points inside, fails, or takes longer than
+    ``settings.fetch_seconds`` in all, and InvalidPicture above ``settings.picture_bytes``.
+    """
+    line = _Line(min(CONNECT_SECONDS, settings.fetch_seconds))
+    outcome: Future[bytes] = Future()
+
+    def work() -> None:
         try:
-            data = _followed(session, url, settings)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            if watch.is_over:
-                raise _too_slow(settings) from error
-            raise PictureUnreachable(
-                "The address cannot be reached.", "Check it, or download the picture and give the file."
-            ) from error
-        # A socket that the watch shut can look like the end of an answer.
-        if watch.is_over:
-            raise _too_slow(settings)
-        return data
+            outcome.set_result(_download(url, line, settings))
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    # In a thread of its own, because nothing interrupts a name lookup.
+    threading.Thread(target=work, name="fetch", daemon=True).start()
+    try:
+        return outcome.result(settings.fetch_seconds)
+    except TimeoutError as error:
+        raise PictureUnreachable(
+            f"The picture did not arrive within {settings.fetch_seconds:g} seconds.", DOWNLOAD_IT
+        ) from error
+    finally:
+        line.cut()
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address, and any IPv4 address inside it, lies on the public internet."""
-    parsed = ipaddress.ip_address(address.split("%")[0])
-    inner: list[Any] = [parsed]
-    if isinstance(parsed, ipaddress.IPv6Address):
-        inner += [parsed.ipv4_mapped, parsed.sixtofour, *(parsed.teredo or ())]
-        if parsed in NAT64:
-            inner.append(ipaddress.IPv4Address(parsed.packed[-4:]))
-        if parsed.ipv4_mapped:
-            inner.remove(parsed)
-    return all(one.is_global and not one.is_multicast for one in inner if one is not None)
+    """Whether the IP address is one of the public internet, also where it wraps an IPv4 address."""
+    return all(
+        ip.is_global and not (ip.is_multicast or ip.is_reserved or getattr(ip, "is_site_local", False))
+        for ip in _destinations(ip_address(address))
+    )
 
 
-def _followed(session: requests.Session, url: str, settings: Settings) -> bytes:
-    for _ in range(MOST_REDIRECTS + 1):
-        if urlsplit(url).scheme.lower() not in ("http", "https"):
-            raise PictureUnreachable("The address does not begin with http:// or https://.", "Give one that does.")
-        with session.get(
-            url, headers=HEADERS, stream=True, allow_redirects=False, timeout=settings.fetch_seconds
-        ) as answer:
-            if answer.status_code in REDIRECTS and "location" in answer.headers:
-                url = urljoin(url, answer.headers["location"])
-                continue
-            if answer.status_code != 200:
-                raise PictureUnreachable(
-                    f"The address answered with status {answer.status_code}.", "Check it in a browser."
-                )
-            return _body(answer, settings)
-    raise PictureUnreachable(f"The address redirects more than {MOST_REDIRECTS} times.", "Give the final address.")
+def too_large(settings: Settings) -> InvalidPicture:
+    """The error for a picture of too many bytes."""
+    return InvalidPicture(f"The picture is larger than {settings.picture_bytes / 2**20:.3g} MB.", "Give a smaller one.")
 
 
-def _body(answer: requests.Response, settings: Settings) -> bytes:
-    length = answer.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > settings.picture_bytes:
+def _destinations(ip: IPv4Address | IPv6Address) -> tuple[IPv4Address | IPv6Address, ...]:
+    """The addresses where packets to ``ip`` end up."""
+    if isinstance(ip, IPv4Address):
+        return (ip,)
+    if ip.teredo:
+        return ip.teredo
+    if ip in NAT64:
+        return (IPv4Address(ip.packed[-4:]),)
+    return (ip.ipv4_mapped or ip.sixtofour or ip,)
+
+
+def _download(url: str, line: _Line, settings: Settings) -> bytes:
+    with closing(_Adapter(line)) as adapter:
+        for _ in range(MAX_REDIRECTS + 1):
+            request, host = _request(url)
+            timeout = (line.connect_seconds, settings.fetch_seconds)
+            with _plain_words(host), adapter.send(request, stream=True, timeout=timeout) as response:
+                if not response.is_redirect:
+                    return _body(response, host, settings)
+                url = _redirect(response)
+    raise PictureUnreachable(f"The address redirects more than {MAX_REDIRECTS} times.", DOWNLOAD_IT)
+
+
+def _request(url: str) -> tuple[requests.PreparedRequest, str]:
+    """A request for ``url``, and its host. Raises PictureUnreachable where it is no plain http(s) address."""
+    try:
+        parts = parse_url(url)
+        if parts.scheme not in ("http", "https"):
+            raise PictureUnreachable(
+                "Only addresses that start with http:// or https:// are fetched.", "Give such an address, or a file."
+            )
+        if parts.auth:
+            raise PictureUnreachable(
+                "The address holds a user name or a password.", "Give an address that needs neither."
+            )
+        if not parts.host or " " in url or not url.isprintable():
+            raise ValueError("no host, or white space")
+        return requests.Request("GET", url, headers=HEADERS).prepare(), parts.host
+    except ValueError as error:
+        raise PictureUnreachable(
+            "The address is not a well-formed http(s) address.", "Copy it again from the browser's address bar."
+        ) from error
+
+
+def _redirect(response: requests.Response) -> str:
+    """Where the response sends us; what makes no address is refused by the next ``_request``."""
+    location = response.headers["location"].encode("latin-1").decode("utf-8", "replace")
+    try:
+        return urljoin(response.url, location)
+    except ValueError:
+        return location
+
+
+def _body(response: requests.Response, host: str, settings: Settings) -> bytes:
+    if response.status_code != 200:
+        raise PictureUnreachable(f"{host} answers with status {response.status_code}.", "Check the address.")
+    if (response.raw.length_remaining or 0) > settings.picture_bytes:
         raise too_large(settings)
     data = bytearray()
-    while chunk := answer.raw.read(CHUNK, decode_content=False):
+    # read(), not stream(): urllib3's own reader of chunked bodies has no limit on the length of a line.
+    while chunk := response.raw.read(CHUNK, decode_content=False):
         data += chunk
         if len(data) > settings.picture_bytes:
             raise too_large(settings)
     return bytes(data)
 
 
-def _too_slow(settings: Settings) -> PictureUnreachable:
-    return PictureUnreachable(
-        f"The address did not answer within {settings.fetch_seconds:g} seconds.",
-        "Try again later, or download the picture and give the file.",
-    )
-
-
-def _public_addresses(host: str, port: int) -> list[str]:
+@contextmanager
+def _plain_words(host: str) -> Iterator[None]:
     try:
-        found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-    except (OSError, UnicodeError) as error:
-        raise PictureUnreachable(f"There is no host named '{host}'.", "Check the address.") from error
-    if not all(is_public(address) for address in found):
+        yield
+    except requests.exceptions.SSLError as error:
+        raise PictureUnreachable(f"No secure connection to {host} could be made.", DOWNLOAD_IT) from error
+    except (requests.Timeout, HTTPTimeout) as error:
+        raise PictureUnreachable(f"{host} takes too long to answer.", DOWNLOAD_IT) from error
+    except (requests.RequestException, HTTPError, OSError) as error:
         raise PictureUnreachable(
-            "The address points into this machine or a private network.", "Give a picture on the public internet."
-        )
-    return found
+            f"The connection to {host} failed or broke off.", "Check the address, and try again."
+        ) from error
 
 
-class _Watch:
-    """Shuts every socket of one fetch when its time is over, whatever the other side drips."""
+class _Line:
+    """The sockets of one fetch, all to public addresses, until it is cut."""
 
-    def __init__(self, seconds: float) -> None:
-        self._deadline = time.monotonic() + seconds
-        self._sockets: list[socket.socket] = []
-        self._timer = threading.Timer(seconds, self._shut)
-        self._timer.daemon = True
+    def __init__(self, connect_seconds: float) -> None:
+        self.connect_seconds = connect_seconds
+        self._lock = threading.Lock()
+        self._handles: list[socket.socket] = []
+        self._cut = False
 
-    @property
-    def is_over(self) -> bool:
-        return time.monotonic() >= self._deadline
-
-    @property
-    def left(self) -> float:
-        return max(0.01, self._deadline - time.monotonic())
-
-    def connect(self, host: str, port: int) -> socket.socket:
-        error: OSError = OSError(f"{host} has no address")
-        for address in _public_addresses(host, port):
+    def open(self, host: str, port: int) -> socket.socket:
+        """A socket connected to ``host``. Raises PictureUnreachable where any of its addresses is not public."""
+        try:
+            found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise PictureUnreachable(f"There is no host named {host}.", "Check the address.") from error
+        if not all(is_public(str(address[0])) for *_, address in found):
+            raise PictureUnreachable(
+                f"{host} points into this machine or a private network.", "Give a public address, or a file."
+            )
+        failure = OSError(f"{host} has no address")
+        for family, kind, protocol, _, address in found:
             try:
-                connected: socket.socket = create_connection((address, port), self.left)
-            except OSError as failure:
-                error = failure
-                continue
-            self._sockets.append(connected)
-            return connected
-        raise urllib3.exceptions.NewConnectionError(None, str(error))  # type: ignore[arg-type]
+                return self._connect(socket.socket(family, kind, protocol), address)
+            except OSError as error:
+                failure = error
+        raise failure
 
-    def _shut(self) -> None:
-        for connected in self._sockets:
-            with contextlib.suppress(OSError):
-                connected.shutdown(socket.SHUT_RDWR)
+    def cut(self) -> None:
+        """Ends whatever the sockets are waiting for, and lets no other be opened."""
+        with self._lock:
+            self._cut = True
+            for handle in self._handles:
+                with suppress(OSError):
+                    handle.shutdown(socket.SHUT_RDWR)
+                handle.close()
 
-    def __enter__(self) -> _Watch:
-        self._timer.start()
-        return self
+    def _connect(self, opened: socket.socket, address: Any) -> socket.socket:
+        try:
+            opened.settimeout(self.connect_seconds)
+            self._watch(opened)
+            opened.connect(address)
+        except OSError:
+            opened.close()
+            raise
+        return opened
 
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
+    def _watch(self, opened: socket.socket) -> None:
+        """Keeps a duplicate, which still reaches the connection once TLS has taken the socket over."""
+        with self._lock:
+            if self._cut:
+                raise OSError("the fetch is over")
+            self._handles.append(opened.dup())
 
 
-class _PublicOnly(HTTPAdapter):
-    """Connects through the watch, and so only to public addresses; TLS still checks the name."""
+class _Adapter(HTTPAdapter):
+    """Requests' transport, its connections opened by a line.
 
-    def __init__(self, watch: _Watch) -> None:
-        self._watch = watch
+    Used without a Session: no proxies, netrc or cookies, and no reading of a redirect's body.
+    """
+
+    def __init__(self, line: _Line) -> None:
         super().__init__()
+        self.poolmanager.pool_classes_by_scheme = _pools(line)
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        watch = self._watch
 
-        class Plain(HTTPConnection):
-            def _new_conn(self) -> socket.socket:
-                return watch.connect(self._dns_host, self.port)
+def _pools(line: _Line) -> dict[str, type[HTTPConnectionPool]]:
+    class Http(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            return line.open(self._dns_host, self.port)
 
-        class Secure(HTTPSConnection):
-            def _new_conn(self) -> socket.socket:
-                return watch.connect(self._dns_host, self.port)
+    class Https(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            return line.open(self._dns_host, self.port)
 
-        class PlainPool(HTTPConnectionPool):
-            ConnectionCls = Plain
+    class HttpPool(HTTPConnectionPool):
+        ConnectionCls = Http
 
-        class SecurePool(HTTPSConnectionPool):
-            ConnectionCls = Secure
+    class HttpsPool(HTTPSConnectionPool):
+        ConnectionCls = Https
 
-        self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
+    return {"http": HttpPool, "https": HttpsPool}

@@ -1,159 +1,167 @@
-"""Bytes to one upright RGB picture, inside the limits, and that picture to the model's input."""
+"""From a file or an address to the model's input: ``read`` bytes, ``decode`` a picture, ``preprocess`` an array."""
 
 from __future__ import annotations
 
-import io
+import re
+import threading
 import warnings
+from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from deploy_core.errors import InvalidPicture, PictureUnreachable
+from deploy_core.fetch import fetch, too_large
 from deploy_core.settings import Settings
 from deploy_core.types import Preprocessing
 
-Image.init()
-DECODERS: list[str] = [
-    name for name in ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF") if name in Image.OPEN
-]
+# Pillow opens MPO through JPEG.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 READABLE = "Give a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF picture."
-# A resized side longer than this is never needed whole: only the crop in its middle is.
-LONGEST_SIDE = 16
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|data:", re.IGNORECASE)
+MAX_SQUARES = 8
+
+# Warning filters belong to the whole process, so only one thread at a time may change and restore them.
+_DECODING = threading.Lock()
 
 
 def read(source: str, settings: Settings) -> bytes:
-    """The bytes of a picture file, or of an http(s) URL. Raises PictureUnreachable or InvalidPicture."""
-    if "://" in source or source.startswith("data:"):
-        from deploy_core.fetch import fetch
+    """The bytes of a file or of an http(s) address.
 
-        return fetch(source, settings)
-    path = Path(source).expanduser()
-    try:
-        if path.stat().st_size > settings.picture_bytes:
-            raise too_large(settings)
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise PictureUnreachable(f"There is no file {source}.", "Check the path.") from error
-    except IsADirectoryError as error:
-        raise PictureUnreachable(f"{source} is a folder.", "Name one picture in it.") from error
-    except (OSError, ValueError) as error:
-        raise PictureUnreachable(
-            f"{source} cannot be read.", "Check its name and your permission to read it."
-        ) from error
+    Raises PictureUnreachable where it gives none, and InvalidPicture above ``settings.picture_bytes``.
+    """
+    return fetch(source, settings) if ADDRESS.match(source) else _read_file(source, settings)
 
 
 def decode(data: bytes, settings: Settings) -> Image.Image:
-    """An RGB picture, right side up and in sRGB: the first frame, on white where it is transparent.
+    """The picture in ``data``: RGB, sRGB colours, right side up; the first frame of an animation, on white.
 
-    Raises InvalidPicture for bytes that are no whole picture, or one beyond the limits.
+    Raises InvalidPicture where ``data`` is no whole picture of the known formats, or is one above
+    ``settings.picture_bytes`` or ``settings.picture_pixels``.
     """
     if not data:
-        raise InvalidPicture("The file is empty.", READABLE)
+        raise InvalidPicture("The picture is empty.", READABLE)
     if len(data) > settings.picture_bytes:
         raise too_large(settings)
-    with warnings.catch_warnings():
+    with _DECODING, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return _decoded(data, settings)
+            picture = Image.open(BytesIO(data), formats=FORMATS)
+            if picture.width * picture.height > settings.picture_pixels:
+                raise _too_many_pixels(settings)
+            picture.load()
+            return _rgb(_upright(picture))
         except InvalidPicture:
             raise
         except Image.DecompressionBombError as error:
             raise _too_many_pixels(settings) from error
         except UnidentifiedImageError as error:
-            raise InvalidPicture("The file is not a picture that can be read here.", READABLE) from error
-        except Exception as error:
-            # Pillow's decoders raise a dozen kinds of exception on damaged files, and add more with each release.
-            raise InvalidPicture("The picture is damaged or cut off.", "Save or download it again.") from error
-
-
-def preprocess(picture: Image.Image, how: Preprocessing) -> np.ndarray:
-    """The model's input, float32 (1, 3, crop, crop): resized, cropped, scaled to 0..1 and normalized.
-
-    Equal to torchvision's Resize, CenterCrop, ToTensor and Normalize on the same picture.
-    """
-    pixels = np.asarray(crop(picture, how), dtype=np.float32) / np.float32(255)
-    mean, std = np.array(how.mean, np.float32), np.array(how.std, np.float32)
-    normalized = (pixels - mean) / std
-    return np.ascontiguousarray(normalized.transpose(2, 0, 1)[np.newaxis])
+            raise InvalidPicture("This is not a picture that can be read.", READABLE) from error
+        except Exception as error:  # on damaged files Pillow raises nearly anything
+            raise InvalidPicture("The picture is damaged or cut off.", "Save it again, or give another one.") from error
 
 
 def crop(picture: Image.Image, how: Preprocessing) -> Image.Image:
-    """What the model sees: the short side resized to ``how.resize``, the middle ``how.crop`` square cut out."""
-    width, height = (_resized(side, min(picture.size), how.resize) for side in picture.size)
-    picture, width, height = _without_far_ends(picture, width, height, how)
-    resample = Image.Resampling[how.interpolation.upper()]
-    resized = picture.resize((width, height), resample)
+    """The part of an RGB picture that the model sees: short side to ``how.resize``, then the center.
+
+    Returns an RGB picture of ``how.crop`` x ``how.crop`` pixels, the same as torchvision's Resize and CenterCrop.
+    """
+    picture = _without_far_ends(picture)
+    short = min(picture.size)
+    width, height = (how.resize * side // short for side in picture.size)
+    resized = picture.resize((width, height), Image.Resampling[how.interpolation.upper()])
     left, top = round((width - how.crop) / 2), round((height - how.crop) / 2)
     return resized.crop((left, top, left + how.crop, top + how.crop))
 
 
-def too_large(settings: Settings) -> InvalidPicture:
-    """The error for a picture of too many bytes."""
-    return InvalidPicture(
-        f"The picture is larger than {settings.picture_bytes / 2**20:.0f} MB.", "Save it smaller and try again."
-    )
+def preprocess(picture: Image.Image, how: Preprocessing) -> NDArray[np.float32]:
+    """The model's input for an RGB picture: float32, (1, 3, how.crop, how.crop), C-contiguous."""
+    pixels = np.asarray(crop(picture, how), dtype=np.float32) / np.float32(255)
+    normalized = (pixels - np.array(how.mean, np.float32)) / np.array(how.std, np.float32)
+    return np.ascontiguousarray(normalized.transpose(2, 0, 1)[np.newaxis])
 
 
-def _decoded(data: bytes, settings: Settings) -> Image.Image:
-    with Image.open(io.BytesIO(data), formats=DECODERS) as opened:
-        if opened.width * opened.height > settings.picture_pixels:
-            raise _too_many_pixels(settings)
-        profile = opened.info.get("icc_profile")
-        opened.load()
-        picture = ImageOps.exif_transpose(opened)
-    return _rgb(picture, profile)
-
-
-def _rgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    if picture.mode.startswith("I"):
-        return Image.fromarray(_eight_bits(picture)).convert("RGB")
-    if "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
-    if picture.mode == "P":
-        picture = picture.convert("RGB")
-    return _in_srgb(picture, profile).convert("RGB")
-
-
-def _eight_bits(picture: Image.Image) -> np.ndarray:
-    """16-bit grey to 8 bits; Pillow's own conversion would clip it to white."""
-    grey = np.asarray(picture, dtype=np.int64).clip(0, 65535)
-    return (grey // 257).astype(np.uint8)
-
-
-def _in_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    if not profile:
-        return picture
+def _read_file(source: str, settings: Settings) -> bytes:
+    path = Path(source)
     try:
-        embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        converted = ImageCms.profileToProfile(picture, embedded, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return picture
-    return converted or picture
-
-
-def _resized(side: int, short: int, target: int) -> int:
-    return target if side == short else int(target * side / short)
-
-
-def _without_far_ends(
-    picture: Image.Image, width: int, height: int, how: Preprocessing
-) -> tuple[Image.Image, int, int]:
-    """Cuts a very long picture to its middle first: resized whole, a 1 x 60,000 one would take gigabytes."""
-    longest = how.resize * LONGEST_SIDE
-    if max(width, height) <= longest:
-        return picture, width, height
-    short = min(picture.size)
-    kept = short * LONGEST_SIDE
-    if width > height:
-        left = (picture.width - kept) // 2
-        return picture.crop((left, 0, left + kept, short)), longest, height
-    top = (picture.height - kept) // 2
-    return picture.crop((0, top, short, top + kept)), width, longest
+        if path.is_dir():
+            raise PictureUnreachable(f"'{source}' is a folder.", "Give the path of a picture.")
+        if path.exists() and not path.is_file():
+            raise PictureUnreachable(f"'{source}' is not a regular file.", "Give the path of a picture.")
+        with path.open("rb") as file:
+            data = file.read(settings.picture_bytes + 1)
+    except FileNotFoundError as error:
+        raise PictureUnreachable(f"There is no file '{source}'.", "Check the path.") from error
+    except (OSError, ValueError) as error:
+        raise PictureUnreachable(
+            "The file cannot be read.", "Check its path and your permission to read it."
+        ) from error
+    if len(data) > settings.picture_bytes:
+        raise too_large(settings)
+    return data
 
 
 def _too_many_pixels(settings: Settings) -> InvalidPicture:
     return InvalidPicture(
-        f"The picture has more than {settings.picture_pixels / 1e6:.0f} megapixels.", "Scale it down and try again."
+        f"The picture has more than {settings.picture_pixels / 1e6:.3g} million pixels.", "Give a smaller one."
     )
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    with suppress(Exception):  # a photograph whose notes are damaged is still a photograph
+        ImageOps.exif_transpose(picture, in_place=True)
+    return picture
+
+
+def _rgb(picture: Image.Image) -> Image.Image:
+    profile = picture.info.get("icc_profile")
+    if picture.mode == "F":
+        raise InvalidPicture("The picture holds floating-point numbers.", "Save it with 8 bits per colour.")
+    if picture.mode.startswith("I"):
+        picture = _eight_bits(picture)
+    if picture.mode != "CMYK":
+        picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    if profile:
+        picture = _srgb(picture, profile)
+    picture = _on_white(picture) if picture.mode == "RGBA" else picture.convert("RGB")
+    picture.info = {}  # the profile and orientation noted there are applied by now
+    return picture
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """16-bit grey scaled down, where Pillow would clip; see-through pixels become white."""
+    values = np.asarray(picture).clip(0, 0xFFFF)
+    if "transparency" in picture.info:
+        values = np.where(values == picture.info["transparency"], 0xFFFF, values)
+    return Image.fromarray((values >> 8).astype(np.uint8))
+
+
+def _srgb(picture: Image.Image, profile: bytes) -> Image.Image:
+    mode = "RGBA" if picture.mode == "RGBA" else "RGB"
+    try:
+        converted = ImageCms.profileToProfile(
+            picture, BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode=mode
+        )
+    except (ImageCms.PyCMSError, TypeError):  # a broken profile, or one for other colours than the picture's
+        return picture
+    return converted or picture
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    canvas = Image.new("RGB", picture.size, "white")
+    canvas.paste(picture, mask=picture)
+    return canvas
+
+
+def _without_far_ends(picture: Image.Image) -> Image.Image:
+    """A strip longer than eight squares loses squares at both ends: resized whole, it could fill the memory."""
+    short, long = min(picture.size), max(picture.size)
+    excess = max(0, long - MAX_SQUARES * short) // (2 * short) * short
+    if not excess:
+        return picture
+    if picture.width > picture.height:
+        return picture.crop((excess, 0, picture.width - excess, picture.height))
+    return picture.crop((0, excess, picture.width, picture.height - excess))

@@ -11,6 +11,7 @@ from pathlib import Path
 from deploy_core import profile
 from deploy_core.build import MANIFEST, read_result
 from deploy_core.errors import InvalidArtifact
+from deploy_core.files import atomic_write, make_folder
 from deploy_core.formats import in_build_order
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest, BuildResult, ProfileReport
@@ -35,6 +36,7 @@ class Store:
 
     def __init__(self, settings: Settings) -> None:
         self.root = settings.home / "artifacts"
+        self._checkpoints = settings.home / "checkpoints"
 
     def key(self, request: BuildRequest) -> str:
         """The name of the folder that ``request`` is built into."""
@@ -65,6 +67,15 @@ class Store:
             return None
         path = stored.folder / name
         return path if path.is_file() else None
+
+    def keep_checkpoint(self, name: str, data: bytes) -> Path:
+        """Keeps an uploaded checkpoint under the hash of its bytes, which nobody can guess; returns its path."""
+        folder = make_folder(self._checkpoints)
+        path = folder / f"{hashlib.sha256(data).hexdigest()}{Path(name).suffix}"
+        if not path.exists():
+            with atomic_write(path) as temporary:
+                temporary.write_bytes(data)
+        return path
 
     def _stored(self, folder: Path) -> Stored | None:
         try:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from deploy_core import classify, settings
 from deploy_core.errors import DeployError
+from deploy_core.formats import engines
 from deploy_core.jobs import FINISHED, Job, Jobs, State, job_name
 from deploy_core.store import Store
 
@@ -28,6 +29,11 @@ def jobs() -> Jobs:
 @st.cache_resource
 def store() -> Store:
     return Store(settings.load())
+
+
+@st.cache_resource(show_spinner="Asking torch what it can build …")
+def build_engines() -> list[str]:
+    return engines.for_building()
 
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the model …")

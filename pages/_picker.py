@@ -8,8 +8,10 @@ import streamlit as st
 
 from deploy_core import models, settings
 from deploy_core.models import ModelSpec
+from pages import _parts
 
-WEIGHTS = {"pretrained": "Pretrained", "random": "Random"}
+WEIGHTS = {"pretrained": "Pretrained", "checkpoint": "Checkpoint", "random": "Random"}
+LARGEST_CHECKPOINT_MB = 400
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,10 @@ class Choice:
 
 def choice() -> Choice:
     """What is picked now."""
-    return Choice(models.find(st.session_state["model"]), st.session_state["weights"])
+    weights = st.session_state["weights"]
+    if weights == "checkpoint":
+        weights = st.session_state.get("checkpoint", "pretrained")
+    return Choice(models.find(st.session_state["model"]), weights)
 
 
 def draw() -> None:
@@ -39,7 +44,9 @@ def draw() -> None:
             f"{spec.input_size} × {spec.input_size} pixels in."
         )
         st.segmented_control("Weights", WEIGHTS, format_func=WEIGHTS.__getitem__, key="weights", required=True)
-        if choice().weights == "random":
+        if st.session_state["weights"] == "checkpoint":
+            _upload_checkpoint()
+        elif st.session_state["weights"] == "random":
             st.caption("Untrained: right for sizes and speeds, meaningless as an answer.")
         elif spec.hub_id is None:
             st.caption("Embedded in the project: nothing to download.")
@@ -51,6 +58,21 @@ def draw() -> None:
             st.button(
                 "Use DeiT-Base, the tutorial's model", on_click=_use_tutorial_model, width="stretch", key="tutorial"
             )
+
+
+def _upload_checkpoint() -> None:
+    uploaded = st.file_uploader(
+        "Weights of this model", type=["safetensors", "pth", "pt"], max_upload_size=LARGEST_CHECKPOINT_MB
+    )
+    if uploaded:
+        if st.session_state.get("upload") != uploaded.file_id:
+            kept = _parts.store().keep_checkpoint(uploaded.name, uploaded.getvalue())
+            st.session_state["checkpoint"], st.session_state["upload"] = str(kept), uploaded.file_id
+        st.caption(f"Using {uploaded.name}. No code in it is run.")
+    else:
+        st.session_state.pop("checkpoint", None)
+        st.session_state.pop("upload", None)
+        st.caption("A state dict, or the DeiT authors' file. Until it is here, the pretrained weights answer.")
 
 
 def _use_tutorial_model() -> None:

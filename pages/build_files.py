@@ -109,8 +109,8 @@ keys = st.pills(
 with st.container(horizontal=True, gap="large"):
     engine = st.segmented_control(
         "Engine",
-        ENGINES,
-        default="qnnpack",
+        _parts.build_engines(),
+        default=_parts.build_engines()[0],
         required=True,
         format_func=ENGINES.__getitem__,
         key="engine",

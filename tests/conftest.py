@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -8,13 +9,17 @@ import pytest
 from deploy_core import settings
 from deploy_core.settings import Settings
 
+# No Hub cache of the person who runs the tests, and no Hub: both are read when huggingface_hub is imported.
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="deit-deploy-tests-")
+os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
+
 PROJECT = Path(__file__).parents[1]
 PHOTOS = PROJECT.parent / "shared" / "photos"
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home for the app, and no Hub cache of the person who runs the tests."""
+    """An empty home for the app."""
     monkeypatch.setenv("DEIT_DEPLOY_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
 

@@ -25,20 +25,24 @@ def supported() -> tuple[str, ...]:
     return tuple(torch.backends.quantized.supported_engines)
 
 
+def for_building() -> list[str]:
+    """The engines to build under that this torch supports, the one for phones first."""
+    return [engine for engine in BUILD_ENGINES if engine in supported()]
+
+
 def require_build_engine(engine: str) -> None:
     """Raises InvalidRequest for an engine that is no choice, or that this torch does not support."""
-    here = [name for name in BUILD_ENGINES if name in supported()]
-    if engine not in here:
+    if engine not in for_building():
         raise InvalidRequest(
-            f"The quantized engine '{engine}' is not available here.", f"Choose one of: {', '.join(here) or 'none'}."
+            f"The quantized engine '{engine}' is not available here.",
+            f"Choose one of: {', '.join(for_building()) or 'none'}.",
         )
 
 
 def run_engine() -> str:
     """The fastest engine of this machine to run quantized files with."""
-    here = supported()
     for engine in RUN_ENGINES_BY_SPEED:
-        if engine in here:
+        if engine in supported():
             return engine
     raise FormatUnavailable("This torch has no quantized engine.", "Install the torch that requirements.txt names.")
 

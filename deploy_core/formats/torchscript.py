@@ -94,7 +94,7 @@ def _always() -> None:
 
 
 def _quantization_reason() -> str | None:
-    if any(engine in engines.supported() for engine in engines.BUILD_ENGINES):
+    if engines.for_building():
         return None
     return "This torch was built without a quantized engine. Install the torch that requirements.txt names."
 

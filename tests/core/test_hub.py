@@ -80,7 +80,7 @@ def test_weights_come_from_a_mirror_with_progress_and_then_from_the_cache(
     expected = classify_with(weights)
     assert json.loads(first.stdout)["top"] == expected
 
-    offline = classify(environment | {"HF_HUB_OFFLINE": "1"})
+    offline = classify(environment | {"HF_HUB_OFFLINE": "1", "HF_ENDPOINT": mirror})
     assert offline.returncode == 0, offline.stderr
     assert "Downloading" not in offline.stderr
     assert json.loads(offline.stdout)["top"] == expected

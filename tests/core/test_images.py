@@ -1,57 +1,174 @@
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import io
 import random
 import struct
+import warnings
+import zlib
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, features
+from torchvision import transforms
 
-from deploy_core import embedded, images
+from deploy_core import images
 from deploy_core.errors import InvalidPicture, PictureUnreachable
-from deploy_core.models import MODELS
 from deploy_core.settings import Settings
 from deploy_core.types import Preprocessing
 
-LIMITS = Settings()
-CAT = (embedded.SAMPLES / "chelsea.png").read_bytes()
-HOW = MODELS["deit_base_patch16_224"].preprocessing
+SETTINGS = Settings()
+SAMPLES = Path(images.__file__).parent / "embedded" / "samples"
+ORIENTATION = 0x0112
+HOW = Preprocessing(248, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+SMALL = Preprocessing(36, 32, (0.5, 0.5, 0.5), (0.25, 0.3, 0.35))
+RED, WHITE = (255, 0, 0), (255, 255, 255)
 
 
-def encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
-    return buffer.getvalue()
+def saved(picture: Image.Image, kind: str, **options: object) -> bytes:
+    file = BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
 
 
-def flag() -> Image.Image:
-    """Red above blue: it shows whether a picture is right side up and in the right colours."""
-    picture = Image.new("RGB", (48, 32), (255, 0, 0))
-    picture.paste((0, 0, 255), (0, 16, 48, 32))
-    return picture
+def noise(width: int, height: int, seed: int = 0) -> Image.Image:
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
 
 
-def is_flag(picture: Image.Image) -> bool:
-    top, bottom = (np.array(picture.getpixel((picture.width // 2, y))) for y in (3, picture.height - 4))
-    return bool(abs(top - (255, 0, 0)).max() < 40 and abs(bottom - (0, 0, 255)).max() < 40)
+def decoded(data: bytes) -> Image.Image:
+    return images.decode(data, SETTINGS)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
-def test_each_kind_of_picture_is_read(kind: str) -> None:
-    picture = images.decode(encoded(flag(), kind), LIMITS)
+def png_header(width: int, height: int) -> bytes:
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+# read
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "data: and more.bin"
+    file.write_bytes(b"bytes")
+    assert images.read(str(file), SETTINGS) == b"bytes"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("{tmp}/none.png", "no file"),
+        ("{tmp}", "folder"),
+        ("", "folder"),
+        ("nul\0byte", "cannot be read"),
+        ("x" * 5000, "cannot be read"),
+        ("{tmp}/file/below", "cannot be read"),
+        ("/dev/zero", "not a regular file"),
+    ],
+)
+def test_what_is_no_file_is_unreachable(tmp_path: Path, source: str, words: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(PictureUnreachable, match=words):
+        images.read(source.format(tmp=tmp_path), SETTINGS)
+
+
+def test_a_file_above_the_limit_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "large"
+    file.write_bytes(bytes(1001))
+    assert len(images.read(str(file), Settings(picture_bytes=1001))) == 1001
+    with pytest.raises(InvalidPicture, match="larger than"):
+        images.read(str(file), Settings(picture_bytes=1000))
+
+
+@pytest.mark.parametrize(
+    "source", ["http://x.org/a", "HTTPS://x.org", "file:///etc/passwd", "data:image/png,x", "s3://x"]
+)
+def test_addresses_go_to_fetch(monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    monkeypatch.setattr(images, "fetch", lambda url, settings: f"{url} {settings.picture_bytes}".encode())
+    assert images.read(source, Settings(picture_bytes=7)) == f"{source} 7".encode()
+
+
+# decode
+
+
+@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*.[pj]*g")), ids=lambda path: path.name)
+def test_samples_decode_as_pillow_decodes_them(sample: Path) -> None:
+    picture = decoded(sample.read_bytes())
     assert picture.mode == "RGB"
-    assert picture.size == (48, 32)
-    assert is_flag(picture)
+    with Image.open(sample) as expected:
+        assert picture.size == expected.size
+        if "icc_profile" not in expected.info:
+            assert np.array_equal(np.asarray(picture), np.asarray(expected.convert("RGB")))
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "MPO"])
+def test_every_format(kind: str) -> None:
+    if kind in ("WEBP", "AVIF") and not features.check(kind.lower()):
+        pytest.skip(f"this Pillow has no {kind}")
+    picture = decoded(saved(Image.new("RGB", (30, 20), RED), kind))
+    assert (picture.mode, picture.size) == ("RGB", (30, 20))
+    assert np.allclose(np.asarray(picture)[5, 5], RED, atol=3)
+
+
+@pytest.mark.parametrize("kind", ["PPM", "ICO", "JPEG2000", "TGA", "PCX", "EPS", "PDF"])
+def test_other_formats_are_refused(kind: str) -> None:
+    with pytest.raises(InvalidPicture, match="not a picture"):
+        decoded(saved(Image.new("RGB", (32, 32), RED), kind))
+
+
+@pytest.mark.parametrize("data", [b"x", b"<html></html>", bytes(1000), b"GIF89a", b"\xff\xd8\xff", b"II*\0"])
+def test_what_is_no_picture_is_refused(data: bytes) -> None:
+    with pytest.raises(InvalidPicture):
+        decoded(data)
+
+
+def test_empty_data_is_refused() -> None:
+    with pytest.raises(InvalidPicture, match="empty"):
+        decoded(b"")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "AVIF"])
+def test_a_cut_off_picture_is_refused(kind: str) -> None:
+    data = saved(noise(64, 64), kind)
+    with pytest.raises(InvalidPicture) as caught:
+        decoded(data[: len(data) // 2])
+    assert caught.value.remedy
+
+
+def test_data_above_the_limit_is_refused() -> None:
+    data = saved(noise(8, 8), "PNG")
+    with pytest.raises(InvalidPicture, match="larger than"):
+        images.decode(data, Settings(picture_bytes=len(data) - 1))
+
+
+@pytest.mark.parametrize("side", [8001, 12_000, 60_000])
+def test_too_many_pixels_are_refused_before_decoding(side: int) -> None:
+    with pytest.raises(InvalidPicture, match="64 million pixels"):
+        decoded(png_header(side, side))
+
+
+def test_pillows_own_warning_about_pixels_does_not_leak() -> None:
+    generous = Settings(picture_pixels=200_000_000)
+    with pytest.raises(InvalidPicture, match="damaged"), warnings.catch_warnings(record=True) as leaked:
+        images.decode(png_header(10_000, 10_000), generous)
+    assert not leaked
+
+
+def test_the_warning_filters_are_left_as_they_were() -> None:
+    before = list(warnings.filters)
+    decoded(saved(noise(8, 8), "PNG"))
+    assert list(warnings.filters) == before
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_rotated_photograph_is_shown_right_side_up(orientation: int) -> None:
+def test_orientation(kind: str, orientation: int) -> None:
+    upright = Image.new("RGB", (64, 32), WHITE)
+    upright.paste(RED, (0, 0, 32, 16))
     undo = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,
@@ -61,146 +178,244 @@ def test_a_rotated_photograph_is_shown_right_side_up(orientation: int) -> None:
         7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_270,
     }
-    stored = flag().transpose(undo[orientation]) if orientation in undo else flag()
+    stored = upright.transpose(undo[orientation]) if orientation in undo else upright
     exif = Image.Exif()
-    exif[0x0112] = orientation
-    picture = images.decode(encoded(stored, "JPEG", exif=exif, quality=95), LIMITS)
-    assert picture.size == (48, 32)
-    assert is_flag(picture)
+    exif[ORIENTATION] = orientation
+    picture = decoded(saved(stored, kind, exif=exif))
+    assert picture.size == (64, 32)
+    assert np.abs(np.asarray(picture, int) - np.asarray(upright, int)).mean() < 8
 
 
-def test_a_cmyk_photograph_keeps_its_colours() -> None:
-    assert is_flag(images.decode(encoded(flag().convert("CMYK"), "JPEG", quality=95), LIMITS))
-    assert is_flag(images.decode(encoded(flag().convert("CMYK"), "TIFF"), LIMITS))
+def test_broken_exif_is_ignored() -> None:
+    data = saved(Image.new("RGB", (8, 8), RED), "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff garbage")
+    assert decoded(data).getpixel((0, 0)) == RED
 
 
-@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_16_bit_grey_is_scaled_and_not_clipped(kind: str) -> None:
-    values = np.linspace(0, 65535, 256).astype(np.uint16).reshape(1, 256).repeat(8, 0)
-    picture = images.decode(encoded(Image.fromarray(values), kind), LIMITS)
-    assert np.abs(np.asarray(picture)[0, :, 0].astype(int) - np.arange(256)).max() <= 1
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_the_first_frame_of_an_animation(kind: str) -> None:
+    frames = [Image.new("RGB", (16, 16), color) for color in (RED, WHITE)]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    data = saved(frames[0], kind, save_all=True, append_images=frames[1:], **options)
+    assert decoded(data).getpixel((8, 8)) == RED
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "YCbCr", "F"])
-def test_every_mode_becomes_rgb(mode: str) -> None:
-    source = flag().convert("L").convert("F") if mode == "F" else flag().convert(mode)
-    kind = {"YCbCr": "JPEG", "F": "TIFF"}.get(mode, "PNG")
-    assert images.decode(encoded(source, kind), LIMITS).mode == "RGB"
+def with_see_through_pixel(mode: str) -> bytes:
+    """A 2 x 1 PNG: its left pixel is fully transparent, its right one opaque and black."""
+    if mode in ("RGBA", "LA"):
+        picture = Image.new(mode, (2, 1))
+        picture.putpixel((1, 0), (0, 0, 0, 255) if mode == "RGBA" else (0, 255))
+        return saved(picture, "PNG")
+    if mode == "I;16":
+        return saved(Image.fromarray(np.array([[300, 0]], np.uint16)), "PNG", transparency=300)
+    picture = Image.new(mode, (2, 1))
+    if mode == "P":
+        picture.putpalette([9, 9, 9, 0, 0, 0])
+        picture.putpixel((1, 0), 1)
+        return saved(picture, "PNG", transparency=0)
+    picture.putpixel((0, 0), (9, 9, 9) if mode == "RGB" else 9)
+    return saved(picture, "PNG", transparency=(9, 9, 9) if mode == "RGB" else 9)
 
 
-def test_what_is_transparent_is_white() -> None:
-    clear = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
-    assert images.decode(encoded(clear, "PNG"), LIMITS).getpixel((4, 4)) == (255, 255, 255)
-    palette = Image.new("P", (8, 8), 0)
-    palette.putpalette([0, 0, 0, 255, 0, 0])
-    assert images.decode(encoded(palette, "PNG", transparency=0), LIMITS).getpixel((4, 4)) == (255, 255, 255)
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB", "L", "I;16"])
+def test_see_through_pixels_become_white(mode: str) -> None:
+    picture = decoded(with_see_through_pixel(mode))
+    assert picture.getpixel((0, 0)) == WHITE
+    assert picture.getpixel((1, 0)) == (0, 0, 0)
 
 
-@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
-def test_an_animation_is_its_first_frame(kind: str) -> None:
-    later = [Image.new("RGB", (48, 32), "green") for _ in range(3)]
-    assert is_flag(images.decode(encoded(flag(), kind, save_all=True, append_images=later), LIMITS))
+def test_half_transparent_pixels_blend_with_white() -> None:
+    picture = decoded(saved(Image.new("RGBA", (1, 1), (0, 0, 0, 128)), "PNG"))
+    assert np.allclose(np.asarray(picture)[0, 0], 127, atol=1)
 
 
-def test_a_colour_profile_is_honoured_and_a_broken_one_ignored() -> None:
-    grey = Image.new("RGB", (8, 8), (100, 150, 200))
-    linear = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
-    same = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    plain = images.decode(encoded(grey, "PNG"), LIMITS).getpixel((4, 4))
-    assert images.decode(encoded(grey, "PNG", icc_profile=same), LIMITS).getpixel((4, 4)) == plain
-    assert images.decode(encoded(grey, "PNG", icc_profile=linear), LIMITS).mode == "RGB"
-    assert images.decode(encoded(grey, "PNG", icc_profile=b"broken"), LIMITS).getpixel((4, 4)) == plain
+def test_a_transparent_gif() -> None:
+    picture = Image.new("P", (2, 1))
+    picture.putpalette([0, 0, 0, 255, 0, 0])
+    picture.putpixel((1, 0), 1)
+    result = decoded(saved(picture, "GIF", transparency=0))
+    assert [result.getpixel((x, 0)) for x in (0, 1)] == [WHITE, RED]
+
+
+def test_palettes_with_an_alpha_for_each_colour() -> None:
+    picture = Image.new("P", (2, 1))
+    picture.putpalette([0, 0, 0, 255, 0, 0])
+    picture.putpixel((1, 0), 1)
+    result = decoded(saved(picture, "PNG", transparency=bytes([0, 255])))
+    assert [result.getpixel((x, 0)) for x in (0, 1)] == [WHITE, RED]
+
+
+@pytest.mark.parametrize(("mode", "value", "expected"), [("1", 1, WHITE), ("L", 7, (7, 7, 7))])
+def test_grey_pictures(mode: str, value: int, expected: tuple[int, int, int]) -> None:
+    assert decoded(saved(Image.new(mode, (4, 4), value), "PNG")).getpixel((1, 1)) == expected
+
+
+@pytest.mark.parametrize(("kind", "order"), [("PNG", "<u2"), ("TIFF", "<u2"), ("TIFF", ">u2"), ("TIFF", "<i4")])
+def test_sixteen_bits_are_scaled(kind: str, order: str) -> None:
+    values = np.array([[0, 255, 256, 32768, 65535]]).astype(order)
+    picture = decoded(saved(Image.fromarray(values), kind))
+    assert np.asarray(picture)[0, :, 0].tolist() == [0, 0, 1, 128, 255]
+
+
+def test_numbers_outside_sixteen_bits_are_clipped() -> None:
+    values = np.array([[-5, 0, 70_000]], np.int32)
+    picture = decoded(saved(Image.fromarray(values), "TIFF"))
+    assert np.asarray(picture)[0, :, 0].tolist() == [0, 0, 255]
+
+
+def test_floating_point_pictures_are_refused() -> None:
+    with pytest.raises(InvalidPicture, match="floating-point"):
+        decoded(saved(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF"))
+
+
+def test_cmyk() -> None:
+    picture = decoded(saved(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG", quality=95))
+    assert picture.mode == "RGB"
+    assert np.allclose(np.asarray(picture)[8, 8], RED, atol=4)
+
+
+def swapped_profile() -> bytes:
+    """An RGB profile whose red and green primaries have changed places."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile.replace(b"rXYZ", b"????").replace(b"gXYZ", b"rXYZ").replace(b"????", b"gXYZ")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_rgb_profiles_are_applied(mode: str) -> None:
+    picture = Image.new("RGB", (4, 4), RED).convert(mode)
+    result = decoded(saved(picture, "PNG", icc_profile=swapped_profile()))
+    assert np.allclose(np.asarray(result)[1, 1], (0, 255, 0), atol=6)
+    assert "icc_profile" not in result.info
+
+
+def test_alpha_survives_a_profile() -> None:
+    picture = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
+    assert decoded(saved(picture, "PNG", icc_profile=swapped_profile())).getpixel((1, 1)) == WHITE
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "CMYK"])
+@pytest.mark.parametrize("profile", [b"garbage", swapped_profile()[:200], swapped_profile() + b"more"])
+def test_profiles_that_are_broken_or_fit_no_picture_are_ignored(mode: str, profile: bytes) -> None:
+    color: Any = {"RGB": RED, "RGBA": (255, 0, 0, 255), "L": 99, "CMYK": (0, 255, 255, 0)}[mode]
+    picture = decoded(saved(Image.new(mode, (8, 8), color), "TIFF", icc_profile=profile))
+    assert picture.mode == "RGB"
+
+
+def test_a_cmyk_profile_is_applied(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def convert(picture: Image.Image, profile: BytesIO, _target: object, outputMode: str) -> Image.Image:  # noqa: N803
+        calls.append((picture.mode, profile.read(), outputMode))
+        return Image.new(outputMode, picture.size, RED)
+
+    monkeypatch.setattr(ImageCms, "profileToProfile", convert)
+    data = saved(Image.new("CMYK", (8, 8)), "JPEG", icc_profile=b"a press's profile")
+    assert decoded(data).getpixel((1, 1)) == RED
+    assert calls == [("CMYK", b"a press's profile", "RGB")]
+
+
+def test_mutated_files_give_a_picture_or_invalid_picture() -> None:
+    chance = random.Random(7)
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    source = noise(24, 16)
+    kinds: list[tuple[str, dict[str, Any]]] = [
+        ("PNG", {"icc_profile": swapped_profile(), "exif": exif}),
+        ("JPEG", {"icc_profile": swapped_profile(), "exif": exif}),
+        ("WEBP", {"exif": exif}),
+        ("GIF", {"save_all": True, "append_images": [noise(24, 16, 1)]}),
+        ("BMP", {}),
+        ("TIFF", {"compression": "tiff_lzw", "exif": exif}),
+        ("TIFF", {"icc_profile": swapped_profile()}),
+        ("AVIF", {}),
+        ("MPO", {"save_all": True, "append_images": [noise(24, 16, 1)]}),
+    ]
+    seeds = [saved(source, kind, **options) for kind, options in kinds]
+    small = Settings(picture_pixels=1_000_000)
+    results = []
+    for turn in range(360):
+        data = bytearray(seeds[turn % len(seeds)])
+        for _ in range(chance.choice((1, 2, 8, 40))):
+            data[chance.randrange(len(data) if chance.random() < 0.5 else min(len(data), 200))] = chance.randrange(256)
+        if chance.random() < 0.2:
+            del data[chance.randrange(len(data)) :]
+        try:
+            results.append(images.decode(bytes(data), small).mode)
+        except InvalidPicture:
+            results.append("refused")
+    assert set(results) == {"RGB", "refused"}
+
+
+# preprocess
+
+
+def by_torchvision(picture: Image.Image, how: Preprocessing) -> np.ndarray:
+    steps = [
+        transforms.Resize(how.resize, transforms.InterpolationMode.BICUBIC, antialias=True),
+        transforms.CenterCrop(how.crop),
+        transforms.ToTensor(),
+        transforms.Normalize(how.mean, how.std),
+    ]
+    tensor: np.ndarray = transforms.Compose(steps)(picture)[None].numpy()
+    return tensor
+
+
+@pytest.mark.parametrize("how", [HOW, SMALL, Preprocessing(32, 32, HOW.mean, HOW.std)], ids=["248", "36", "32"])
+@pytest.mark.parametrize(
+    "size",
+    [
+        (640, 480),
+        (480, 640),
+        (333, 257),
+        (257, 333),
+        (248, 248),
+        (300, 248),
+        (31, 97),
+        (1, 1),
+        (2, 3),
+        (5, 40),
+        (800, 99),
+    ],
+    ids=lambda size: f"{size[0]}x{size[1]}",
+)
+def test_preprocess_is_torchvisions(size: tuple[int, int], how: Preprocessing) -> None:
+    picture = noise(*size)
+    ours = images.preprocess(picture, how)
+    assert ours.dtype == np.float32
+    assert ours.shape == (1, 3, how.crop, how.crop)
+    assert ours.flags.c_contiguous
+    assert np.allclose(ours, by_torchvision(picture, how), rtol=0, atol=1e-6)
+
+
+def test_crop_is_the_picture_before_numbers() -> None:
+    picture = images.crop(noise(100, 70), SMALL)
+    assert (picture.mode, picture.size) == ("RGB", (32, 32))
+    expected = (np.asarray(picture, np.float32) / 255 - 0.5) / np.array(SMALL.std, np.float32)
+    assert np.allclose(images.preprocess(noise(100, 70), SMALL)[0].transpose(1, 2, 0), expected, atol=1e-6)
+
+
+def test_the_interpolation_is_the_one_asked_for() -> None:
+    nearest = Preprocessing(32, 32, HOW.mean, HOW.std, interpolation="nearest")
+    assert images.crop(Image.new("RGB", (1, 1), RED), nearest).getcolors() == [(1024, RED)]
 
 
 @pytest.mark.parametrize(
-    ("data", "words"),
-    [
-        (b"", "The file is empty"),
-        (b"hello", "not a picture"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture"),
-        (b"%PDF-1.7", "not a picture"),
-        (b"P6 4 4 255 " + b"x" * 48, "not a picture"),
-        (CAT[: len(CAT) // 2], "damaged or cut off"),
-        (encoded(flag(), "JPEG")[:400], "damaged or cut off"),
-        (encoded(flag(), "WEBP")[:-20], "damaged or cut off"),
-    ],
+    "size", [(3, 200), (200, 3), (1, 60), (61, 1), (7, 1000)], ids=lambda size: f"{size[0]}x{size[1]}"
 )
-def test_what_is_no_whole_picture_is_told(data: bytes, words: str) -> None:
-    with pytest.raises(InvalidPicture, match=words):
-        images.decode(data, LIMITS)
+def test_strips_are_nearly_torchvisions(size: tuple[int, int]) -> None:
+    picture = noise(*size)
+    one_level = 1 / 255 / min(SMALL.std)
+    difference = np.abs(images.preprocess(picture, SMALL) - by_torchvision(picture, SMALL))
+    assert difference.mean() < one_level
+    assert difference.max() < 8 * one_level
 
 
-def test_a_decompression_bomb_is_refused_from_its_header() -> None:
-    header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
-    bomb = CAT.replace(CAT[16:29], header, 1)
-    # The checksum of the header chunk must fit, or Pillow refuses the file for that.
-    import zlib
+@pytest.mark.parametrize("size", [(1, 60_000), (60_000, 1), (1_000_000, 7)])
+def test_long_strips_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
+    resize = Image.Image.resize
 
-    bomb = bomb[:29] + struct.pack(">I", zlib.crc32(b"IHDR" + header)) + bomb[33:]
-    with pytest.raises(InvalidPicture, match="more than 64 megapixels"):
-        images.decode(bomb, LIMITS)
-    small = dataclasses.replace(LIMITS, picture_pixels=1000)
-    with pytest.raises(InvalidPicture, match="megapixels"):
-        images.decode(CAT, small)
+    def watched(picture: Image.Image, size: tuple[int, int], *rest: object) -> Image.Image:
+        assert max(size) <= 10 * HOW.resize
+        return resize(picture, size, *rest)  # type: ignore[arg-type]
 
-
-def test_too_many_bytes_are_refused_before_they_are_read(tmp_path: Path) -> None:
-    small = dataclasses.replace(LIMITS, picture_bytes=2**20)
-    with pytest.raises(InvalidPicture, match="larger than 1 MB"):
-        images.decode(b"x" * (2**20 + 1), small)
-    with (tmp_path / "huge.png").open("wb") as sparse:
-        sparse.truncate(2**40)
-    with pytest.raises(InvalidPicture, match="larger than"):
-        images.read(str(tmp_path / "huge.png"), LIMITS)
-
-
-def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
-    for source, words in {
-        str(tmp_path / "none.png"): "There is no file",
-        str(tmp_path): "is a folder",
-        "a\0b": "cannot be read",
-        "x" * 5000: "cannot be read",
-    }.items():
-        with pytest.raises(PictureUnreachable, match=words):
-            images.read(source, LIMITS)
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
-def test_mutated_files_are_a_picture_or_a_clear_refusal(kind: str) -> None:
-    chance = random.Random(kind)
-    whole = encoded(flag(), kind)
-    small = dataclasses.replace(LIMITS, picture_pixels=10_000)
-    for _ in range(150):
-        data = bytearray(whole)
-        for _ in range(chance.randint(1, 12)):
-            data[chance.randrange(len(data))] = chance.randrange(256)
-        with contextlib.suppress(InvalidPicture):
-            assert images.decode(bytes(data), small).mode == "RGB"
-
-
-SIZES = [(640, 427), (427, 640), (224, 224), (256, 256), (257, 255), (1, 1), (30, 30), (333, 1999), (501, 500)]
-
-
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("how", [HOW, embedded.PREPROCESSING, MODELS["deit_base_patch16_384"].preprocessing])
-def test_preprocessing_is_torchvisions(size: tuple[int, int], how: Preprocessing) -> None:
-    from torchvision import transforms
-
-    theirs = transforms.Compose(
-        [
-            transforms.Resize(how.resize, interpolation=transforms.InterpolationMode.BICUBIC),
-            transforms.CenterCrop(how.crop),
-            transforms.ToTensor(),
-            transforms.Normalize(how.mean, how.std),
-        ]
-    )
-    picture = Image.open(io.BytesIO(CAT)).convert("RGB").resize(size)
-    ours = images.preprocess(picture, how)
-    assert ours.dtype == np.float32
-    assert ours.flags["C_CONTIGUOUS"]
-    torch.testing.assert_close(torch.from_numpy(ours), theirs(picture)[None], atol=1e-6, rtol=0)
-
-
-@pytest.mark.parametrize("size", [(1, 60_000), (60_000, 1), (3, 5_000)])
-def test_a_very_long_picture_costs_no_more_than_its_middle(size: tuple[int, int]) -> None:
-    assert images.preprocess(Image.new("RGB", size, "red"), HOW).shape == (1, 3, 224, 224)
+    monkeypatch.setattr(Image.Image, "resize", watched)
+    assert images.preprocess(Image.new("RGB", size), HOW).shape == (1, 3, 224, 224)

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
+import torch
+from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 
+from deploy_core import models
 from deploy_core.models import MODELS
+from deploy_core.settings import Settings
 
 SHELL = Path(__file__).parents[2] / "pages" / "_shell.py"
 PAGES = {"classify": "classify_picture.py", "build": "build_files.py", "profile": "profile_files.py"}
@@ -68,6 +72,20 @@ def test_the_picked_model_stays_on_every_page() -> None:
     app.switch_page(PAGES["build"]).run()
     assert app.sidebar.selectbox[0].value == "deit_tiny_patch16_224"
     assert "DeiT-Tiny" in app.button(key="build").label
+
+
+def test_a_checkpoint_of_ones_own_answers_and_one_that_does_not_fit_is_told(tmp_path: Path) -> None:
+    state = models.load("demo", "pretrained", Settings()).module.state_dict()
+    never = state["head.bias"] - 1000 * torch.eye(10)[9]
+    ships = {**state, "head.bias": never + 1000 * torch.eye(10)[8], "head_dist.bias": state["head_dist.bias"]}
+    app = open_page()
+    app.sidebar.button_group(key="weights").set_value("checkpoint").run()
+    app.sidebar.file_uploader[0].upload("mine.safetensors", save(ships), "application/octet-stream").run()
+    assert not app.error
+    assert app.metric[0].value == "ship"
+    odd = save({"head.bias": torch.zeros(3)})
+    app.sidebar.file_uploader[0].upload("odd.safetensors", odd, "application/octet-stream").run()
+    assert "does not fit demo" in app.error[0].value
 
 
 def test_the_default_model_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
