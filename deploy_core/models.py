@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from deploy_core import embedded, hub
 from deploy_core.errors import InvalidCheckpoint, InvalidRequest
+from deploy_core.files import sha256
 from deploy_core.settings import Settings
 from deploy_core.types import Preprocessing, Progress, silent
 
@@ -141,6 +142,15 @@ def labels(spec: ModelSpec) -> tuple[str, ...]:
 
     info = ImageNetInfo()
     return tuple(info.index_to_description(index) for index in range(spec.classes))
+
+
+def weights_identity(spec: ModelSpec, weights: str) -> str:
+    """What decides the content of the weights: equal texts mean equal weights, as far as can be told without them."""
+    if weights == "random":
+        return f"random {RANDOM_SEED}"
+    if weights != "pretrained":
+        return weights
+    return spec.hub_id or sha256(embedded.WEIGHTS)
 
 
 def create(spec: ModelSpec) -> torch.nn.Module:

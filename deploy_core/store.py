@@ -1,14 +1,14 @@
-"""Where the app keeps what it built: one folder a request, under the settings' ``home``."""
+"""Where the app keeps what it built: one folder a build, under the settings' ``home``, named by what decides it."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
-from deploy_core import profile
+from deploy_core import models, profile
 from deploy_core.build import MANIFEST, read_result
 from deploy_core.errors import InvalidArtifact
 from deploy_core.files import atomic_write, make_folder
@@ -32,20 +32,20 @@ class Stored:
 
 
 class Store:
-    """The builds under ``home``, named by what was asked for."""
+    """The finished builds, and the checkpoints that visitors uploaded."""
 
     def __init__(self, settings: Settings) -> None:
         self.root = settings.home / "artifacts"
         self._checkpoints = settings.home / "checkpoints"
 
-    def key(self, request: BuildRequest) -> str:
-        """The name of the folder that ``request`` is built into."""
-        formats = tuple(row.key for row in in_build_order(request.formats))
-        text = json.dumps(dataclasses.asdict(dataclasses.replace(request, formats=formats)), sort_keys=True)
-        return f"{request.model}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-
     def folder(self, request: BuildRequest) -> Path:
-        return self.root / self.key(request)
+        """The folder that ``request`` is built into."""
+        options = {
+            "formats": [row.key for row in in_build_order(request.formats)],
+            "engine": request.engine,
+            "optimize": request.optimize,
+        }
+        return self.root / f"{self._origin(request.model, request.weights)}-{_digest(options)}"
 
     def find(self, request: BuildRequest) -> Stored | None:
         """The finished build of ``request``, if there is one."""
@@ -53,11 +53,9 @@ class Store:
 
     def newest(self, model: str, weights: str) -> Stored | None:
         """The build of a model that was finished last."""
-        builds = [self._stored(path.parent) for path in self.root.glob(f"*/{MANIFEST}")]
-        fitting = [
-            built for built in builds if built and (built.result.model, built.result.weights) == (model, weights)
-        ]
-        return max(fitting, key=lambda built: (built.folder / MANIFEST).stat().st_mtime, default=None)
+        manifests = self.root.glob(f"{self._origin(model, weights)}-*/{MANIFEST}")
+        builds = [built for built in (self._stored(path.parent) for path in manifests) if built]
+        return max(builds, key=lambda built: (built.folder / MANIFEST).stat().st_mtime, default=None)
 
     def file(self, key: str, name: str) -> Path | None:
         """The path of an artifact that a finished build lists; None for any other name."""
@@ -77,8 +75,19 @@ class Store:
                 temporary.write_bytes(data)
         return path
 
+    def _origin(self, model: str, weights: str) -> str:
+        """What a build's answers come from: other weights or another torch give another name."""
+        identity = models.weights_identity(models.find(model), weights)
+        return f"{model}-{_digest({'weights': identity, 'torch': version('torch')})}"
+
     def _stored(self, folder: Path) -> Stored | None:
         try:
-            return Stored(folder.name, folder, read_result(folder))
+            result = read_result(folder)
         except InvalidArtifact:
             return None
+        whole = all((folder / artifact.file).is_file() for artifact in result.artifacts)
+        return Stored(folder.name, folder, result) if whole else None
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]

@@ -68,13 +68,11 @@ def unfinished(kind: str, subject: str) -> bool:
     """Draws the progress of a job while it waits or runs, or why it failed; whether it is unfinished."""
     name = job_name(kind, subject)
     job = jobs().look(name)
-    if job is None or job.state is State.DONE:
-        return False
-    if job.state is State.CANCELLED:
-        st.info("Cancelled. Nothing half-written was left behind.", icon=":material/cancel:")
+    if job is None:
         return False
     if job.error is not None:
         show(job.error)
+    if job.state in FINISHED:
         return False
     _follow(name)
     return True
@@ -88,6 +86,7 @@ def _follow(name: str) -> None:
     _draw(job)
     if st.button("Cancel", icon=":material/close:", key=f"cancel-{name}"):
         jobs().cancel(name)
+        st.toast("Cancelled. Nothing half-written was left behind.", icon=":material/cancel:")
         st.rerun()
 
 

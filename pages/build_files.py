@@ -126,23 +126,14 @@ with st.container(horizontal=True, gap="large"):
         persist_state="session",
     )
 request = BuildRequest(chosen.spec.name, chosen.weights, tuple(sorted(keys, key=CHOICES.index)), engine, optimize)
-subject = _parts.store().key(request)
+folder = _parts.store().folder(request)
 built = _parts.store().find(request)
-busy = _parts.unfinished("build", subject)
-if not busy:
+if built:
+    results(built)
+elif not _parts.unfinished("build", folder.name):
     label = f"Build {len(keys)} {'format' if len(keys) == 1 else 'formats'} of {chosen.spec.title}"
-    if st.button(
-        f"Build again: {label[6:]}" if built else label,
-        type="secondary" if built else "primary",
-        disabled=not keys,
-        icon=":material/build:",
-        key="build",
-    ):
-        folder = str(_parts.store().folder(request))
-        _parts.jobs().submit("build", subject, dataclasses.asdict(request) | {"folder": folder})
+    if st.button(label, type="primary", disabled=not keys, icon=":material/build:", key="build"):
+        _parts.jobs().submit("build", folder.name, dataclasses.asdict(request) | {"folder": str(folder)})
         st.rerun()
-    if built:
-        results(built)
-    else:
-        preview(request)
+    preview(request)
 _parts.explain(WHAT)

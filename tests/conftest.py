@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from deploy_core import settings
+from deploy_core import classify, embedded, settings
 from deploy_core.settings import Settings
 
 # No Hub cache of the person who runs the tests, and no Hub: both are read when huggingface_hub is imported.
@@ -27,6 +28,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def limits(home: Path) -> Settings:
     return settings.load()
+
+
+@pytest.fixture(scope="session")
+def answer() -> Callable[[str], str]:
+    """What the embedded model calls a sample photograph, asked of the library itself."""
+    classifier = classify.open_model("demo", "pretrained", Settings())
+    return lambda name: classifier.classify(str(embedded.SAMPLES / name), Settings(), 1).top[0].label
 
 
 @pytest.fixture

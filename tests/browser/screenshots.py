@@ -1,0 +1,65 @@
+"""``python -m tests.browser.screenshots FOLDER``: the README's pictures, taken of the real app."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.browser import chromium
+from tests.browser.app import serving
+
+WIDTHS = {"desktop": (1280, 860), "phone": (390, 844)}
+STEPS = ("classify", "build", "profile")
+MILLISECONDS = 120_000
+SETTLED = 2500
+
+
+def prepare(page: Page, address: str) -> None:
+    """Builds and profiles the embedded model once."""
+    page.goto(f"{address}/build")
+    page.get_by_role("button", name="Build").first.click()
+    expect(page.get_by_role("link", name="Lite interpreter")).to_be_visible()
+    page.goto(f"{address}/profile")
+    page.get_by_role("button", name="rofile on this server").click()
+    expect(page.get_by_text("Measured on this server")).to_be_visible()
+
+
+def take(page: Page, address: str, step: str, path: Path) -> None:
+    page.goto(address if step == "classify" else f"{address}/{step}")
+    expect(page.get_by_test_id("stExpander")).to_be_visible()
+    page.wait_for_timeout(SETTLED)
+    # Streamlit scrolls inside the page, so the window is made as tall as what it holds.
+    height = page.get_by_test_id("stMainBlockContainer").bounding_box()
+    if height and page.viewport_size:
+        page.set_viewport_size({"width": page.viewport_size["width"], "height": int(height["height"]) + 40})
+        page.wait_for_timeout(SETTLED)
+    page.screenshot(path=path)
+
+
+def main(folder: Path) -> None:
+    expect.set_options(MILLISECONDS)
+    with (
+        tempfile.TemporaryDirectory() as home,
+        serving(Path(home)) as address,
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=chromium.find(), args=chromium.ARGUMENTS) as browser,
+    ):
+        prepare(browser.new_page(), address)
+        for width, (pixels, height) in WIDTHS.items():
+            for scheme in ("light", "dark"):
+                context = browser.new_context(
+                    viewport={"width": pixels, "height": height},
+                    color_scheme="dark" if scheme == "dark" else "light",
+                )
+                for step in STEPS:
+                    page = context.new_page()
+                    page.set_viewport_size({"width": pixels, "height": height})
+                    take(page, address, step, folder / f"{step}_{width}_{scheme}.png")
+                    page.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
