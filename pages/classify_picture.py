@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import altair as alt
-import pandas as pd
 import streamlit as st
 
 from deploy_core import embedded, images, settings
 from deploy_core.fetch import fetch
 from deploy_core.types import Prediction
 from pages import _parts, _picker
+from pages._charts import Bar, draw_bars
 
 SAMPLES = {"Cat": "chelsea.png", "Rocket": "rocket.jpg", "Coffee": "coffee.png", "Astronaut": "astronaut.png"}
 FORMATS = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
@@ -52,23 +49,17 @@ def picture() -> tuple[bytes, str] | None:
     return st.session_state.get("fetched")
 
 
-def bars(prediction: Prediction) -> Any:
-    rows = pd.DataFrame(
-        {
-            "label": [answer.label.split(",")[0] for answer in prediction.top],
-            "all names": [answer.label for answer in prediction.top],
-            "index": [answer.index for answer in prediction.top],
-            "probability": [answer.probability for answer in prediction.top],
-        }
-    )
-    base = alt.Chart(rows).encode(
-        y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=170, ticks=False, domain=False)),
-        x=alt.X("probability:Q", scale=alt.Scale(domain=[0, 1.12]), axis=None),
-        tooltip=["all names", "index", alt.Tooltip("probability:Q", format=".2%")],
-    )
-    return base.mark_bar(height=18, cornerRadiusEnd=4) + base.mark_text(align="left", dx=6).encode(
-        text=alt.Text("probability:Q", format=".1%")
-    )
+def bars(prediction: Prediction) -> list[Bar]:
+    return [
+        Bar(
+            # With the index, because ImageNet has two cranes.
+            label=f"{answer.label.split(',')[0]} · {answer.index}",
+            value=answer.probability,
+            text=f"{answer.probability:.1%}",
+            hint=f"{answer.label}: {answer.probability:.2%}",
+        )
+        for answer in prediction.top
+    ]
 
 
 def answer(prediction: Prediction) -> None:
@@ -76,7 +67,7 @@ def answer(prediction: Prediction) -> None:
     if prediction.weights == "random":
         st.warning("The weights are random, so this answer means nothing.", icon=":material/casino:")
     st.metric(f"Class {best.index}", best.label, f"{best.probability:.1%} sure", delta_color="off", delta_arrow="off")
-    st.altair_chart(bars(prediction), height=190)
+    draw_bars(bars(prediction), "The most probable classes", largest=1.0)
     spent = prediction.milliseconds
     st.markdown(
         f"**Where the time went:** reading the picture {spent.read:.1f} ms · preprocessing {spent.preprocess:.1f} ms · "
@@ -111,7 +102,7 @@ with left, _parts.errors_shown():
     if given:
         shown = images.decode(given[0], settings.load())
         shown.thumbnail((SHOWN_PIXELS, SHOWN_PIXELS))
-        st.image(shown, width="stretch")
+        st.image(shown, width="stretch", alt="The picture that is classified")
 with right, _parts.errors_shown():
     if not given:
         st.info("Choose a picture, and the answer appears here.", icon=":material/image:")

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 
 from deploy_core import embedded, profile
 from deploy_core.formats import FORMATS
-from deploy_core.types import BuildRequest, ProfileReport
+from deploy_core.types import BuildRequest, ProfileReport, ProfileRow
 from pages import _parts, _picker
+from pages._charts import Bar, draw_bars
 
 REPEATS = 20
 
@@ -45,18 +44,6 @@ def table(report: ProfileReport) -> pd.DataFrame:
     )
 
 
-def chart(rows: pd.DataFrame, column: str, unit: str, title: str) -> Any:
-    base = alt.Chart(rows, title=alt.Title(title, anchor="start")).encode(
-        y=alt.Y("Model:N", sort=None, title=None, axis=alt.Axis(labelLimit=170, ticks=False, domain=False)),
-        x=alt.X(f"{column}:Q", axis=None, scale=alt.Scale(domain=[0, float(rows[column].max()) * 1.25])),
-        tooltip=["Model", alt.Tooltip(f"{column}:Q", format=".2f", title=f"{column}, {unit}")],
-    )
-    rows[f"{column} label"] = [f"{value:.1f} {unit}" for value in rows[column]]
-    return base.mark_bar(height=18, cornerRadiusEnd=4) + base.mark_text(align="left", dx=6).encode(
-        text=f"{column} label"
-    )
-
-
 def results(report: ProfileReport, here: bool) -> None:
     rows = table(report)
     original = report.rows[0]
@@ -80,8 +67,12 @@ def results(report: ProfileReport, here: bool) -> None:
         },
     )
     left, right = st.columns(2, gap="large")
-    left.altair_chart(chart(rows.copy(), "Inference time", "ms", "Inference time"), height=230)
-    right.altair_chart(chart(rows.copy(), "Size", "MB", "File size"), height=230)
+    with left:
+        times = [(row, row.median_ms, f"{row.median_ms:.1f} ms") for row in report.rows]
+        draw_bars([bar(*time) for time in times], "Inference time of each file", title="Inference time")
+    with right:
+        sizes = [(row, row.bytes / 1e6, f"{row.bytes / 1e6:.1f} MB") for row in report.rows]
+        draw_bars([bar(*size) for size in sizes], "Size of each file", title="File size")
     host = report.host
     st.caption(
         f"{'Measured on this server' if here else 'A saved run'}: {host['cpu']}, {report.threads} threads, "
@@ -89,6 +80,11 @@ def results(report: ProfileReport, here: bool) -> None:
     )
     csv = rows.to_csv(index=False)
     st.download_button("Table as CSV", csv, f"{report.model}_profile.csv", "text/csv", icon=":material/download:")
+
+
+def bar(row: ProfileRow, value: float, text: str) -> Bar:
+    title = FORMATS[row.format].title
+    return Bar(title, value, text, f"{title}: {text}")
 
 
 def start(subject: str, request: BuildRequest | None, folder: Path) -> None:
