@@ -10,7 +10,7 @@ from deploy_core import models, settings
 from deploy_core.models import ModelSpec
 from pages import _parts
 
-WEIGHTS = {"pretrained": "Pretrained", "checkpoint": "Checkpoint", "random": "Random"}
+WEIGHTS = {"pretrained": "Pretrained", "checkpoint": "File", "random": "Random"}
 LARGEST_CHECKPOINT_MB = 400
 
 

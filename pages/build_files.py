@@ -45,7 +45,8 @@ def results(built: Stored) -> None:
         column_config={
             "Size": st.column_config.NumberColumn(format="%.2f MB"),
             "Change": st.column_config.NumberColumn(format="%+.0f %%", help="Size against the original"),
-            "Same top-1": st.column_config.CheckboxColumn(help="On the sample photograph, read back from disk"),
+            "Top-1": st.column_config.TextColumn(help="The answer to the sample photograph, read back from disk"),
+            "SHA-256": st.column_config.TextColumn(width=110, help="Of the whole file; double-click to see all of it"),
             "Cosine": st.column_config.NumberColumn(format="%.5f", help="Cosine similarity of the logits"),
             "Largest difference": st.column_config.NumberColumn(format="%.4f", help="Of any logit"),
             "Built in": st.column_config.NumberColumn(format="%.1f s"),
@@ -84,12 +85,12 @@ def row(artifact: Artifact, original: Artifact) -> dict[str, object]:
         "Format": FORMATS[artifact.format].title,
         "Size": artifact.bytes / 1e6,
         "Change": (artifact.bytes / original.bytes - 1) * 100,
-        "Same top-1": artifact.same_top1,
+        "Top-1": "same" if artifact.same_top1 else "DIFFERS",
         "Cosine": artifact.cosine,
         "Largest difference": artifact.max_abs_difference,
+        "SHA-256": artifact.sha256,
         "Built in": artifact.seconds,
         "File": artifact.file,
-        "SHA-256": artifact.sha256,
     }
 
 
@@ -106,7 +107,8 @@ keys = st.pills(
     persist_state="session",
     help="What a format needs first is built with it.",
 )
-with st.container(horizontal=True, gap="large"):
+left, right = st.columns(2)
+with left:
     engine = st.segmented_control(
         "Engine",
         _parts.build_engines(),
@@ -116,6 +118,7 @@ with st.container(horizontal=True, gap="large"):
         key="engine",
         persist_state="session",
     )
+with right:
     optimize = st.segmented_control(
         "Optimize step",
         OPTIMIZE,
