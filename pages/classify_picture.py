@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from deploy_core import embedded, images, settings
+from deploy_core import embedded, images, models, settings
 from deploy_core.fetch import fetch
 from deploy_core.types import Prediction
 from pages import _parts, _picker
 from pages._charts import Bar, draw_bars
 
-SAMPLES = {"Cat": "chelsea.png", "Rocket": "rocket.jpg", "Coffee": "coffee.png", "Astronaut": "astronaut.png"}
+SAMPLES = {"Rocket": "rocket.jpg", "Cat": "chelsea.png", "Coffee": "coffee.png", "Astronaut": "astronaut.png"}
 FORMATS = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
 SHOWN_PIXELS = 720
 
@@ -32,7 +32,7 @@ def picture() -> tuple[bytes, str] | None:
         "Picture from", ["Sample", "Upload", "URL"], default="Sample", required=True, key="origin"
     )
     if origin == "Sample":
-        name = st.pills("Sample", SAMPLES, default="Cat", required=True, label_visibility="collapsed", key="sample")
+        name = st.pills("Sample", SAMPLES, default=next(iter(SAMPLES)), required=True, label_visibility="collapsed", key="sample")
         return (embedded.SAMPLES / SAMPLES[name]).read_bytes(), SAMPLES[name]
     if origin == "Upload":
         upload = st.file_uploader(
@@ -66,6 +66,8 @@ def answer(prediction: Prediction) -> None:
     best = prediction.top[0]
     if prediction.weights == "random":
         st.warning("The weights are random, so this answer means nothing.", icon=":material/casino:")
+    elif models.find(prediction.model).hub_id is None:
+        st.caption(f"This small model calls everything one of {', '.join(embedded.LABELS)}.")
     st.metric(f"Class {best.index}", best.label, f"{best.probability:.1%} sure", delta_color="off", delta_arrow="off")
     draw_bars(bars(prediction), "The most probable classes", largest=1.0)
     spent = prediction.milliseconds
