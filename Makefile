@@ -1,5 +1,5 @@
 # Two commands: `make run` serves the app, `make test` checks everything. Both install what they need, once.
-PYTHON ?= python3
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501

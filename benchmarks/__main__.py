@@ -93,12 +93,12 @@ def build_times(model: str, rounds: int, folder: Path) -> tuple[float, float]:
     """Seconds from the start of the process until the files are saved: ours and a bare script's, in turn."""
     ours, bare = [], []
     for _ in range(rounds):
-        (folder / "bare").mkdir(exist_ok=True)
-        bare.append(
-            seconds_until("saved", [sys.executable, "-m", "benchmarks.bare_script", model, str(folder / "bare")])
-        )
-        build = [*CLI, "build", "--model", model, "--weights", "random", "--out", str(folder / "timed")]
-        ours.append(seconds_until("Checking", build))
+        # A new folder each time, because writing over a file is cheaper than writing one.
+        with tempfile.TemporaryDirectory(dir=folder) as new:
+            bare.append(seconds_until("saved", [sys.executable, "-m", "benchmarks.bare_script", model, new]))
+        with tempfile.TemporaryDirectory(dir=folder) as new:
+            build = [*CLI, "build", "--model", model, "--weights", "random", "--out", new]
+            ours.append(seconds_until("Checking", build))
     return statistics.median(ours), statistics.median(bare)
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from deploy_core import images, models, verify
 from deploy_core.classify import Classifier, tensor_of
 from deploy_core.errors import FormatUnavailable, InvalidArtifact, InvalidRequest
-from deploy_core.files import atomic_write, make_folder, require_space, sha256
-from deploy_core.formats import FORMATS, Format, Workbench, engines, in_build_order
+from deploy_core.files import atomic_write, make_folder, remove, require_space, sha256
+from deploy_core.formats import FORMATS, ORIGINAL, Format, Workbench, engines, in_build_order
 from deploy_core.settings import Settings
 from deploy_core.types import Artifact, BuildRequest, BuildResult, Event, Progress, silent
 
@@ -29,14 +29,14 @@ def build(request: BuildRequest, folder: Path, settings: Settings, progress: Pro
     StorageFailed, or what loading the model raises.
     """
     rows = _checked(request)
-    make_folder(folder)
     spec = models.find(request.model)
-    require_space(folder, spec.parameters * models.BYTES_PER_WEIGHT * SPACE_PER_WEIGHT_BYTE)
-    (folder / MANIFEST).unlink(missing_ok=True)
-
     total = 2 * len(rows) + 1
     progress(Event(f"Loading {spec.title}", 0, total))
     model = models.load(request.model, request.weights, settings, progress)
+
+    make_folder(folder)
+    require_space(folder, spec.parameters * models.BYTES_PER_WEIGHT * SPACE_PER_WEIGHT_BYTE)
+    remove(folder / MANIFEST)
     bench = Workbench(model, request.engine, request.optimize)
     seconds = {}
     for done, row in enumerate(rows, start=1):
@@ -47,11 +47,12 @@ def build(request: BuildRequest, folder: Path, settings: Settings, progress: Pro
         seconds[row.key] = time.perf_counter() - started
     bench.results.clear()
 
+    progress(Event("Checking against the original", len(rows) + 1, total))
     tensor = tensor_of(images.decode(verify.REFERENCE_PICTURE.read_bytes(), settings), spec)
     expected = Classifier(spec, request.weights, model.labels, model.module).logits(tensor)
     artifacts = []
     for done, row in enumerate(rows, start=len(rows) + 1):
-        progress(Event(f"Checking {row.title.lower()} against the original", done, total))
+        progress(Event(f"Checking {row.title.lower()}", done, total))
         path = folder / row.filename(spec.name)
         answer = Classifier(spec, request.weights, model.labels, row.load(path)).logits(tensor)
         artifacts.append(
@@ -90,7 +91,8 @@ def read_result(folder: Path) -> BuildResult:
         ) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InvalidArtifact(f"{folder / MANIFEST} is damaged.", "Build again into this folder.") from error
-    if not all(artifact.format in FORMATS for artifact in artifacts):
+    formats = {artifact.format for artifact in artifacts}
+    if not formats <= set(FORMATS) or ORIGINAL.key not in formats:
         raise InvalidArtifact(f"{folder} was built by another version.", "Build again into this folder.")
     return result
 

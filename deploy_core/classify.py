@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from deploy_core import images, models
 from deploy_core.errors import InvalidArtifact, InvalidRequest
+from deploy_core.files import is_file
 from deploy_core.formats import Run, by_filename
 from deploy_core.models import ModelSpec
 from deploy_core.settings import Settings
@@ -58,6 +59,8 @@ class Classifier:
             raise self._mismatch() from error
         if logits.shape != (self.spec.classes,):
             raise self._mismatch()
+        if not bool(logits.isfinite().all()):
+            raise InvalidArtifact("The model answers with infinities, or with no numbers at all.", "Check its weights.")
         return logits
 
     def _classify(self, data: bytes, name: str, settings: Settings, top: int, started: float) -> Prediction:
@@ -110,7 +113,7 @@ def open_model(name: str, weights: str, settings: Settings, progress: Progress =
 
 def open_artifact(path: Path, name: str, weights: str) -> Classifier:
     """A classifier over a built file; ``name`` is the model it was built from. Raises InvalidArtifact."""
-    if not path.is_file():
+    if not is_file(path):
         raise InvalidArtifact(f"There is no artifact {path}.", "Check the path, or build it first.")
     spec = models.find(name)
     return Classifier(spec, weights, models.labels(spec), by_filename(path).load(path))

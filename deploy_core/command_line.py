@@ -42,9 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     try:
         print(json.dumps(document, indent=2) if options.json else text, flush=True)
-    except BrokenPipeError:
-        # The reader went away; Python would complain once more when it flushes standard output at exit.
+    except OSError as error:
+        # Python would complain once more when it flushes standard output at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            print(f"deploy_core: The answer could not be written ({error.strerror}).", file=sys.stderr)
+            return EXIT_MISTAKE
     return 0
 
 
@@ -91,7 +94,7 @@ def _origin(options: argparse.Namespace, limits: Settings) -> tuple[str, str]:
     except DeployError:
         built = None
     if built is None or path.name not in {artifact.file for artifact in built.artifacts}:
-        return options.model or limits.default_model, options.weights or "pretrained"
+        return options.model or limits.default_model, options.weights or "unknown"
     for option, told, true in (("--model", options.model, built.model), ("--weights", options.weights, built.weights)):
         if told not in (None, true):
             raise InvalidRequest(f"{path.name} was built with {option} {true}, not {told}.", f"Leave {option} out.")

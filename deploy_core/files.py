@@ -48,6 +48,22 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
+def remove(path: Path) -> None:
+    """Removes a file if it is there. Raises StorageFailed where that is not allowed."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _storage_failed(path.parent, error) from error
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; False, too, for a name that no file can have or a folder that cannot be entered."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def require_space(folder: Path, needed: int) -> None:
     """Raises StorageFailed where fewer than ``needed`` bytes are free on the disk that holds ``folder``."""
     free = shutil.disk_usage(folder).free

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,8 @@ def download(repo_id: str, progress: Progress, settings: Settings) -> Path:
         raise WeightsUnavailable(
             f"The Hub refused the weights of {repo_id} ({error.response.status_code}).", WAYS_OUT
         ) from error
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:
+        # The HTTP and the Xet client below raise kinds of their own, which derive from plain Exception.
         raise WeightsUnavailable(f"The download of {repo_id} broke off ({type(error).__name__}).", WAYS_OUT) from error
 
 
@@ -59,13 +62,24 @@ def _require_reachable(repo_id: str, settings: Settings) -> None:
     from huggingface_hub import hf_hub_url
 
     url = hf_hub_url(repo_id, FILENAME)
+    status: Future[int] = Future()
+
+    def ask() -> None:
+        try:
+            answer = requests.head(url, timeout=settings.hub_connect_seconds, allow_redirects=False)
+            status.set_result(answer.status_code)
+        except Exception as error:
+            status.set_exception(error)
+
+    # In a thread of its own: the timeout of requests is one for each address, and names none for the look-up.
+    threading.Thread(target=ask, name="hub", daemon=True).start()
     try:
-        answer = requests.head(url, timeout=settings.hub_connect_seconds, allow_redirects=False)
-    except requests.RequestException as error:
+        code = status.result(settings.hub_connect_seconds)
+    except (requests.RequestException, TimeoutError) as error:
         host = url.split("/")[2]
         raise WeightsUnavailable(f"The Hub at {host} is out of reach from here.", WAYS_OUT) from error
-    if answer.status_code >= 400:
-        raise WeightsUnavailable(f"The Hub does not hand out {repo_id} (status {answer.status_code}).", WAYS_OUT)
+    if code >= 400:
+        raise WeightsUnavailable(f"The Hub does not hand out {repo_id} (status {code}).", WAYS_OUT)
 
 
 def _progress_bar(repo_id: str, progress: Progress) -> Any:

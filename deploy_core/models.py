@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from deploy_core import embedded, hub
 from deploy_core.errors import InvalidCheckpoint, InvalidRequest
-from deploy_core.files import sha256
-from deploy_core.settings import Settings
+from deploy_core.files import is_file, sha256
+from deploy_core.settings import Settings, expanded
 from deploy_core.types import Preprocessing, Progress, silent
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     """
     import torch
 
-    if not path.is_file():
+    if not is_file(path):
         raise InvalidCheckpoint(
             f"There is no checkpoint file {path}.", "Weights are 'pretrained', 'random', or the path of a checkpoint."
         )
@@ -182,7 +182,9 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     for key in ("model", "state_dict"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
+    ):
         raise InvalidCheckpoint(
             f"{path.name} does not hold a model's weights.", "Save the model's state_dict(), not the model or a script."
         )
@@ -210,7 +212,7 @@ def fill(module: torch.nn.Module, state: Mapping[str, torch.Tensor], name: str, 
 
 def _weights_path(spec: ModelSpec, weights: str, settings: Settings, progress: Progress) -> Path:
     if weights != "pretrained":
-        return Path(weights).expanduser()
+        return expanded(weights)
     if spec.hub_id is None:
         return embedded.WEIGHTS
     return hub.download(spec.hub_id, progress, settings)
@@ -243,7 +245,8 @@ def _read_pickle(path: Path) -> Any:
                 "Save the model's state_dict() alone, best as .safetensors.",
             ) from error
         raise _damaged(path) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:
+        # The unpickler raises a dozen kinds of exception on damaged files.
         raise _damaged(path) from error
 
 

@@ -117,6 +117,8 @@ def read_report(path: Path) -> ProfileReport:
     try:
         data = json.loads(path.read_text())
         rows = tuple(ProfileRow(**row | {"samples_ms": tuple(row["samples_ms"])}) for row in data.pop("rows"))
+        if not {row.format for row in rows} <= set(FORMATS):
+            raise ValueError("formats of another version")
         return ProfileReport(**data, rows=rows)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InvalidArtifact(f"{path} is no profile of this version.", "Measure again.") from error

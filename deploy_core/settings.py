@@ -5,6 +5,7 @@ Each field is read from ``DEIT_DEPLOY_<NAME>``; README.md lists them.
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -28,17 +29,30 @@ class Settings:
 
 
 def load() -> Settings:
-    """The settings of this process. Raises InvalidRequest where a variable does not parse."""
+    """The settings of this process. Raises InvalidRequest where a variable makes no sense."""
     values: dict[str, Any] = {}
     for field in fields(Settings):
-        kind: Any = type(field.default)
         variable = PREFIX + field.name.upper()
         text = os.environ.get(variable)
         if text:
-            try:
-                values[field.name] = kind(text)
-            except ValueError as error:
-                raise InvalidRequest(
-                    f"The setting {variable} is '{text}', which is not a number.", "Give a number, or unset it."
-                ) from error
+            values[field.name] = _parsed(variable, text, field.default)
     return Settings(**values)
+
+
+def expanded(path: str) -> Path:
+    """A path with a leading ``~`` resolved, or as it is where there is no such user; ``Path.expanduser`` raises."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
+def _parsed(variable: str, text: str, default: Any) -> Any:
+    if isinstance(default, Path):
+        return expanded(text)
+    if isinstance(default, str):
+        return text
+    try:
+        number = type(default)(text)
+    except ValueError:
+        number = -1
+    if not 0 < number < math.inf:
+        raise InvalidRequest(f"The setting {variable} is '{text}', which is no number above 0.", "Mend or unset it.")
+    return number

@@ -26,9 +26,11 @@ class Stored:
     result: BuildResult
 
     def report(self) -> ProfileReport | None:
-        """The newest profile of this build on this machine, if it was measured."""
-        path = self.folder / profile.REPORT
-        return profile.read_report(path) if path.exists() else None
+        """The newest profile of this build on this machine; None where there is none that can be read."""
+        try:
+            return profile.read_report(self.folder / profile.REPORT)
+        except InvalidArtifact:
+            return None
 
 
 class Store:

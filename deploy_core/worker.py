@@ -1,7 +1,7 @@
 """``python -m deploy_core.worker JOB``: one build, profile or download in a process of its own.
 
 JOB is a folder with ``request.json``; what happens is appended to ``events.jsonl`` there, so that whoever looks
-later, a reloaded page or a restarted app, finds it.
+later, a reloaded page or another visitor, finds it. It ends when standard input does: with whoever started it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,8 @@ def run_build(request: dict[str, Any], limits: Settings, progress: Progress) -> 
 
 
 def run_profile(request: dict[str, Any], limits: Settings, progress: Progress) -> None:
+    if request["build"]:
+        run_build(request["build"], limits, progress)
     folder = Path(request["folder"])
     report = profile.profile(folder, limits, request["repeats"], request["threads"], progress)
     profile.save(report, folder / profile.REPORT)
@@ -50,6 +54,7 @@ JOBS: dict[str, Callable[[dict[str, Any], Settings, Progress], None]] = {
 
 def main(job: Path) -> int:
     """Does what the job's request says; the last event tells how it ended."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     order = json.loads((job / REQUEST).read_text())
 
@@ -67,6 +72,11 @@ def main(job: Path) -> int:
         return 1
     tell("end", True)
     return 0
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os._exit(1)
 
 
 if __name__ == "__main__":

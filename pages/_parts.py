@@ -86,7 +86,7 @@ def _follow(name: str) -> None:
     _draw(job)
     if st.button("Cancel", icon=":material/close:", key=f"cancel-{name}"):
         jobs().cancel(name)
-        st.toast("Cancelled. Nothing half-written was left behind.", icon=":material/cancel:")
+        st.toast("Cancelled.", icon=":material/cancel:")
         st.rerun()
 
 

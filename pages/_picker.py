@@ -45,7 +45,8 @@ def draw() -> None:
         )
         st.segmented_control("Weights", WEIGHTS, format_func=WEIGHTS.__getitem__, key="weights", required=True)
         if st.session_state["weights"] == "checkpoint":
-            _upload_checkpoint()
+            with _parts.errors_shown():
+                _upload_checkpoint()
         elif st.session_state["weights"] == "random":
             st.caption("Untrained: right for sizes and speeds, meaningless as an answer.")
         elif spec.hub_id is None:

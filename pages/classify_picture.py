@@ -32,12 +32,15 @@ def picture() -> tuple[bytes, str] | None:
         "Picture from", ["Sample", "Upload", "URL"], default="Sample", required=True, key="origin"
     )
     if origin == "Sample":
-        name = st.pills("Sample", SAMPLES, default=next(iter(SAMPLES)), required=True, label_visibility="collapsed", key="sample")
+        name = st.pills(
+            "Sample", SAMPLES, default=next(iter(SAMPLES)), required=True, label_visibility="collapsed", key="sample"
+        )
         return (embedded.SAMPLES / SAMPLES[name]).read_bytes(), SAMPLES[name]
     if origin == "Upload":
         upload = st.file_uploader(
             f"A picture of up to {limits.picture_bytes // 2**20} MB and {limits.picture_pixels // 10**6} megapixels",
             type=FORMATS,
+            max_upload_size=limits.picture_bytes // 2**20,
         )
         return (upload.getvalue(), upload.name) if upload else None
     with st.form("url", border=False):

@@ -87,11 +87,11 @@ def bar(row: ProfileRow, value: float, text: str) -> Bar:
     return Bar(title, value, text, f"{title}: {text}")
 
 
-def start(subject: str, request: BuildRequest | None, folder: Path) -> None:
-    """Queues a profile, and before it the build that it needs, if one is asked for."""
-    if request:
-        _parts.jobs().submit("build", subject, dataclasses.asdict(request) | {"folder": str(folder)})
-    _parts.jobs().submit("profile", subject, {"folder": str(folder), "repeats": REPEATS, "threads": None})
+def start(folder: Path, request: BuildRequest | None) -> None:
+    """Queues a profile, with the build that it needs first, if one is asked for."""
+    build = dataclasses.asdict(request) | {"folder": str(folder)} if request else None
+    order = {"folder": str(folder), "build": build, "repeats": REPEATS, "threads": None}
+    _parts.jobs().submit("profile", folder.name, order)
 
 
 st.title("Which file to ship?")
@@ -100,10 +100,8 @@ chosen, store = _picker.choice(), _parts.store()
 built = store.newest(chosen.spec.name, chosen.weights)
 everything = BuildRequest(chosen.spec.name, chosen.weights, tuple(FORMATS))
 folder = built.folder if built else store.folder(everything)
-subject = folder.name
 with _parts.errors_shown():
-    building = _parts.unfinished("build", subject)
-    if not building and not _parts.unfinished("profile", subject):
+    if not _parts.unfinished("profile", folder.name):
         report = built.report() if built else None
         saved = chosen.spec.hub_id is None and chosen.weights == "pretrained"
         label = "Profile on this server" if built else "Build and profile on this server"
@@ -113,7 +111,7 @@ with _parts.errors_shown():
             icon=":material/speed:",
             key="profile",
         ):
-            start(subject, None if built else everything, folder)
+            start(folder, None if built else everything)
             st.rerun()
         if built:
             st.caption(f"The newest build: engine {built.result.engine}, optimize step '{built.result.optimize}'.")

@@ -15,7 +15,6 @@ def _build(bench: Workbench, path: Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    bench.results["original"] = bench.model.module
     try:
         save_file(bench.model.module.state_dict(), path, metadata={MODEL_KEY: bench.model.spec.name})
     except SafetensorError as error:

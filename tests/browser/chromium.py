@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = [
@@ -27,13 +27,21 @@ def find() -> str | None:
     """The path of a Chromium that is here."""
     for name in NAMES:
         path = shutil.which(name)
-        if path:
+        if path and _runs(path):
             return path
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         own = playwright.chromium.executable_path
-    return own if Path(own).exists() else None
+    return own if _runs(own) else None
+
+
+def _runs(path: str) -> bool:
+    """A browser without the libraries that it needs is none."""
+    try:
+        return subprocess.run([path, "--version"], capture_output=True, timeout=60, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def install() -> None:
@@ -43,7 +51,8 @@ def install() -> None:
         ways += [["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]]
     for command in ways:
         print("$", *command, flush=True)
-        subprocess.run(command, check=False, timeout=600, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"})
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(command, check=False, timeout=300, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"})
         if find():
             return
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import requests
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from safetensors.torch import save_file
 
-from deploy_core import classify, embedded
+from deploy_core import classify, embedded, models
 from deploy_core.settings import Settings
 from tests.browser import chromium
 from tests.browser.app import serving
@@ -147,3 +148,20 @@ def open_sidebar(page: Page) -> None:
 def close_sidebar(page: Page) -> None:
     if page.viewport_size == PHONE:
         page.get_by_test_id("stSidebarCollapseButton").locator("button").click()
+
+
+def test_a_checkpoint_larger_than_any_picture_is_taken(server: str, page: Page, tmp_path: Path) -> None:
+    name = "deit_tiny_patch16_224"
+    path = tmp_path / "mine.safetensors"
+    save_file(models.load(name, "random", Settings()).module.state_dict(), path)
+    assert path.stat().st_size > Settings().picture_bytes
+    page.goto(server)
+    open_sidebar(page)
+    page.get_by_test_id("stSidebar").get_by_role("combobox").click()
+    page.get_by_role("option", name="DeiT-Tiny", exact=True).click()
+    page.get_by_text("File", exact=True).click()
+    page.get_by_test_id("stSidebar").locator("input[type=file]").set_input_files(path)
+    expect(page.get_by_text("Using mine.safetensors")).to_be_visible()
+    close_sidebar(page)
+    expect(page.get_by_test_id("stMetricValue")).not_to_have_text("airplane")
+    no_error(page)

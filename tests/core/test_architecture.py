@@ -75,3 +75,21 @@ def test_no_page_shadows_a_module_that_something_imports() -> None:
 
     taken = set(sys.stdlib_module_names) | set(packages_distributions()) | {"deploy_core"}
     assert {path.stem for path in (PROJECT / "pages").glob("*.py")} & taken == set()
+
+
+def test_every_direct_dependency_is_pinned_exactly() -> None:
+    from importlib.metadata import packages_distributions
+
+    lines = [line for line in (PROJECT / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
+    assert all("==" in line for line in lines)
+    pinned = {line.split("==")[0].lower() for line in lines}
+    imported = set()
+    for path in [*CORE, *(PROJECT / "pages").glob("*.py"), PROJECT / "streamlit_app.py"]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add((node.module or "").split(".")[0])
+    outside = imported - set(sys.stdlib_module_names) - {"deploy_core", "pages"}
+    distributions = packages_distributions()
+    assert {distributions[name][0].lower() for name in outside} <= pinned

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy_core import build, files
-from deploy_core.errors import FormatUnavailable, InvalidArtifact, InvalidRequest
+from deploy_core.errors import FormatUnavailable, InvalidArtifact, InvalidCheckpoint, InvalidRequest
 from deploy_core.formats import FORMATS
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest, BuildResult, Event
@@ -104,6 +104,14 @@ def test_a_build_that_fails_leaves_no_manifest_of_an_earlier_one(
         build.read_result(tmp_path)
 
 
+def test_weights_that_cannot_be_loaded_leave_an_earlier_build_alone(tmp_path: Path) -> None:
+    request = dataclasses.replace(ALL, formats=("scripted",))
+    built = build.build(request, tmp_path, Settings())
+    with pytest.raises(InvalidCheckpoint):
+        build.build(dataclasses.replace(request, weights="typo.pth"), tmp_path, Settings())
+    assert build.read_result(tmp_path) == built
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"artifacts": 3}', '{"artifacts": [{"format": "x"}]}'])
 def test_a_damaged_manifest_is_told(text: str, tmp_path: Path) -> None:
     (tmp_path / build.MANIFEST).write_text(text)
@@ -113,7 +121,8 @@ def test_a_damaged_manifest_is_told(text: str, tmp_path: Path) -> None:
 
 def test_a_manifest_of_another_version_is_told(built: tuple[Path, BuildResult, list[Event]], tmp_path: Path) -> None:
     data = json.loads((built[0] / build.MANIFEST).read_text())
-    data["artifacts"][0]["format"] = "from the future"
-    (tmp_path / build.MANIFEST).write_text(json.dumps(data))
-    with pytest.raises(InvalidArtifact, match="another version"):
-        build.read_result(tmp_path)
+    data["artifacts"][1]["format"] = "from the future"
+    for artifacts in (data["artifacts"], data["artifacts"][2:]):
+        (tmp_path / build.MANIFEST).write_text(json.dumps(data | {"artifacts": artifacts}))
+        with pytest.raises(InvalidArtifact, match="another version"):
+            build.read_result(tmp_path)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from deploy_core import embedded, files
 from deploy_core.command_line import main
@@ -134,7 +135,7 @@ def test_random_weights_say_that_the_answer_means_nothing(capsys: pytest.Capture
         (["classify", CAT, "--weights", "nowhere.pth"], "no checkpoint file nowhere.pth"),
         (["classify", CAT, "--artifact", "nowhere.ptl"], "no artifact nowhere.ptl"),
         (["classify", CAT, "--artifact", CAT], "no artifact this project knows"),
-        (["classify", __file__], "test_command_line.py"),
+        (["classify", __file__], "not a picture"),
         (["classify", "ftp://example.com/a.jpg"], "http"),
         (["classify", "http://127.0.0.1/a.jpg"], "private network"),
         (["build", "--formats", "gguf"], "no format 'gguf'"),
@@ -155,13 +156,24 @@ def test_an_artifact_of_another_model_is_told(built: Path, capsys: pytest.Captur
     assert "was built with --model demo" in line
     moved = tmp_path / "moved.ptl"
     moved.write_bytes(lite.read_bytes())
+    # Away from its manifest, nobody can tell which weights are in it.
+    assert run_json(capsys, "classify", CAT, "--artifact", str(moved))["weights"] == "unknown"
     line = refused(capsys, "classify", CAT, "--artifact", str(moved), "--model", "deit_tiny_patch16_224")
     assert "Name the model that it was built from" in line
 
 
-def test_a_wrong_setting_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DEIT_DEPLOY_PICTURE_BYTES", "plenty")
-    assert "DEIT_DEPLOY_PICTURE_BYTES is 'plenty'" in refused(capsys, "models")
+@pytest.mark.parametrize("value", ["plenty", "0", "-1"])
+def test_a_wrong_setting_is_one_line(
+    value: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEIT_DEPLOY_PICTURE_BYTES", value)
+    assert f"DEIT_DEPLOY_PICTURE_BYTES is '{value}'" in refused(capsys, "models")
+
+
+def test_an_answer_of_no_numbers_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    state = load_file(embedded.WEIGHTS)
+    save_file(state | {"norm.bias": state["norm.bias"] * float("nan")}, tmp_path / "nan.safetensors")
+    assert "no numbers at all" in refused(capsys, "classify", CAT, "--weights", str(tmp_path / "nan.safetensors"))
 
 
 def test_the_default_model_is_a_setting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

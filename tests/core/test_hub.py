@@ -32,7 +32,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def mirror(weights: Path) -> Iterator[str]:
+def mirror(weights: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     data = weights.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
 
@@ -55,11 +55,12 @@ def mirror(weights: Path) -> Iterator[str]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if with_body:
-                self.wfile.write(body)
+                self.wfile.write(body if not self.server.breaks_off else body[:100_000])  # type: ignore[attr-defined]
 
         def log_message(self, *_: object) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    server.breaks_off = getattr(request, "param", False)  # type: ignore[attr-defined]
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -121,3 +122,11 @@ def test_a_mirror_that_lacks_the_model_is_told(mirror: str, environment: dict[st
     finished = classify(environment | {"HF_ENDPOINT": mirror}, "deit_small_patch16_224")
     assert finished.returncode == 2
     assert "does not hand out timm/deit_small_patch16_224.fb_in1k (status 404)" in finished.stderr
+
+
+@pytest.mark.parametrize("mirror", [True], indirect=True)
+def test_a_download_that_breaks_off_is_told(mirror: str, environment: dict[str, str]) -> None:
+    finished = classify(environment | {"HF_ENDPOINT": mirror})
+    assert finished.returncode == 2
+    assert "The download of timm/deit_tiny_patch16_224.fb_in1k broke off" in finished.stderr
+    assert "Traceback" not in finished.stderr

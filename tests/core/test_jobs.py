@@ -3,6 +3,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,7 +44,7 @@ def until(look: Callable[[], Job | None], *states: State, seconds: float = 60) -
 def test_a_build_and_then_its_profile_run_in_the_order_they_came(jobs: Jobs, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     building = jobs.submit("build", "x", request(folder))
-    profiling = jobs.submit("profile", "x", {"folder": str(folder), "repeats": 1, "threads": 1})
+    profiling = jobs.submit("profile", "x", {"folder": str(folder), "build": None, "repeats": 1, "threads": 1})
     waiting = jobs.look(profiling)
     assert waiting is not None
     assert (waiting.state, waiting.ahead) == (State.WAITING, 1)
@@ -94,12 +96,14 @@ def test_a_mistake_is_told_in_its_own_words(jobs: Jobs, tmp_path: Path) -> None:
 def test_a_killed_worker_is_told_and_the_next_job_runs(jobs: Jobs, tmp_path: Path) -> None:
     name = jobs.submit("build", "x", request(tmp_path / "x"))
     until(lambda: jobs.look(name), State.RUNNING)
-    while name not in jobs._processes:
+    process = None
+    while process is None:
         time.sleep(0.01)
-    os.kill(jobs._processes[name].pid, signal.SIGKILL)
+        process = jobs._attempts[name].process
+    os.kill(process.pid, signal.SIGKILL)
     job = until(lambda: jobs.look(name), State.FAILED)
     assert job.error is not None
-    assert "ended without a result" in job.error.problem
+    assert "The worker was killed" in job.error.problem
     again = jobs.submit("build", "x", request(tmp_path / "x"))
     assert until(lambda: jobs.look(again), State.DONE, State.FAILED).state is State.DONE
 
@@ -107,3 +111,24 @@ def test_a_killed_worker_is_told_and_the_next_job_runs(jobs: Jobs, tmp_path: Pat
 def test_an_unknown_name_is_no_job(jobs: Jobs) -> None:
     assert jobs.look("build-nothing") is None
     jobs.cancel("build-nothing")
+
+
+def test_a_job_asked_for_again_right_after_it_was_cancelled_runs(jobs: Jobs, tmp_path: Path) -> None:
+    name = jobs.submit("build", "x", request(tmp_path / "x"))
+    until(lambda: jobs.look(name), State.RUNNING)
+    jobs.cancel(name)
+    assert jobs.submit("build", "x", request(tmp_path / "x")) == name
+    assert until(lambda: jobs.look(name), State.DONE, State.FAILED).state is State.DONE
+
+
+def test_a_worker_ends_with_whoever_started_it(tmp_path: Path, environment: dict[str, str]) -> None:
+    (tmp_path / "request.json").write_text('{"kind": "build", "request": {}}')
+    slow = "import time, sys; from pathlib import Path; from deploy_core import worker; "
+    slow += "worker.JOBS['build'] = lambda *_: time.sleep(60); worker.main(Path(sys.argv[1]))"
+    started = time.monotonic()
+    command = [sys.executable, "-c", slow, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as process:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(30)
+    assert time.monotonic() - started < 30

@@ -121,6 +121,7 @@ def test_a_pickle_that_wants_to_run_code_is_refused(tmp_path: Path, capsys: pyte
         ("empty.pth", b""),
         ("garbage.pth", b"\x00\x01garbage" * 99),
         ("text.pt", b"hello"),
+        ("stack.pth", b"\x80\x02."),
         ("empty.safetensors", b""),
         ("huge.safetensors", (10 * 2**30).to_bytes(8, "little") + b"{}"),
         ("garbage.safetensors", b"\xff" * 300),
@@ -142,9 +143,13 @@ def test_truncated_checkpoints_are_told(state: dict[str, torch.Tensor], tmp_path
 
 
 def test_a_checkpoint_without_weights_is_told(tmp_path: Path) -> None:
-    torch.save([1, 2], tmp_path / "list.pth")
-    with pytest.raises(InvalidCheckpoint, match="does not hold a model's weights"):
-        models.load("demo", str(tmp_path / "list.pth"), Settings())
+    for value in ([1, 2], {0: torch.zeros(1)}, {"model": 3}, {}):
+        torch.save(value, tmp_path / "other.pth")
+        with pytest.raises(InvalidCheckpoint):
+            models.load("demo", str(tmp_path / "other.pth"), Settings())
+    for name in ("~nosuchuser/x.pth", "x" * 300, "a\0b.pth"):
+        with pytest.raises(InvalidCheckpoint, match="There is no checkpoint file"):
+            models.load("demo", name, Settings())
     (tmp_path / "x.onnx").write_bytes(b"")
     with pytest.raises(InvalidCheckpoint, match="no checkpoint"):
         models.load("demo", str(tmp_path / "x.onnx"), Settings())
