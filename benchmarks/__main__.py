@@ -98,7 +98,7 @@ def build_times(model: str, rounds: int, folder: Path) -> tuple[float, float]:
             bare.append(seconds_until("saved", [sys.executable, "-m", "benchmarks.bare_script", model, new]))
         with tempfile.TemporaryDirectory(dir=folder) as new:
             build = [*CLI, "build", "--model", model, "--weights", "random", "--out", new]
-            ours.append(seconds_until("Checking", build))
+            ours.append(seconds_until("Asking", build))
     return statistics.median(ours), statistics.median(bare)
 
 

@@ -30,7 +30,7 @@ def build(request: BuildRequest, folder: Path, settings: Settings, progress: Pro
     """
     rows = _checked(request)
     spec = models.find(request.model)
-    total = 2 * len(rows) + 1
+    total = 2 * len(rows) + 2
     progress(Event(f"Loading {spec.title}", 0, total))
     model = models.load(request.model, request.weights, settings, progress)
 
@@ -47,11 +47,11 @@ def build(request: BuildRequest, folder: Path, settings: Settings, progress: Pro
         seconds[row.key] = time.perf_counter() - started
     bench.results.clear()
 
-    progress(Event("Checking against the original", len(rows) + 1, total))
+    progress(Event("Asking the original", len(rows) + 1, total))
     tensor = tensor_of(images.decode(verify.REFERENCE_PICTURE.read_bytes(), settings), spec)
     expected = Classifier(spec, request.weights, model.labels, model.module).logits(tensor)
     artifacts = []
-    for done, row in enumerate(rows, start=len(rows) + 1):
+    for done, row in enumerate(rows, start=len(rows) + 2):
         progress(Event(f"Checking {row.title.lower()}", done, total))
         path = folder / row.filename(spec.name)
         answer = Classifier(spec, request.weights, model.labels, row.load(path)).logits(tensor)

@@ -55,7 +55,7 @@ class Classifier:
         try:
             with torch.inference_mode():
                 logits = self.run(tensor)[0]
-        except RuntimeError as error:
+        except (RuntimeError, torch.jit.Error) as error:
             raise self._mismatch() from error
         if logits.shape != (self.spec.classes,):
             raise self._mismatch()

@@ -20,8 +20,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def atomic_write(path: Path) -> Iterator[Path]:
     """Gives a path to write to; on success the file is synced and renamed to ``path``, on any error removed.
 
-    The temporary path has the final file name, in a folder of its own beside it: torch writes the name into its
-    archives, and equal builds shall give equal bytes. Raises StorageFailed where the disk is full or read-only.
+    The temporary path has the final file name, in a folder of its own beside it, because torch writes the name into
+    its archives. Raises StorageFailed where the disk is full or read-only.
     """
     workplace = path.parent / f".{uuid.uuid4().hex}.part"
     try:
