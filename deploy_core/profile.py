@@ -1,4 +1,4 @@
-"""How fast each artifact of a build answers on this machine, measured in turn so that drift hits all alike."""
+"""How fast each artifact of a build answers on this machine, measured round by round so that drift hits all alike."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import gc
 import json
 import os
 import platform
+import random
 import statistics
 import time
 from collections.abc import Iterator
@@ -30,12 +31,15 @@ if TYPE_CHECKING:
 REPORT = "profile.json"
 WARMUP_ROUNDS = 3
 SELF_CPU_RUNS = 3
+ORDER_SEED = 0
 
 
 def profile(
     folder: Path, settings: Settings, repeats: int = 20, threads: int | None = None, progress: Progress = silent
 ) -> ProfileReport:
     """Times every artifact of the build in ``folder``, one picture at a time; the original is the first row.
+
+    Formats are measured in turn, in a new order each round, after a warm-up.
 
     Sets torch's thread count for this process (default: all cores), so it wants a process of its own.
     Raises InvalidRequest for numbers that make no sense, InvalidArtifact for a folder that holds no build.
@@ -54,13 +58,17 @@ def profile(
     progress(Event("Loading the artifacts", 0, total))
     runs = {artifact.format: _load(folder / artifact.file, artifact.format) for artifact in artifacts}
     samples: dict[str, list[float]] = {key: [] for key in runs}
+    # What ran just before decides what lies in the caches, so no file always follows the same one.
+    order, shuffle = list(runs), random.Random(ORDER_SEED).shuffle  # noqa: S311
     with torch.inference_mode(), _no_garbage_collection():
         for round_number in range(WARMUP_ROUNDS + repeats):
             warm = round_number >= WARMUP_ROUNDS
             name = f"Round {round_number - WARMUP_ROUNDS + 1} of {repeats}" if warm else "Warming up"
             progress(Event(name, round_number + 1, total))
-            for key, run in runs.items():
-                elapsed = _time(run, tensor)
+            if warm:
+                shuffle(order)
+            for key in order:
+                elapsed = _time(runs[key], tensor)
                 if warm:
                     samples[key].append(elapsed)
         progress(Event("Reading the profiler's self CPU time", total - 1, total))
