@@ -113,7 +113,7 @@ with _parts.errors_shown():
         ):
             start(folder, None if built else everything)
             st.rerun()
-        if built:
+        if built and report:
             st.caption(f"The newest build: engine {built.result.engine}, optimize step '{built.result.optimize}'.")
         if report:
             results(report, here=True)
