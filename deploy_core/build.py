@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from deploy_core import images, models, verify
-from deploy_core.classify import Classifier, tensor_of
+from deploy_core import models, verify
+from deploy_core.classify import Classifier
 from deploy_core.errors import FormatUnavailable, InvalidArtifact, InvalidRequest
-from deploy_core.files import atomic_write, make_folder, remove, require_space, sha256
+from deploy_core.files import atomic_write, make_folder, remove, require_space, sha256, write_json
 from deploy_core.formats import FORMATS, ORIGINAL, Format, Workbench, engines, in_build_order
 from deploy_core.settings import Settings
 from deploy_core.types import Artifact, BuildRequest, BuildResult, Event, Progress, silent
@@ -48,7 +48,7 @@ def build(request: BuildRequest, folder: Path, settings: Settings, progress: Pro
     bench.results.clear()
 
     progress(Event("Asking the original", len(rows) + 1, total))
-    tensor = tensor_of(images.decode(verify.REFERENCE_PICTURE.read_bytes(), settings), spec)
+    tensor = verify.reference_input(spec, settings)
     expected = Classifier(spec, request.weights, model.labels, model.module).logits(tensor)
     artifacts = []
     for done, row in enumerate(rows, start=len(rows) + 2):
@@ -73,8 +73,7 @@ def build(request: BuildRequest, folder: Path, settings: Settings, progress: Pro
         reference_picture=verify.REFERENCE_PICTURE.name,
         artifacts=tuple(artifacts),
     )
-    with atomic_write(folder / MANIFEST) as path:
-        path.write_text(json.dumps(dataclasses.asdict(result), indent=2))
+    write_json(folder / MANIFEST, dataclasses.asdict(result))
     progress(Event("Done", total, total))
     return result
 

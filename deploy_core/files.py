@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from deploy_core.errors import StorageFailed
 
@@ -37,6 +39,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
         raise _storage_failed(path.parent, error) from error
     finally:
         shutil.rmtree(workplace, ignore_errors=True)
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Writes a document of plain values as JSON, whole or not at all. Raises StorageFailed."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(document, indent=2))
 
 
 def make_folder(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,7 +151,7 @@ def weights_identity(spec: ModelSpec, weights: str) -> str:
         return f"random {RANDOM_SEED}"
     if weights != "pretrained":
         return weights
-    return spec.hub_id or sha256(embedded.WEIGHTS)
+    return spec.hub_id or _shipped(embedded.WEIGHTS)
 
 
 def create(spec: ModelSpec) -> torch.nn.Module:
@@ -208,6 +209,12 @@ def fill(module: torch.nn.Module, state: Mapping[str, torch.Tensor], name: str, 
             "Choose the model that the checkpoint was trained as.",
         )
     module.load_state_dict({key: value.float() for key, value in state.items()})
+
+
+@functools.cache
+def _shipped(path: Path) -> str:
+    """The hash of a file that does not change while the app runs; pages ask for it on every rerun."""
+    return sha256(path)
 
 
 def _weights_path(spec: ModelSpec, weights: str, settings: Settings, progress: Progress) -> Path:

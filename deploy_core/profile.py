@@ -16,11 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy_core import images, models, verify
+from deploy_core import models, verify
 from deploy_core.build import read_result
-from deploy_core.classify import tensor_of
 from deploy_core.errors import InvalidArtifact, InvalidRequest
-from deploy_core.files import atomic_write
+from deploy_core.files import write_json
 from deploy_core.formats import FORMATS, ORIGINAL, Run, engines
 from deploy_core.settings import Settings
 from deploy_core.types import Event, ProfileReport, ProfileRow, Progress, silent
@@ -51,7 +50,7 @@ def profile(
     torch.set_num_threads(threads)
     result = read_result(folder)
     spec = models.find(result.model)
-    tensor = tensor_of(images.decode(verify.REFERENCE_PICTURE.read_bytes(), settings), spec)
+    tensor = verify.reference_input(spec, settings)
 
     artifacts = sorted(result.artifacts, key=lambda artifact: artifact.format != ORIGINAL.key)
     total = WARMUP_ROUNDS + repeats + 2
@@ -116,8 +115,7 @@ def host() -> dict[str, Any]:
 
 def save(report: ProfileReport, path: Path) -> None:
     """Writes a report as JSON, whole or not at all."""
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(dataclasses.asdict(report), indent=2))
+    write_json(path, dataclasses.asdict(report))
 
 
 def read_report(path: Path) -> ProfileReport:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deploy_core import embedded
+from deploy_core import embedded, images
+from deploy_core.classify import tensor_of
+from deploy_core.models import ModelSpec
+from deploy_core.settings import Settings
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +23,11 @@ class Faithfulness:
     cosine: float
     max_abs_difference: float
     same_top1: bool
+
+
+def reference_input(spec: ModelSpec, settings: Settings) -> torch.Tensor:
+    """The reference picture as the model's input, float32 (1, 3, S, S)."""
+    return tensor_of(images.decode(REFERENCE_PICTURE.read_bytes(), settings), spec)
 
 
 def compare(original: torch.Tensor, other: torch.Tensor) -> Faithfulness:

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from deploy_core import images, models, verify
-from deploy_core.classify import tensor_of
+from deploy_core import models, verify
 from deploy_core.errors import DeployError, InvalidArtifact, InvalidRequest
 from deploy_core.formats import FORMATS, ORIGINAL, Workbench, by_filename, engines, in_build_order
 from deploy_core.models import LoadedModel
@@ -24,7 +23,7 @@ def model() -> LoadedModel:
 
 @pytest.fixture(scope="module")
 def picture(model: LoadedModel) -> torch.Tensor:
-    return tensor_of(images.decode(verify.REFERENCE_PICTURE.read_bytes(), Settings()), model.spec)
+    return verify.reference_input(model.spec, Settings())
 
 
 @pytest.fixture(scope="module")
