@@ -1,41 +1,99 @@
-"""The ASGI app: the Streamlit pages, and the route that streams built files from disk.
+"""The ASGI app: the Streamlit pages, and the routes that stream built files from disk.
 
 streamlit run streamlit_app.py
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from deploy_core import settings
-from deploy_core.store import Store
+from deploy_core import documents
+from deploy_core.errors import DamagedArtifact, DeployError, InvalidArtifact
+from deploy_core.processes import Task
+from deploy_core.store import Stored
 from pages import _parts
 
-NOT_FOUND = "There is no such artifact. Build it again on the Build page.\n"
+NOT_FOUND = "There is no such file. Build it again on the Build page.\n"
+RETRY_SECONDS = 60
+
+
+class HeldFile(FileResponse):
+    """Streams a file of the store, with ranges; it is held against removal until the last byte is out."""
+
+    def __init__(self, path: Path, etag: str, held: ExitStack) -> None:
+        # Streamlit would gzip the stream otherwise, which is slow and breaks resumed downloads.
+        headers = {"Content-Encoding": "identity", "ETag": f'"{etag}"'}
+        super().__init__(path, filename=path.name, media_type="application/octet-stream", headers=headers)
+        self._held = held
+
+    async def __call__(self, *connection: Any) -> None:
+        with self._held:
+            await super().__call__(*connection)
 
 
 def artifact(request: Request) -> Response:
-    """Streams a built file, with ranges; only files that a finished build lists are reachable."""
-    path = Store(settings.load()).file(request.path_params["build"], request.path_params["file"])
-    if path is None:
-        return PlainTextResponse(NOT_FOUND, status_code=404)
-    # Streamlit would gzip the stream otherwise, which is slow and breaks resumed downloads.
-    return FileResponse(
-        path, filename=path.name, media_type="application/octet-stream", headers={"Content-Encoding": "identity"}
-    )
+    """A built file under its own name."""
+
+    def choose(stored: Stored) -> tuple[Path, str]:
+        return stored.path, stored.artifact.sha256
+
+    return _stream(request, choose)
+
+
+def bundle(request: Request) -> Response:
+    """The bundle of a built file; it is zipped when it is asked for the first time."""
+
+    def choose(stored: Stored) -> tuple[Path, str]:
+        return _parts.store().bundle(stored), f"bundle-{stored.artifact.sha256}"
+
+    return _stream(request, choose)
+
+
+def _stream(request: Request, choose: Callable[[Stored], tuple[Path, str]]) -> Response:
+    key = request.path_params["key"]
+    known = _parts.store().entry(key)
+    try:
+        with ExitStack() as held:
+            path, etag = choose(held.enter_context(_parts.store().reading(key)))
+            if path.name == request.path_params["file"]:
+                return HeldFile(path, etag, held.pop_all())
+    except DamagedArtifact as error:
+        return _rebuild(known, error)
+    except InvalidArtifact:
+        pass
+    except DeployError as error:
+        return PlainTextResponse(f"{error}\n", status_code=503)
+    return PlainTextResponse(NOT_FOUND, status_code=404)
+
+
+def _rebuild(stored: Stored | None, damaged: DamagedArtifact) -> Response:
+    text = f"{damaged.problem} It is being built again: try again in a minute.\n"
+    try:
+        if stored:
+            _parts.jobs().submit(Task("build", {"build": documents.plain(stored.record.request)}))
+    except DeployError as error:
+        text = f"{damaged.problem} {error}\n"
+    return PlainTextResponse(text, status_code=503, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
-    """Ends the worker with the app: Python would wait for it otherwise."""
+    """Ends the other processes with the app."""
     yield
     _parts.jobs().close()
+    _parts.inference().close()
 
 
-app = st.App("pages/_shell.py", routes=[Route("/artifacts/{build}/{file}", artifact)], lifespan=lifespan)
+app = st.App(
+    "pages/_shell.py",
+    routes=[Route("/artifacts/{key}/{file}", artifact), Route("/bundles/{key}/{file}", bundle)],
+    lifespan=lifespan,
+)

@@ -1,99 +1,178 @@
-"""Builds artifacts stage by stage into one folder, checks each against the original, and tells progress."""
+"""Builds artifacts stage by stage, checks each against the original, and tells progress."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
+import logging
+import statistics
 import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from deploy_core import models, verify
+from deploy_core import documents, models, verify
 from deploy_core.classify import Classifier
-from deploy_core.errors import FormatUnavailable, InvalidArtifact, InvalidRequest
-from deploy_core.files import atomic_write, make_folder, remove, require_space, sha256, write_json
+from deploy_core.errors import DeployError, FormatUnavailable, InvalidArtifact, InvalidRequest, StorageFailed
+from deploy_core.files import atomic_write, make_folder, remove, require_space, sha256
 from deploy_core.formats import FORMATS, ORIGINAL, Format, Workbench, engines, in_build_order
+from deploy_core.models import LoadedModel, ModelSpec
 from deploy_core.settings import Settings
-from deploy_core.types import Artifact, BuildRequest, BuildResult, Event, Progress, silent
+from deploy_core.types import Artifact, BuildRequest, BuildResult, Event, Progress, Seconds, Unbuilt, part_of, silent
+from deploy_core.verify import Reference
+
+if TYPE_CHECKING:
+    import torch
 
 MANIFEST = "build.json"
 OPTIMIZE_CHOICES = ("default", "tutorial")
-# Scripted and original take the float weights once each, the int8 files a quarter each.
-SPACE_PER_WEIGHT_BYTE = 3
+LOADING_EFFORT = 1.0
+CHECKING_EFFORT = 1.0
+
+log = logging.getLogger(__name__)
 
 
-def build(request: BuildRequest, folder: Path, settings: Settings, progress: Progress = silent) -> BuildResult:
-    """Writes the requested formats, what they need, and the original, into ``folder``, with a manifest.
+class Destination(Protocol):
+    """Where a build's files go."""
 
-    Every file is whole or not there; the manifest is written last. Raises InvalidRequest, FormatUnavailable,
-    StorageFailed, or what loading the model raises.
+    def find(self, row: Format) -> Artifact | None:
+        """The artifact, where it is there already and need not be built."""
+
+    def writing(self, row: Format) -> AbstractContextManager[Path]:
+        """Gives a path to write the row's file to; it appears whole, or not at all."""
+
+    def path(self, row: Format) -> Path:
+        """Where the row's file lies when it has been written."""
+
+    def keep(self, artifact: Artifact, answers: Answers) -> None:
+        """Records a file that was written and checked."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What an artifact answered to the reference pictures: logits, float32 (classes,), and the median time of one."""
+
+    references: tuple[Reference, ...]
+    labels: tuple[str, ...]
+    logits: tuple[torch.Tensor, ...]
+    milliseconds: float
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A destination on its own: one folder with all the files, built anew each time."""
+
+    folder: Path
+    model: str
+
+    def find(self, _: Format) -> Artifact | None:
+        return None
+
+    def writing(self, row: Format) -> AbstractContextManager[Path]:
+        # With its first new file, the folder is no finished build any more.
+        remove(self.folder / MANIFEST)
+        return atomic_write(self.path(row))
+
+    def path(self, row: Format) -> Path:
+        return self.folder / row.filename(self.model)
+
+    def keep(self, artifact: Artifact, answers: Answers) -> None:
+        """Nothing: the manifest of the folder is written when all are done."""
+
+
+def build_into(folder: Path, request: BuildRequest, settings: Settings, progress: Progress = silent) -> BuildResult:
+    """Writes the requested formats into ``folder``, the manifest last. Raises as ``build`` does, and StorageFailed."""
+    rows = _checked(request)
+    spec = models.find(request.model)
+    require_space(make_folder(folder), sum(expected_bytes(row, spec) for row in rows))
+    result = build(request, Folder(folder, spec.name), settings, progress)
+    documents.write(folder / MANIFEST, result)
+    return result
+
+
+def build(
+    request: BuildRequest, destination: Destination, settings: Settings, progress: Progress = silent
+) -> BuildResult:
+    """Builds the requested formats, what they need, and the original; what ``destination`` has is not built again.
+
+    A format that is not available here, or fails, is listed with the reason, and the others go on.
+    Raises InvalidRequest, FormatUnavailable where nothing of what was asked for is available, StorageFailed, or what
+    loading the model raises.
     """
     rows = _checked(request)
     spec = models.find(request.model)
-    total = 2 * len(rows) + 2
-    progress(Event(f"Loading {spec.title}", 0, total))
-    model = models.load(request.model, request.weights, settings, progress)
-
-    make_folder(folder)
-    require_space(folder, spec.parameters * models.BYTES_PER_WEIGHT * SPACE_PER_WEIGHT_BYTE)
-    remove(folder / MANIFEST)
-    bench = Workbench(model, request.engine, request.optimize)
-    seconds = {}
-    for done, row in enumerate(rows, start=1):
-        progress(Event(f"Building {row.title.lower()}", done, total))
-        started = time.perf_counter()
-        with atomic_write(folder / row.filename(spec.name)) as path:
-            row.build(bench, path)
-        seconds[row.key] = time.perf_counter() - started
-    bench.results.clear()
-
-    progress(Event("Asking the original", len(rows) + 1, total))
-    tensor = verify.reference_input(spec, settings)
-    expected = Classifier(spec, request.weights, model.labels, model.module).logits(tensor)
-    artifacts = []
-    for done, row in enumerate(rows, start=len(rows) + 2):
-        progress(Event(f"Checking {row.title.lower()}", done, total))
-        path = folder / row.filename(spec.name)
-        answer = Classifier(spec, request.weights, model.labels, row.load(path)).logits(tensor)
-        artifacts.append(
-            Artifact(
-                format=row.key,
-                file=path.name,
-                bytes=path.stat().st_size,
-                sha256=sha256(path),
-                seconds=seconds[row.key],
-                **dataclasses.asdict(verify.compare(expected, answer)),
-            )
+    artifacts = {row.key: artifact for row in rows if (artifact := destination.find(row))}
+    unbuilt = {row.key: Unbuilt(row.key, False, reason) for row in rows if (reason := row.probe())}
+    todo = [row for row in rows if row.key not in artifacts and row.key not in unbuilt]
+    stages = _Stages(progress, LOADING_EFFORT + sum(row.effort + CHECKING_EFFORT for row in todo))
+    if todo:
+        model = models.load(
+            request.model, request.weights, settings, stages.begin(f"Loading {spec.title}", LOADING_EFFORT)
         )
-    result = BuildResult(
+        references = verify.references(spec, settings)
+        original = _ask(_classifier(request, model, model.module), references)
+        bench = Workbench(model, request.engine, request.optimize)
+    for position, row in enumerate(todo):
+        try:
+            artifacts[row.key] = _make(row, bench, request, original, destination, stages)
+        except StorageFailed:
+            raise
+        except DeployError as error:
+            unbuilt[row.key] = Unbuilt(row.key, True, str(error))
+        except Exception as error:
+            log.exception("The format %s failed", row.key)
+            unbuilt[row.key] = Unbuilt(row.key, True, _first_line(error))
+        later = {after.needs for after in todo[position + 1 :]}
+        bench.results = {key: result for key, result in bench.results.items() if key in later}
+    progress(Event("Done", 1.0))
+    return BuildResult(
         model=spec.name,
         weights=request.weights,
         engine=request.engine,
         optimize=request.optimize,
-        reference_picture=verify.REFERENCE_PICTURE.name,
-        artifacts=tuple(artifacts),
+        reference_pictures=verify.PICTURES,
+        artifacts=tuple(artifacts[row.key] for row in rows if row.key in artifacts),
+        unbuilt=tuple(unbuilt[row.key] for row in rows if row.key in unbuilt),
     )
-    write_json(folder / MANIFEST, dataclasses.asdict(result))
-    progress(Event("Done", total, total))
-    return result
 
 
 def read_result(folder: Path) -> BuildResult:
-    """What ``build`` wrote into ``folder``. Raises InvalidArtifact where there is no finished build."""
-    try:
-        data: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
-        artifacts = tuple(Artifact(**artifact) for artifact in data.pop("artifacts"))
-        result = BuildResult(**data, artifacts=artifacts)
-    except OSError as error:
+    """What ``build_into`` wrote into ``folder``. Raises InvalidArtifact where there is no finished build."""
+    if not (folder / MANIFEST).is_file():
         raise InvalidArtifact(
             f"{folder} holds no finished build.", "Name a folder that 'python -m deploy_core build' wrote."
+        )
+    try:
+        result = documents.read(folder / MANIFEST, BuildResult)
+    except InvalidArtifact as error:
+        raise InvalidArtifact(
+            f"{folder / MANIFEST} is damaged, or of another version.", "Build again into this folder."
         ) from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InvalidArtifact(f"{folder / MANIFEST} is damaged.", "Build again into this folder.") from error
-    formats = {artifact.format for artifact in artifacts}
+    formats = {artifact.format for artifact in result.artifacts}
     if not formats <= set(FORMATS) or ORIGINAL.key not in formats:
         raise InvalidArtifact(f"{folder} was built by another version.", "Build again into this folder.")
     return result
+
+
+def expected_bytes(row: Format, spec: ModelSpec) -> int:
+    """About how large the row's file will be."""
+    return int(1.05 * spec.parameters * (1 if row.is_int8 else models.BYTES_PER_WEIGHT)) + 1_000_000
+
+
+@dataclass
+class _Stages:
+    """Tells the fraction of the expected time that is behind us."""
+
+    progress: Progress
+    total: float
+    behind: float = 0.0
+
+    def begin(self, message: str, effort: float) -> Progress:
+        """Announces a stage; returns the progress for what happens inside it."""
+        start = self.behind / self.total
+        self.behind += effort
+        self.progress(Event(message, start))
+        return part_of(self.progress, start, self.behind / self.total)
 
 
 def _checked(request: BuildRequest) -> tuple[Format, ...]:
@@ -105,8 +184,75 @@ def _checked(request: BuildRequest) -> tuple[Format, ...]:
         raise InvalidRequest("No format was named.", f"Choose from: all, {', '.join(FORMATS)}.")
     rows = in_build_order(request.formats)
     engines.require_build_engine(request.engine)
-    for row in rows:
-        reason = row.probe()
-        if reason:
-            raise FormatUnavailable(f"The format '{row.key}' is not available here.", reason)
+    reasons = {key: FORMATS[key].probe() for key in request.formats}
+    if all(reasons.values()):
+        key, reason = next(iter(reasons.items()))
+        raise FormatUnavailable(f"The format '{key}' is not available here.", str(reason))
     return rows
+
+
+def _make(
+    row: Format,
+    bench: Workbench,
+    request: BuildRequest,
+    original: Answers,
+    destination: Destination,
+    stages: _Stages,
+) -> Artifact:
+    stages.begin(f"Building {row.title.lower()}", row.effort)
+    started = time.perf_counter()
+    result = _converted(row, bench)
+    with destination.writing(row) as path:
+        row.save(bench, result, path)
+        built = time.perf_counter()
+    del result
+    synced = time.perf_counter()
+
+    stages.begin(f"Checking {row.title.lower()}", CHECKING_EFFORT)
+    path = destination.path(row)
+    answers = _ask(_classifier(request, bench.model, row.load(path)), original.references)
+    faithfulness = verify.compare(original.logits, answers.logits)
+    findings = row.inspect(path)
+    digest = sha256(path)
+    artifact = Artifact(
+        format=row.key,
+        file=path.name,
+        bytes=path.stat().st_size,
+        sha256=digest,
+        seconds=Seconds(build=built - started, sync=synced - built, check=time.perf_counter() - synced),
+        faithfulness=faithfulness,
+        milliseconds=answers.milliseconds,
+        disagrees=verify.disagrees(faithfulness, row.least_cosine, request.weights),
+        delegation=bench.delegations.get(row.key),
+        findings=findings,
+    )
+    destination.keep(artifact, answers)
+    return artifact
+
+
+def _converted(row: Format, bench: Workbench) -> Any:
+    """The row's result in memory, and before it those of what it needs, whether or not they are written to a file."""
+    if row.key not in bench.results:
+        if row.needs is not None:
+            _converted(FORMATS[row.needs], bench)
+        bench.results[row.key] = row.convert(bench)
+    return bench.results[row.key]
+
+
+def _classifier(request: BuildRequest, model: LoadedModel, run: Callable[..., Any]) -> Classifier:
+    return Classifier(model.spec, request.weights, model.labels, run)
+
+
+def _ask(classifier: Classifier, references: Sequence[Reference]) -> Answers:
+    """One picture at a time, as on a phone: dynamic int8 scales activations over a whole batch."""
+    logits, times = [], []
+    for reference in references:
+        started = time.perf_counter()
+        logits.append(classifier.logits(reference.tensor))
+        times.append((time.perf_counter() - started) * 1000)
+    return Answers(tuple(references), classifier.labels, tuple(logits), statistics.median(times))
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().split("\n")[0][:300]
+    return f"The conversion failed ({type(error).__name__}: {text}). The server's log has the details."

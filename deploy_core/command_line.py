@@ -16,13 +16,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from deploy_core import build, classify, models, profile, settings
+from deploy_core import build, classify, documents, models, profile, settings
 from deploy_core.errors import DeployError, InvalidRequest
 from deploy_core.formats import FORMATS, by_filename
 from deploy_core.settings import Settings
-from deploy_core.types import BuildRequest, Event
+from deploy_core.store import Store
+from deploy_core.types import Artifact, BuildRequest, Event, Unbuilt
 
-Outcome = tuple[Any, str]
+# The JSON document, the text for people, and the exit status.
+Outcome = tuple[Any, str, int]
+EXIT_INCOMPLETE = 1
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
 
@@ -33,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         command: Callable[[argparse.Namespace, Settings], Outcome] = options.command
-        document, text = command(options, settings.load())
+        document, text, status = command(options, settings.load())
     except DeployError as error:
         print(f"deploy_core: {error}".replace("\n", " "), file=sys.stderr)
         return EXIT_MISTAKE
@@ -48,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not isinstance(error, BrokenPipeError):
             print(f"deploy_core: The answer could not be written ({error.strerror}).", file=sys.stderr)
             return EXIT_MISTAKE
-    return 0
+    return status
 
 
 def _models(_: argparse.Namespace, __: Settings) -> Outcome:
@@ -66,7 +69,7 @@ def _models(_: argparse.Namespace, __: Settings) -> Outcome:
         (spec.name, f"{spec.parameters / 1e6:.1f} M", f"{spec.input_size} px", spec.knows, _where(spec))
         for spec in models.MODELS.values()
     ]
-    return rows, _table(("Model", "Parameters", "Input", "Knows", "Weights"), lines)
+    return rows, _table(("Model", "Parameters", "Input", "Knows", "Weights"), lines), 0
 
 
 def _classify(options: argparse.Namespace, limits: Settings) -> Outcome:
@@ -82,7 +85,7 @@ def _classify(options: argparse.Namespace, limits: Settings) -> Outcome:
     text += f"\n\nread {spent.read:.1f} ms, preprocess {spent.preprocess:.1f} ms, inference {spent.inference:.1f} ms"
     if prediction.weights == "random":
         text += "\nThe weights are random: this answer means nothing. Random weights are for sizes and speeds."
-    return dataclasses.asdict(prediction), text
+    return dataclasses.asdict(prediction), text, 0
 
 
 def _origin(options: argparse.Namespace, limits: Settings) -> tuple[str, str]:
@@ -105,48 +108,122 @@ def _build(options: argparse.Namespace, limits: Settings) -> Outcome:
     keys = tuple(FORMATS) if options.formats == "all" else tuple(key.strip() for key in options.formats.split(","))
     model = options.model or limits.default_model
     request = BuildRequest(model, options.weights or "pretrained", keys, options.engine, options.optimize)
-    result = build.build(request, options.out, limits, _tell)
-    rows = [dataclasses.asdict(artifact) for artifact in result.artifacts]
+    result = build.build_into(options.out, request, limits, _tell)
     document = {
         "model": result.model,
         "weights": result.weights,
         "engine": result.engine,
         "optimize": result.optimize,
         "folder": str(options.out),
-        "reference_picture": result.reference_picture,
-        "artifacts": rows,
+        "reference_picture": result.reference_pictures[0],
+        "reference_pictures": result.reference_pictures,
+        "artifacts": [_row_of_artifact(artifact) for artifact in result.artifacts]
+        + [_row_of_unbuilt(unbuilt) for unbuilt in result.unbuilt],
     }
     lines = [
         (
             FORMATS[artifact.format].title,
             f"{artifact.bytes / 1e6:.2f} MB",
-            f"{artifact.seconds:.1f} s",
-            f"{artifact.cosine:.5f}",
-            f"{artifact.max_abs_difference:.4f}",
-            "yes" if artifact.same_top1 else "NO",
+            f"{artifact.seconds.build:.1f} s",
+            f"{artifact.faithfulness.top1_agreement:.0%}",
+            f"{artifact.faithfulness.cosine:.5f}",
+            f"{artifact.faithfulness.max_abs_difference:.4f}",
+            "DISAGREES" if artifact.disagrees else "yes",
             artifact.file,
         )
         for artifact in result.artifacts
     ]
-    head = ("Format", "Size", "Built in", "Cosine", "Largest difference", "Same top-1", f"File in {options.out}")
-    return document, _table(head, lines)
+    head = ("Format", "Size", "Built in", "Same top-1", "Cosine", "Difference", "Faithful", f"File in {options.out}")
+    text = _table(head, lines)
+    for unbuilt in result.unbuilt:
+        text += f"\n{FORMATS[unbuilt.format].title}: {_why(unbuilt)} {unbuilt.reason}"
+    failed = any(unbuilt.is_available for unbuilt in result.unbuilt)
+    return document, text, EXIT_INCOMPLETE if failed else 0
+
+
+def _row_of_artifact(artifact: Artifact) -> dict[str, Any]:
+    faithfulness, delegation = artifact.faithfulness, artifact.delegation
+    return {
+        "format": artifact.format,
+        "available": True,
+        "error": None,
+        "file": artifact.file,
+        "bytes": artifact.bytes,
+        "sha256": artifact.sha256,
+        "seconds": artifact.seconds.build,
+        "sync_seconds": artifact.seconds.sync,
+        "check_seconds": artifact.seconds.check,
+        "cosine": faithfulness.cosine,
+        "max_abs_difference": faithfulness.max_abs_difference,
+        "same_top1": faithfulness.same_top1,
+        "top1_agreement": faithfulness.top1_agreement,
+        "top5_overlap": faithfulness.top5_overlap,
+        "disagrees": artifact.disagrees,
+        "delegated_percent": delegation.percent if delegation else None,
+        "undelegated": delegation.undelegated if delegation else None,
+        "findings": documents.plain(artifact.findings),
+    }
+
+
+def _row_of_unbuilt(unbuilt: Unbuilt) -> dict[str, Any]:
+    empty = dict.fromkeys(
+        ("file", "bytes", "sha256", "seconds", "cosine", "max_abs_difference", "same_top1", "top1_agreement")
+    )
+    row = {"format": unbuilt.format, "available": unbuilt.is_available, "error": unbuilt.reason}
+    return row | empty | {"delegated_percent": None}
+
+
+def _why(unbuilt: Unbuilt) -> str:
+    return "failed." if unbuilt.is_available else "not available here."
 
 
 def _profile(options: argparse.Namespace, limits: Settings) -> Outcome:
-    report = profile.profile(options.folder, limits, options.repeats, options.threads, _tell)
+    result = build.read_result(options.folder)
+    paths = {artifact.format: options.folder / artifact.file for artifact in result.artifacts}
+    report = profile.profile(result, paths, limits, options.repeats, options.threads, _tell)
     lines = [
         (
             FORMATS[row.format].title,
             f"{row.median_ms:.2f} ms",
             f"{row.p95_ms:.2f} ms",
-            f"{row.self_cpu_ms:.2f} ms",
+            "" if row.self_cpu_ms is None else f"{row.self_cpu_ms:.2f} ms",
             f"{row.reduction_percent:.2f} %",
         )
         for row in report.rows
     ]
     text = _table(("Model", "Inference time (median)", "p95", "Self CPU", "Reduction"), lines)
     text += f"\n\n{report.host['cpu']}, {report.threads} threads, {report.repeats} rounds"
-    return dataclasses.asdict(report), text
+    return documents.plain(report), text, 0
+
+
+def _store(options: argparse.Namespace, limits: Settings) -> Outcome:
+    store = Store(limits)
+    if options.clear:
+        store.clear()
+    entries = store.entries()
+    document = {
+        "folder": str(store.root),
+        "bytes": store.size(),
+        "limit": limits.store_bytes,
+        "artifacts": [
+            {
+                "key": stored.key,
+                "model": stored.record.request.model,
+                "weights": stored.record.request.weights,
+                "format": stored.artifact.format,
+                "file": str(stored.path),
+                "bytes": stored.artifact.bytes,
+                "sha256": stored.artifact.sha256,
+            }
+            for stored in entries
+        ],
+    }
+    lines = [(stored.key, f"{stored.artifact.bytes / 1e6:.2f} MB", stored.artifact.file) for stored in entries]
+    text = _table(("Artifact, the last used first", "Size", "File"), lines)
+    text += f"\n\n{store.size() / 1e6:.2f} of {limits.store_bytes / 1e6:.0f} MB in {store.root}"
+    if options.clear and entries:
+        text += "\nWhat is listed is in use, and was spared."
+    return document, text, 0
 
 
 def _where(spec: models.ModelSpec) -> str:
@@ -156,7 +233,7 @@ def _where(spec: models.ModelSpec) -> str:
 
 
 def _tell(event: Event) -> None:
-    print(f"[{event.done}/{event.total}] {event.message}", file=sys.stderr, flush=True)
+    print(f"[{event.fraction:4.0%}] {event.message}", file=sys.stderr, flush=True)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -202,6 +279,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("folder", type=Path, metavar="DIR", help="a folder that 'build' wrote")
     sub.add_argument("--repeats", type=int, default=20, help="timed rounds (20)")
     sub.add_argument("--threads", type=int, help="threads to compute with (all cores)")
+
+    sub = add("store", _store, "List what the app has built and keeps.")
+    sub.add_argument("--clear", action="store_true", help="remove what is not in use")
     return parser
 
 

@@ -7,9 +7,12 @@
     ├── WeightsUnavailable      the Hub is out of reach, or does not have the file
     ├── InvalidCheckpoint       a checkpoint that does not fit the model
     ├── InvalidArtifact         a file that is no artifact, is damaged, or belongs to another model
+    │   └── DamagedArtifact     a file of the store that is not what was built
     ├── FormatUnavailable       this machine cannot build or run the format
     ├── StorageFailed           the disk is full, or the folder cannot be written
-    └── JobFailed               heavy work in its own process that ended without a result
+    ├── QueueFull               too much heavy work waits already
+    └── JobFailed               work in another process that ended without a result
+        └── JobCancelled        because somebody cancelled it
 
 Errors of other libraries are translated where they are called; nothing else of theirs reaches a visitor.
 """
@@ -50,6 +53,10 @@ class InvalidArtifact(DeployError):
     pass
 
 
+class DamagedArtifact(InvalidArtifact):
+    pass
+
+
 class FormatUnavailable(DeployError):
     pass
 
@@ -58,5 +65,16 @@ class StorageFailed(DeployError):
     pass
 
 
+class QueueFull(DeployError):
+    pass
+
+
 class JobFailed(DeployError):
     pass
+
+
+class JobCancelled(JobFailed):
+    pass
+
+
+UNEXPECTED = JobFailed("Something went wrong that nobody expected.", "Try again; the server's log has the details.")

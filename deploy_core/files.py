@@ -36,7 +36,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise _storage_failed(path.parent, error) from error
+        raise storage_failed(path.parent, error) from error
     finally:
         shutil.rmtree(workplace, ignore_errors=True)
 
@@ -52,7 +52,7 @@ def make_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _storage_failed(folder, error) from error
+        raise storage_failed(folder, error) from error
     return folder
 
 
@@ -61,7 +61,7 @@ def remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise _storage_failed(path.parent, error) from error
+        raise storage_failed(path.parent, error) from error
 
 
 def is_file(path: Path) -> bool:
@@ -94,7 +94,8 @@ def remove_leftovers(folder: Path) -> None:
         shutil.rmtree(workplace, ignore_errors=True)
 
 
-def _storage_failed(folder: Path, error: OSError) -> StorageFailed:
+def storage_failed(folder: Path, error: OSError) -> StorageFailed:
+    """What an error of the operating system in ``folder`` means to a person."""
     if error.errno in FULL:
         return StorageFailed(f"The disk that holds {folder} is full.", "Free some space and try again.")
     return StorageFailed(

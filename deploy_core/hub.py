@@ -22,6 +22,12 @@ def is_cached(repo_id: str) -> bool:
     return _cached(repo_id) is not None
 
 
+def content(repo_id: str) -> str:
+    """The hash that the cache names the weights' content by; the repository's name where they are not cached."""
+    cached = _cached(repo_id)
+    return cached.resolve().name if cached is not None and cached.is_symlink() else repo_id
+
+
 def download(repo_id: str, progress: Progress, settings: Settings) -> Path:
     """The path of the weights of ``repo_id``, downloaded if they are not in the cache yet.
 
@@ -101,7 +107,7 @@ def _progress_bar(repo_id: str, progress: Progress) -> Any:
             if percent != self.percent:
                 self.percent = percent
                 message = f"Downloading {repo_id}: {self.n / 1e6:.0f} of {total / 1e6:.0f} MB"
-                progress(Event(message, int(self.n), total))
+                progress(Event(message, self.n / total if total else 0.0))
             return drawn
 
     return Bar

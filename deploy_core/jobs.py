@@ -1,32 +1,33 @@
-"""Heavy work outside the caller's process: submit it, look at it, cancel it.
+"""The queue of heavy work that all visitors share: submit a job, look at it, cancel it.
 
-A job is a folder on disk and, while it runs, one ``python -m deploy_core.worker``. Jobs run one at a time, in the
-order they came, because they would only fight for the cores.
+Jobs run one at a time, in the order they came, because they would only fight for the cores. Two submissions of the
+same task are one job. What waits or runs is noted on disk, so that an app that was restarted can tell what it dropped.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
+import logging
 import threading
-import uuid
+import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
-from deploy_core import worker
-from deploy_core.errors import DeployError, JobFailed
-from deploy_core.files import make_folder, remove_leftovers
-from deploy_core.settings import PREFIX, Settings
+from deploy_core import files
+from deploy_core.errors import UNEXPECTED, DeployError, JobFailed, QueueFull
+from deploy_core.processes import Executor, Handle, Task
+from deploy_core.settings import Settings
 from deploy_core.types import Event
 
-PROJECT = Path(__file__).parents[1]
+log = logging.getLogger(__name__)
+
+FINISHED_KEPT = 50
+# Before this share of the work is done, an estimate of the rest would be a guess.
+LEAST_FRACTION_FOR_ESTIMATE = 0.02
 
 
 class State(StrEnum):
@@ -42,126 +43,180 @@ FINISHED = (State.DONE, State.FAILED, State.CANCELLED)
 
 @dataclass(frozen=True)
 class Job:
-    """What is known of a job at one moment. ``ahead`` counts the jobs that run before it."""
+    """What is known of a job at one moment.
+
+    ``ahead`` counts the jobs that run before it. ``elapsed_seconds`` counts from its first event, ``remaining_seconds``
+    is what is left at the pace so far; None where nothing can be said yet, or the stage takes longer than expected.
+    """
 
     name: str
     state: State
-    event: Event | None
-    error: DeployError | None
-    ahead: int
+    stage: str = ""
+    fraction: float = 0.0
+    ahead: int = 0
+    elapsed_seconds: float = 0.0
+    remaining_seconds: float | None = None
+    error: DeployError | None = None
+    result: Any = None
 
 
-def job_name(kind: str, subject: str) -> str:
-    """The name that a submission of this kind on this subject gets."""
-    return f"{kind}-{subject}"
+def job_name(task: Task) -> str:
+    """The name of the job that does ``task``: equal tasks, equal names."""
+    digest = hashlib.sha256(json.dumps(task.request, sort_keys=True).encode()).hexdigest()
+    return f"{task.kind}-{digest[:16]}"
 
 
 @dataclass(eq=False)
 class _Attempt:
-    """One submission. ``place`` is its folder; ``process`` is set while its worker runs."""
+    """One submission. ``begun`` and ``told`` are the times of its first and its newest event."""
 
-    place: Path
-    future: Future[None] = field(default_factory=Future)
-    process: subprocess.Popen[bytes] | None = None
-    status: int | None = None
+    future: Future[Any] = field(default_factory=Future)
+    handle: Handle | None = None
+    event: Event | None = None
+    begun: float = 0.0
+    told: float = 0.0
     is_cancelled: bool = False
 
 
 class Jobs:
-    """The queue of one application. Two submissions under the same name are one job while it is unfinished."""
+    """The queue of one application. ``clean_up`` runs after each job that did not end well.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._root = settings.home / "jobs"
+    ``clock`` counts seconds and never goes back.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        executor: Executor,
+        clean_up: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._notes = settings.home / "jobs"
+        self._most_waiting = settings.waiting_jobs
+        self._executor, self._clean_up, self._clock = executor, clean_up, clock
         self._runner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="jobs")
         self._lock = threading.Lock()
         self._attempts: dict[str, _Attempt] = {}
+        self._mourn()
 
-    def submit(self, kind: str, subject: str, request: dict[str, Any]) -> str:
-        """Queues a job of a kind that the worker knows; returns its name, made of the kind and the subject."""
-        name = job_name(kind, subject)
+    def submit(self, task: Task) -> str:
+        """Queues a task; returns the name of the job that does it. Raises QueueFull, StorageFailed."""
+        name = job_name(task)
         with self._lock:
-            # A new attempt goes to the end of the line, also where an earlier one had the same name.
-            earlier = self._attempts.pop(name, None)
+            earlier = self._attempts.get(name)
             if earlier and not earlier.future.done() and not earlier.is_cancelled:
-                self._attempts[name] = earlier
                 return name
-            attempt = _Attempt(make_folder(self._root / f"{name}-{uuid.uuid4().hex[:8]}"))
-            (attempt.place / worker.REQUEST).write_text(json.dumps({"kind": kind, "request": request}))
-            attempt.future = self._runner.submit(self._run, attempt, request.get("folder"))
-            self._attempts[name] = attempt
-        if earlier:
-            shutil.rmtree(earlier.place, ignore_errors=True)
+            waiting = sum(not other.future.done() and not other.is_cancelled for other in self._attempts.values())
+            if waiting > self._most_waiting:
+                raise QueueFull(f"{self._most_waiting} jobs wait already.", "Try again in a few minutes.")
+            files.make_folder(self._notes)
+            files.write_json(self._notes / f"{name}.json", {"kind": task.kind, "request": task.request})
+            # A new attempt goes to the end of the line, also where an earlier one had the same name.
+            self._attempts.pop(name, None)
+            self._attempts[name] = attempt = _Attempt()
+            attempt.future = self._runner.submit(self._run, name, attempt, task)
+            self._forget_oldest()
         return name
 
     def look(self, name: str) -> Job | None:
-        """The job's state now; None for a name that was never submitted here."""
+        """The job's state now; None for a name that is not known here."""
         with self._lock:
             attempt = self._attempts.get(name)
             if attempt is None:
                 return None
             names = list(self._attempts)
             ahead = sum(not self._attempts[other].future.done() for other in names[: names.index(name)])
-        # The future is asked before the events are read: a job that ends in between is then still running.
-        is_done, is_running = attempt.future.done(), attempt.future.running()
-        last = _last_entry(attempt.place / worker.EVENTS)
-        event = Event(**last["event"]) if "event" in last else None
-        if attempt.is_cancelled:
-            return Job(name, State.CANCELLED, event, None, 0)
-        if not is_done:
-            return Job(name, State.RUNNING if is_running else State.WAITING, event, None, ahead)
-        if "end" in last:
-            return Job(name, State.DONE, event, None, 0)
-        return Job(name, State.FAILED, event, _why(last, attempt.status), 0)
+            if attempt.is_cancelled:
+                return Job(name, State.CANCELLED)
+            if attempt.future.done():
+                error = attempt.future.exception()
+                if error is None:
+                    return Job(name, State.DONE, fraction=1.0, result=attempt.future.result())
+                return Job(name, State.FAILED, error=_told(error))
+            if not attempt.future.running():
+                return Job(name, State.WAITING, ahead=ahead)
+            return self._running(name, attempt)
 
     def cancel(self, name: str) -> None:
-        """Ends a job, waiting or running, at once; what it had begun to write is removed."""
+        """Ends a job, waiting or running, at once."""
         with self._lock:
             attempt = self._attempts.get(name)
             if attempt is None or attempt.future.done():
                 return
             attempt.is_cancelled = True
-            attempt.future.cancel()
-            if attempt.process:
-                attempt.process.kill()
+            if attempt.future.cancel():
+                self._forget_note(name)
+            if attempt.handle:
+                attempt.handle.cancel()
 
     def close(self) -> None:
-        """Cancels what waits or runs, and returns when it has ended."""
+        """Cancels what waits or runs, returns when it has ended, and closes the executor."""
         for name in list(self._attempts):
             self.cancel(name)
         self._runner.shutdown()
+        self._executor.close()
 
-    def _run(self, attempt: _Attempt, folder: str | None) -> None:
-        environment = os.environ | {"PYTHONPATH": str(PROJECT), f"{PREFIX}HOME": str(self._settings.home)}
-        command = [sys.executable, "-m", "deploy_core.worker", str(attempt.place)]
-        with (attempt.place / worker.LOG).open("wb") as log:
+    def _run(self, name: str, attempt: _Attempt, task: Task) -> Any:
+        try:
+            handle = self._executor.submit(task)
             with self._lock:
-                if attempt.is_cancelled:
-                    return
-                # Nothing is ever written to its standard input: the pipe ends when this process does.
-                attempt.process = subprocess.Popen(  # noqa: S603
-                    command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment
-                )
-            with attempt.process:
-                attempt.status = attempt.process.wait()
-        if attempt.status != 0 and folder is not None:
-            remove_leftovers(Path(folder))
+                attempt.handle = handle
+            if attempt.is_cancelled:
+                handle.cancel()
+            for event in handle.events():
+                self._note_event(attempt, event)
+            return handle.result()
+        except Exception as error:
+            if not isinstance(error, DeployError):
+                log.exception("The job %s failed", name)
+            self._clean_up()
+            raise
+        finally:
+            self._forget_note(name)
+
+    def _note_event(self, attempt: _Attempt, event: Event) -> None:
+        now = self._clock()
+        with self._lock:
+            attempt.begun = attempt.begun if attempt.event else now
+            attempt.event, attempt.told = event, now
+
+    def _running(self, name: str, attempt: _Attempt) -> Job:
+        event = attempt.event
+        if event is None:
+            return Job(name, State.RUNNING)
+        now = self._clock()
+        remaining = None
+        if event.fraction >= LEAST_FRACTION_FOR_ESTIMATE:
+            pace = (attempt.told - attempt.begun) / event.fraction
+            left = pace * (1 - event.fraction) - (now - attempt.told)
+            remaining = left if left > 0 else None
+        return Job(
+            name,
+            State.RUNNING,
+            stage=event.message,
+            fraction=min(1.0, max(0.0, event.fraction)),
+            elapsed_seconds=now - attempt.begun,
+            remaining_seconds=remaining,
+        )
+
+    def _mourn(self) -> None:
+        """Reports the jobs that an app before this one had begun and did not end."""
+        for note in sorted(self._notes.glob("*.json")):
+            attempt = _Attempt()
+            attempt.future.set_exception(JobFailed("The app was restarted before this was done.", "Start it again."))
+            self._attempts[note.stem] = attempt
+            note.unlink(missing_ok=True)
+        files.remove_leftovers(self._notes)
+        self._clean_up()
+
+    def _forget_note(self, name: str) -> None:
+        (self._notes / f"{name}.json").unlink(missing_ok=True)
+
+    def _forget_oldest(self) -> None:
+        finished = [name for name, attempt in self._attempts.items() if attempt.future.done()]
+        for name in finished[:-FINISHED_KEPT]:
+            del self._attempts[name]
 
 
-def _why(last: dict[str, Any], status: int | None) -> DeployError:
-    if "error" in last:
-        return DeployError(**last["error"])
-    stage = f" while {last['event']['message'].lower()}" if "event" in last else ""
-    if status == -signal.SIGKILL:
-        return JobFailed(f"The worker was killed{stage}; most often the memory ran out.", "Try a smaller model.")
-    return JobFailed(f"The worker ended without a result{stage}.", "Try again; the server's log has the details.")
-
-
-def _last_entry(path: Path) -> dict[str, Any]:
-    """The newest whole line; a line that is still being written is left for the next look."""
-    try:
-        lines = path.read_text().split("\n")[:-1]
-    except FileNotFoundError:
-        return {}
-    entry: dict[str, Any] = json.loads(lines[-1]) if lines else {}
-    return entry
+def _told(error: BaseException) -> DeployError:
+    return error if isinstance(error, DeployError) else UNEXPECTED

@@ -145,13 +145,21 @@ def labels(spec: ModelSpec) -> tuple[str, ...]:
     return tuple(info.index_to_description(index) for index in range(spec.classes))
 
 
+def labels_identity(spec: ModelSpec) -> str:
+    """What decides the labels, without loading them."""
+    return ",".join(embedded.LABELS) if spec.hub_id is None else "ImageNet-1k, as timm names it"
+
+
 def weights_identity(spec: ModelSpec, weights: str) -> str:
-    """What decides the content of the weights: equal texts mean equal weights, as far as can be told without them."""
+    """What the weights are, by content: the seed of random ones, the hash of a file.
+
+    Raises InvalidCheckpoint where the file is gone.
+    """
     if weights == "random":
         return f"random {RANDOM_SEED}"
-    if weights != "pretrained":
-        return weights
-    return spec.hub_id or _shipped(embedded.WEIGHTS)
+    if weights == "pretrained":
+        return hub.content(spec.hub_id) if spec.hub_id else _content(embedded.WEIGHTS)
+    return _content(expanded(weights))
 
 
 def create(spec: ModelSpec) -> torch.nn.Module:
@@ -171,9 +179,7 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     import torch
 
     if not is_file(path):
-        raise InvalidCheckpoint(
-            f"There is no checkpoint file {path}.", "Weights are 'pretrained', 'random', or the path of a checkpoint."
-        )
+        raise _no_checkpoint(path)
     if path.suffix == ".safetensors":
         state: Any = _read_safetensors(path)
     elif path.suffix in (".pth", ".pt"):
@@ -211,9 +217,17 @@ def fill(module: torch.nn.Module, state: Mapping[str, torch.Tensor], name: str, 
     module.load_state_dict({key: value.float() for key, value in state.items()})
 
 
-@functools.cache
-def _shipped(path: Path) -> str:
-    """The hash of a file that does not change while the app runs; pages ask for it on every rerun."""
+def _content(path: Path) -> str:
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        raise _no_checkpoint(path) from error
+    return _hash(path, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=64)
+def _hash(path: Path, inode: int, size: int, changed: int) -> str:  # noqa: ARG001
+    """The hash of a file as it is now; pages ask for it on every rerun."""
     return sha256(path)
 
 
@@ -255,6 +269,12 @@ def _read_pickle(path: Path) -> Any:
     except Exception as error:
         # The unpickler raises a dozen kinds of exception on damaged files.
         raise _damaged(path) from error
+
+
+def _no_checkpoint(path: Path) -> InvalidCheckpoint:
+    return InvalidCheckpoint(
+        f"There is no checkpoint file {path}.", "Weights are 'pretrained', 'random', or the path of a checkpoint."
+    )
 
 
 def _damaged(path: Path) -> InvalidCheckpoint:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import gc
-import json
 import os
 import platform
 import random
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy_core import models, verify
-from deploy_core.build import read_result
+from deploy_core import documents, models, verify
 from deploy_core.errors import InvalidArtifact, InvalidRequest
-from deploy_core.files import write_json
-from deploy_core.formats import FORMATS, ORIGINAL, Run, engines
+from deploy_core.formats import FORMATS, ORIGINAL, Run
 from deploy_core.settings import Settings
-from deploy_core.types import Event, ProfileReport, ProfileRow, Progress, silent
+from deploy_core.types import BuildResult, Event, ProfileReport, ProfileRow, Progress, silent
 
 if TYPE_CHECKING:
     import torch
@@ -34,51 +30,52 @@ ORDER_SEED = 0
 
 
 def profile(
-    folder: Path, settings: Settings, repeats: int = 20, threads: int | None = None, progress: Progress = silent
+    result: BuildResult,
+    paths: Mapping[str, Path],
+    settings: Settings,
+    repeats: int = 20,
+    threads: int | None = None,
+    progress: Progress = silent,
 ) -> ProfileReport:
-    """Times every artifact of the build in ``folder``, one picture at a time; the original is the first row.
+    """Times every artifact of a build, one picture at a time; the original is the first row.
 
-    Formats are measured in turn, in a new order each round, after a warm-up.
-
-    Sets torch's thread count for this process (default: all cores), so it wants a process of its own.
-    Raises InvalidRequest for numbers that make no sense, InvalidArtifact for a folder that holds no build.
+    ``paths`` tells where each format's file lies. Formats are measured in turn, in a new order each round, after a
+    warm-up, with ``threads`` threads (default: all cores) for this whole process, so it wants one of its own.
+    Raises InvalidRequest for numbers that make no sense, InvalidArtifact for a file that cannot be read.
     """
     import numpy as np
     import torch
 
     threads = _checked(repeats, threads)
-    torch.set_num_threads(threads)
-    result = read_result(folder)
     spec = models.find(result.model)
-    tensor = verify.reference_input(spec, settings)
-
+    tensor = verify.reference(spec, settings).tensor
     artifacts = sorted(result.artifacts, key=lambda artifact: artifact.format != ORIGINAL.key)
     total = WARMUP_ROUNDS + repeats + 2
-    progress(Event("Loading the artifacts", 0, total))
-    runs = {artifact.format: _load(folder / artifact.file, artifact.format) for artifact in artifacts}
-    samples: dict[str, list[float]] = {key: [] for key in runs}
+    progress(Event("Loading the artifacts", 0.0))
+    samples: dict[str, list[float]] = {artifact.format: [] for artifact in artifacts}
     # What ran just before decides what lies in the caches, so no file always follows the same one.
-    order, shuffle = list(runs), random.Random(ORDER_SEED).shuffle  # noqa: S311
-    with torch.inference_mode(), _no_garbage_collection():
+    order, shuffle = list(samples), random.Random(ORDER_SEED).shuffle  # noqa: S311
+    with _threads(threads), torch.inference_mode(), _no_garbage_collection():
+        runs = {key: _load(paths[key], key) for key in samples}
         for round_number in range(WARMUP_ROUNDS + repeats):
             warm = round_number >= WARMUP_ROUNDS
             name = f"Round {round_number - WARMUP_ROUNDS + 1} of {repeats}" if warm else "Warming up"
-            progress(Event(name, round_number + 1, total))
+            progress(Event(name, (round_number + 1) / total))
             if warm:
                 shuffle(order)
             for key in order:
                 elapsed = _time(runs[key], tensor)
                 if warm:
                     samples[key].append(elapsed)
-        progress(Event("Reading the profiler's self CPU time", total - 1, total))
-        self_cpu = {key: _self_cpu(run, tensor) for key, run in runs.items()}
+        progress(Event("Reading the profiler's self CPU time", (total - 1) / total))
+        self_cpu = {key: _self_cpu(run, tensor) if FORMATS[key].runs_in_torch else None for key, run in runs.items()}
 
     yardstick = statistics.median(samples[ORIGINAL.key])
     rows = tuple(
         ProfileRow(
             format=artifact.format,
             bytes=artifact.bytes,
-            run_engine=engines.run_engine() if FORMATS[artifact.format].is_quantized else None,
+            run_engine=FORMATS[artifact.format].run_engine(),
             median_ms=(median := statistics.median(samples[artifact.format])),
             p95_ms=float(np.percentile(samples[artifact.format], 95)),
             self_cpu_ms=self_cpu[artifact.format],
@@ -87,7 +84,7 @@ def profile(
         )
         for artifact in artifacts
     )
-    progress(Event("Done", total, total))
+    progress(Event("Done", 1.0))
     return ProfileReport(
         model=result.model,
         weights=result.weights,
@@ -115,19 +112,15 @@ def host() -> dict[str, Any]:
 
 def save(report: ProfileReport, path: Path) -> None:
     """Writes a report as JSON, whole or not at all."""
-    write_json(path, dataclasses.asdict(report))
+    documents.write(path, report)
 
 
 def read_report(path: Path) -> ProfileReport:
     """Reads what ``save`` wrote. Raises InvalidArtifact for a file that is no report."""
-    try:
-        data = json.loads(path.read_text())
-        rows = tuple(ProfileRow(**row | {"samples_ms": tuple(row["samples_ms"])}) for row in data.pop("rows"))
-        if not {row.format for row in rows} <= set(FORMATS):
-            raise ValueError("formats of another version")
-        return ProfileReport(**data, rows=rows)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InvalidArtifact(f"{path} is no profile of this version.", "Measure again.") from error
+    report = documents.read(path, ProfileReport)
+    if not {row.format for row in report.rows} <= set(FORMATS):
+        raise InvalidArtifact(f"{path} is no profile of this version.", "Measure again.")
+    return report
 
 
 def _checked(repeats: int, threads: int | None) -> int:
@@ -160,6 +153,18 @@ def _self_cpu(run: Run, tensor: torch.Tensor) -> float:
             run(tensor)
         figures.append(float(profiler.self_cpu_time_total) / 1000)
     return statistics.median(figures)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -18,7 +18,10 @@ PREFIX = "DEIT_DEPLOY_"
 
 @dataclass(frozen=True)
 class Settings:
-    """``home`` holds what the app builds and measures; the other fields are limits and defaults."""
+    """``home`` holds what the app builds and measures; the other fields are limits and defaults.
+
+    ``public_url`` is the address that visitors' phones reach this app under; without it, the one in their browser.
+    """
 
     home: Path = Path.home() / ".cache" / "deit-deploy"
     default_model: str = "demo"
@@ -26,6 +29,10 @@ class Settings:
     picture_pixels: int = 64_000_000
     fetch_seconds: float = 10.0
     hub_connect_seconds: float = 5.0
+    store_bytes: int = 10_000_000_000
+    waiting_jobs: int = 10
+    idle_seconds: float = 300.0
+    public_url: str = ""
 
 
 def load() -> Settings:
@@ -37,6 +44,11 @@ def load() -> Settings:
         if text:
             values[field.name] = _parsed(variable, text, field.default)
     return Settings(**values)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The variables under which another process has these settings."""
+    return {PREFIX + field.name.upper(): str(getattr(settings, field.name)) for field in fields(Settings)}
 
 
 def expanded(path: str) -> Path:

@@ -1,72 +1,227 @@
-"""Where the app keeps what it built: one folder a build, under the settings' ``home``, named by what decides it."""
+"""Where the app keeps what it built: one folder an artifact, named by the content of what made it.
+
+An entry is a folder ``<model>-<format>-<digest>`` with the file, what a bundle needs beside it, and ``record.json``,
+which is written last: without it, there is no entry. Whoever reads or writes an entry holds its lock (``flock``: it
+holds between processes and ends with them), and only an entry that nobody holds is ever removed.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
-from dataclasses import dataclass
-from importlib.metadata import version
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deploy_core import models, profile
-from deploy_core.build import MANIFEST, read_result
-from deploy_core.errors import InvalidArtifact
-from deploy_core.files import atomic_write, make_folder
-from deploy_core.formats import in_build_order
+from deploy_core import build, documents, models, profile, verify
+from deploy_core.build import Answers
+from deploy_core.errors import DamagedArtifact, InvalidArtifact, StorageFailed
+from deploy_core.files import atomic_write, make_folder, remove_leftovers, require_space, sha256, storage_failed
+from deploy_core.formats import FORMATS, Format, in_build_order
 from deploy_core.settings import Settings
-from deploy_core.types import BuildRequest, BuildResult, ProfileReport
+from deploy_core.types import Artifact, BuildRequest, BuildResult, ProfileReport
+
+RECORD = "record.json"
+EXPECTED = "expected.json"
+TENSOR = "test_input.bin"
+LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a stored artifact. ``request`` names this one format, so that it can be built again."""
+
+    request: BuildRequest
+    artifact: Artifact
+    versions: dict[str, str | None]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the artifact answered to the test picture, whose tensor lies beside it."""
+
+    picture: str
+    logits: tuple[float, ...]
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A finished build in the store."""
+    """A finished artifact in the store. ``key`` is its address in URLs."""
 
     key: str
     folder: Path
-    result: BuildResult
+    record: Record
 
-    def report(self) -> ProfileReport | None:
-        """The newest profile of this build on this machine; None where there is none that can be read."""
-        try:
-            return profile.read_report(self.folder / profile.REPORT)
-        except InvalidArtifact:
-            return None
+    @property
+    def artifact(self) -> Artifact:
+        return self.record.artifact
+
+    @property
+    def path(self) -> Path:
+        return self.folder / self.artifact.file
+
+    @property
+    def bundle_name(self) -> str:
+        return f"{self.path.stem}_bundle.zip"
+
+    def expected(self) -> Expected:
+        """What a bundle states. Raises InvalidArtifact where it is not there any more."""
+        return documents.read(self.folder / EXPECTED, Expected)
+
+    def tensor(self) -> bytes:
+        """The test picture as the model's input, float32 (1, 3, S, S), little-endian."""
+        return (self.folder / TENSOR).read_bytes()
 
 
 class Store:
-    """The finished builds, and the checkpoints that visitors uploaded."""
+    """The finished artifacts, bounded by the settings' ``store_bytes``; the least recently used go first."""
 
     def __init__(self, settings: Settings) -> None:
         self.root = settings.home / "artifacts"
+        self._limit = settings.store_bytes
+        self._profiles = settings.home / "profiles"
         self._checkpoints = settings.home / "checkpoints"
+        self._sound: dict[str, tuple[int, int, int]] = {}
+        self._guard = threading.Lock()
 
-    def folder(self, request: BuildRequest) -> Path:
-        """The folder that ``request`` is built into."""
-        options = {
-            "formats": [row.key for row in in_build_order(request.formats)],
-            "engine": request.engine,
-            "optimize": request.optimize,
+    def key(self, request: BuildRequest, row: Format) -> str:
+        """The address of what ``row`` makes of ``request``: equal for equal content, as far as can be told before."""
+        spec = models.find(request.model)
+        made_of = {
+            "weights": models.weights_identity(spec, request.weights),
+            "labels": models.labels_identity(spec),
+            "preprocessing": documents.plain(spec.preprocessing),
+            "options": {name: getattr(request, name) for name in row.options},
+            "versions": row.versions(),
         }
-        return self.root / f"{self._origin(request.model, request.weights)}-{_digest(options)}"
+        return f"{spec.name}-{row.key}-{_digest(made_of)}"
 
-    def find(self, request: BuildRequest) -> Stored | None:
-        """The finished build of ``request``, if there is one."""
-        return self._stored(self.folder(request))
+    def find(self, request: BuildRequest) -> dict[str, Stored]:
+        """The finished artifacts of ``request`` by format, in the table's order."""
+        found = ((row.key, self.entry(self.key(request, row))) for row in in_build_order(request.formats))
+        return {key: stored for key, stored in found if stored}
 
-    def newest(self, model: str, weights: str) -> Stored | None:
-        """The build of a model that was finished last."""
-        manifests = self.root.glob(f"{self._origin(model, weights)}-*/{MANIFEST}")
-        builds = [built for built in (self._stored(path.parent) for path in manifests) if built]
-        return max(builds, key=lambda built: (built.folder / MANIFEST).stat().st_mtime, default=None)
-
-    def file(self, key: str, name: str) -> Path | None:
-        """The path of an artifact that a finished build lists; None for any other name."""
-        known = {path.name: path for path in self.root.glob("*") if path.is_dir()}
-        stored = self._stored(known[key]) if key in known else None
-        if stored is None or name not in {artifact.file for artifact in stored.result.artifacts}:
+    def entry(self, key: str) -> Stored | None:
+        """The artifact at an address; None where there is none, or its file is not as long as it was."""
+        if key not in self._keys():
             return None
-        path = stored.folder / name
-        return path if path.is_file() else None
+        folder = self.root / key
+        try:
+            stored = Stored(key, folder, documents.read(folder / RECORD, Record))
+            if stored.artifact.format in FORMATS and stored.path.stat().st_size == stored.artifact.bytes:
+                return stored
+        except (InvalidArtifact, OSError):
+            pass
+        return None
+
+    @contextmanager
+    def reading(self, key: str) -> Iterator[Stored]:
+        """Holds an artifact, so that it is not removed, and marks it as used.
+
+        Its hash is checked once for each state of the file. Raises InvalidArtifact where there is no such artifact,
+        and DamagedArtifact, after removing it, where it is not what was built.
+        """
+        with ExitStack() as held:
+            with contextlib.suppress(FileNotFoundError):
+                if key in self._keys():
+                    held.enter_context(_locked(self.root / key, fcntl.LOCK_SH))
+            stored = self.entry(key)
+            if stored is None:
+                raise InvalidArtifact("There is no such artifact.", "Build it on the Build page.")
+            if self._is_sound(stored):
+                self._mark_used(stored.folder)
+                yield stored
+                return
+        self._remove(stored.folder)
+        raise DamagedArtifact(f"{stored.artifact.file} was damaged on this server's disk.", "Build it again.")
+
+    @contextmanager
+    def shelf(self, request: BuildRequest) -> Iterator[Shelf]:
+        """The destination of a build of ``request``; what it finds or writes there is held until the block ends.
+
+        Raises StorageFailed where it would be larger than the whole store.
+        """
+        spec = models.find(request.model)
+        self._require_limit(sum(build.expected_bytes(row, spec) for row in in_build_order(request.formats)))
+        with ExitStack() as held:
+            yield Shelf(self, request, held)
+
+    def result(self, request: BuildRequest) -> BuildResult:
+        """The finished artifacts of ``request`` as one build."""
+        artifacts = tuple(stored.artifact for stored in self.find(request).values())
+        return BuildResult(
+            request.model, request.weights, request.engine, request.optimize, verify.PICTURES, artifacts, ()
+        )
+
+    def entries(self) -> list[Stored]:
+        """All finished artifacts, the most recently used first."""
+        found = [stored for key in self._keys() if (stored := self.entry(key))]
+        return sorted(found, key=lambda stored: _used(stored.folder), reverse=True)
+
+    def size(self) -> int:
+        """Bytes that all entries take, finished or not."""
+        return sum(_size(self.root / key) for key in self._keys())
+
+    def clear(self) -> None:
+        """Removes every entry that is not in use."""
+        for key in self._keys():
+            self._remove(self.root / key)
+
+    def sweep(self) -> None:
+        """Removes what a killed writer left behind."""
+        for key in self._keys():
+            if not (self.root / key / RECORD).exists():
+                self._remove(self.root / key)
+        remove_leftovers(self._profiles)
+
+    def make_room(self, needed: int) -> None:
+        """Removes the least recently used until ``needed`` bytes fit. Raises StorageFailed where they cannot."""
+        self._require_limit(needed)
+        last_used = self.entries()
+        while last_used and self.size() + needed > self._limit:
+            self._remove(last_used.pop().folder)
+        if self.size() + needed > self._limit:
+            raise StorageFailed("The store is full of files that are in use now.", "Try again in a few minutes.")
+        require_space(make_folder(self.root), needed)
+
+    def bundle(self, stored: Stored) -> Path:
+        """The zip for a phone developer; made when it is asked for the first time. Raises StorageFailed."""
+        from deploy_core import bundle
+
+        path = stored.folder / stored.bundle_name
+        if not path.exists():
+            self.make_room(stored.artifact.bytes)
+            request, expected = stored.record.request, stored.expected()
+            bundle.write(
+                stored.path,
+                stored.artifact,
+                self.result(request),
+                bundle.Sample(expected.picture, stored.tensor(), expected.logits),
+                expected.labels,
+                models.find(request.model).preprocessing,
+                path,
+            )
+        return path
+
+    def report(self, request: BuildRequest) -> ProfileReport | None:
+        """The newest profile of what ``request`` makes, measured here; None where there is none that can be read."""
+        try:
+            return profile.read_report(self._report_path(request))
+        except InvalidArtifact:
+            return None
+
+    def keep_report(self, request: BuildRequest, report: ProfileReport) -> None:
+        """Keeps a profile of what ``request`` makes. Raises StorageFailed."""
+        make_folder(self._profiles)
+        profile.save(report, self._report_path(request))
 
     def keep_checkpoint(self, name: str, data: bytes) -> Path:
         """Keeps an uploaded checkpoint under the hash of its bytes, which nobody can guess; returns its path."""
@@ -77,19 +232,126 @@ class Store:
                 temporary.write_bytes(data)
         return path
 
-    def _origin(self, model: str, weights: str) -> str:
-        """What a build's answers come from: other weights or another torch give another name."""
-        identity = models.weights_identity(models.find(model), weights)
-        return f"{model}-{_digest({'weights': identity, 'torch': version('torch')})}"
+    def _report_path(self, request: BuildRequest) -> Path:
+        keys = [self.key(request, row) for row in FORMATS.values()]
+        return self._profiles / f"{request.model}-{_digest(keys)}.json"
 
-    def _stored(self, folder: Path) -> Stored | None:
+    def _require_limit(self, needed: int) -> None:
+        if needed > self._limit:
+            raise StorageFailed(
+                f"This build needs about {needed / 1e6:.0f} MB, and the store may hold {self._limit / 1e6:.0f} MB.",
+                "Choose fewer formats or a smaller model, or raise DEIT_DEPLOY_STORE_BYTES.",
+            )
+
+    def _keys(self) -> list[str]:
         try:
-            result = read_result(folder)
+            return [folder.name for folder in self.root.iterdir() if folder.is_dir()]
+        except FileNotFoundError:
+            return []
+
+    def _is_sound(self, stored: Stored) -> bool:
+        status = stored.path.stat()
+        state = (status.st_ino, status.st_size, status.st_mtime_ns)
+        with self._guard:
+            if self._sound.get(stored.key) == state:
+                return True
+        if sha256(stored.path) != stored.artifact.sha256:
+            return False
+        with self._guard:
+            self._sound[stored.key] = state
+        return True
+
+    def _mark_used(self, folder: Path) -> None:
+        # A clock that is set back must not make what is used now look old.
+        newest = max((_used(self.root / key) for key in self._keys()), default=0)
+        stamp = max(time.time_ns(), newest + 1)
+        os.utime(folder / LOCK, ns=(stamp, stamp))
+
+    def _remove(self, folder: Path) -> None:
+        with contextlib.suppress(BlockingIOError, FileNotFoundError), _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            # The record goes first, so that whoever looks in between sees no entry.
+            (folder / RECORD).unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The store as the destination of one build."""
+
+    store: Store
+    request: BuildRequest
+    held: ExitStack
+
+    def find(self, row: Format) -> Artifact | None:
+        try:
+            return self.held.enter_context(self.store.reading(self.store.key(self.request, row))).artifact
         except InvalidArtifact:
             return None
-        whole = all((folder / artifact.file).is_file() for artifact in result.artifacts)
-        return Stored(folder.name, folder, result) if whole else None
+
+    @contextmanager
+    def writing(self, row: Format) -> Iterator[Path]:
+        self.store.make_room(build.expected_bytes(row, models.find(self.request.model)))
+        folder = make_folder(self.path(row).parent)
+        try:
+            self.held.enter_context(_locked(folder, fcntl.LOCK_SH))
+        except OSError as error:
+            raise storage_failed(folder, error) from error
+        with atomic_write(self.path(row)) as temporary:
+            yield temporary
+
+    def path(self, row: Format) -> Path:
+        return self.store.root / self.store.key(self.request, row) / row.filename(self.request.model)
+
+    def keep(self, artifact: Artifact, answers: Answers) -> None:
+        row = FORMATS[artifact.format]
+        folder = self.path(row).parent
+        first = answers.references[0]
+        with atomic_write(folder / TENSOR) as path:
+            path.write_bytes(first.tensor.numpy().astype("<f4").tobytes())
+        expected = Expected(first.picture, tuple(answers.logits[0].tolist()), answers.labels)
+        documents.write(folder / EXPECTED, expected)
+        request = replace(self.request, formats=(row.key,))
+        documents.write(folder / RECORD, Record(request, artifact, row.versions()))
+
+
+@contextmanager
+def _locked(folder: Path, kind: int) -> Iterator[None]:
+    """Raises FileNotFoundError where the folder is gone, BlockingIOError where the lock is not to be had at once."""
+    handle = _lock(folder, kind)
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(folder: Path, kind: int) -> int:
+    while True:
+        handle = os.open(folder / LOCK, os.O_RDONLY | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, kind)
+            # Who removed the folder while we waited has left us a lock on nothing.
+            if os.path.samestat(os.fstat(handle), (folder / LOCK).stat()):
+                return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+def _used(folder: Path) -> int:
+    try:
+        return (folder / LOCK).stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
 
 
 def _digest(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -60,11 +60,10 @@ class BuildRequest:
 
 @dataclass(frozen=True)
 class Event:
-    """Progress of long work: ``done`` of ``total`` steps are behind us, and ``message`` names the current one."""
+    """Progress of long work: ``fraction`` (0..1) of the expected time is over; ``message`` is the current stage."""
 
     message: str
-    done: int
-    total: int
+    fraction: float
 
 
 Progress = Callable[[Event], None]
@@ -74,42 +73,115 @@ def silent(event: Event) -> None:
     """Progress for callers that want none."""
 
 
+def part_of(progress: Progress, start: float, end: float) -> Progress:
+    """Progress for a piece of the work that goes from ``start`` to ``end`` of the whole."""
+
+    def tell(event: Event) -> None:
+        progress(Event(event.message, start + event.fraction * (end - start)))
+
+    return tell
+
+
+@dataclass(frozen=True)
+class Faithfulness:
+    """How near an artifact's answers are to the original's, over several pictures, asked one at a time.
+
+    ``top1_agreement`` and ``top5_overlap`` are means over the pictures, 0..1; ``cosine`` is the logits' smallest
+    cosine similarity on any of them, ``max_abs_difference`` the largest difference of any logit; ``same_top1``
+    speaks of the first picture alone.
+    """
+
+    pictures: int
+    same_top1: bool
+    top1_agreement: float
+    top5_overlap: float
+    cosine: float
+    max_abs_difference: float
+
+
+@dataclass(frozen=True)
+class Delegation:
+    """What share of a program's operators a delegate runs, and the names of those that it leaves to the runtime."""
+
+    percent: float
+    undelegated: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A program on a device that loads a format's files, from the oldest version that was checked or is documented."""
+
+    name: str
+    platforms: str
+    version: str
+    install: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check of a file against a runtime: whether it ``holds``, and what was found, as a sentence."""
+
+    holds: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Where the time of building one artifact went: convert and save, sync to disk, check against the original."""
+
+    build: float
+    sync: float
+    check: float
+
+
 @dataclass(frozen=True)
 class Artifact:
-    """A built file and how faithful its answers are to the original model's.
+    """A built file, and the proof of what it is worth.
 
-    ``seconds`` is the time to convert and save it, without the check. ``cosine`` and
-    ``max_abs_difference`` compare the logits of the reference picture.
+    ``milliseconds`` is the median time of one inference during the check: a hint, not a profile.
+    ``disagrees`` marks a file whose answers are beyond the bound of its format (``Format.least_cosine``).
     """
 
     format: str
     file: str
     bytes: int
     sha256: str
-    seconds: float
-    cosine: float
-    max_abs_difference: float
-    same_top1: bool
+    seconds: Seconds
+    faithfulness: Faithfulness
+    milliseconds: float
+    disagrees: bool
+    delegation: Delegation | None
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Unbuilt:
+    """A format that gave no artifact: not available on this machine, or failed, and why."""
+
+    format: str
+    is_available: bool
+    reason: str
 
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What one build wrote into one folder; saved there as ``build.json``."""
+    """What one build wrote; in a folder of its own it is saved there as ``build.json``."""
 
     model: str
     weights: str
     engine: str
     optimize: str
-    reference_picture: str
+    reference_pictures: tuple[str, ...]
     artifacts: tuple[Artifact, ...]
+    unbuilt: tuple[Unbuilt, ...]
 
 
 @dataclass(frozen=True)
 class ProfileRow:
     """One artifact's speed. ``samples_ms`` holds every timed run, in order.
 
-    ``self_cpu_ms`` is the figure the tutorial prints (the profiler's self CPU time of one inference);
-    ``reduction_percent`` its last column, computed here from medians.
+    ``self_cpu_ms`` is the figure the tutorial prints (the profiler's self CPU time of one inference), None where
+    torch does not run the file; ``reduction_percent`` its last column, computed here from medians.
     """
 
     format: str
@@ -117,7 +189,7 @@ class ProfileRow:
     run_engine: str | None
     median_ms: float
     p95_ms: float
-    self_cpu_ms: float
+    self_cpu_ms: float | None
     reduction_percent: float
     samples_ms: tuple[float, ...]
 

@@ -1,83 +1,129 @@
-"""``python -m deploy_core.worker JOB``: one build, profile or download in a process of its own.
+"""``python -m deploy_core.worker FD``: does one task after the other, as the process that started it asks.
 
-JOB is a folder with ``request.json``; what happens is appended to ``events.jsonl`` there, so that whoever looks
-later, a reloaded page or another visitor, finds it. It ends when standard input does: with whoever started it.
+FD is a socket: tasks come in, events and one result or error for each go out. It ends when the other side does, also
+in the middle of a task.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import json
 import logging
 import os
+import queue
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
+from multiprocessing.connection import Connection
 from typing import Any
 
-from deploy_core import build, hub, models, profile, settings
+from deploy_core import build, classify, documents, errors, hub, models, profile, settings
+from deploy_core.classify import Classifier
 from deploy_core.errors import DeployError
+from deploy_core.formats import FORMATS, engines
+from deploy_core.processes import error_message, event_message
 from deploy_core.settings import Settings
-from deploy_core.types import BuildRequest, Event, Progress
+from deploy_core.store import Store
+from deploy_core.types import BuildRequest, BuildResult, Progress, part_of
 
-REQUEST = "request.json"
-EVENTS = "events.jsonl"
-LOG = "output.log"
+MODELS_IN_MEMORY = 2
 
-
-def run_build(request: dict[str, Any], limits: Settings, progress: Progress) -> None:
-    folder = Path(request.pop("folder"))
-    build.build(BuildRequest(**request | {"formats": tuple(request["formats"])}), folder, limits, progress)
+log = logging.getLogger("deploy_core.worker")
 
 
-def run_profile(request: dict[str, Any], limits: Settings, progress: Progress) -> None:
-    if request["build"]:
-        run_build(request["build"], limits, progress)
-    folder = Path(request["folder"])
-    report = profile.profile(folder, limits, request["repeats"], request["threads"], progress)
-    profile.save(report, folder / profile.REPORT)
+def run_build(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
+    return documents.plain(_build(documents.structured(request["build"], BuildRequest), limits, progress))
 
 
-def run_download(request: dict[str, Any], limits: Settings, progress: Progress) -> None:
+def run_profile(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
+    """Builds what is missing first. The tasks of a process run one by one, so nothing else runs beside it here."""
+    wanted = documents.structured(request["build"], BuildRequest)
+    store = Store(limits)
+    with store.shelf(wanted) as shelf:
+        result = build.build(wanted, shelf, limits, part_of(progress, 0.0, 0.5))
+        paths = {artifact.format: shelf.path(FORMATS[artifact.format]) for artifact in result.artifacts}
+        report = profile.profile(
+            result, paths, limits, request["repeats"], request["threads"], part_of(progress, 0.5, 1.0)
+        )
+    store.keep_report(wanted, report)
+    return None
+
+
+def run_download(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
     spec = models.find(request["model"])
     if spec.hub_id is not None:
         hub.download(spec.hub_id, progress, limits)
+    return None
 
 
-JOBS: dict[str, Callable[[dict[str, Any], Settings, Progress], None]] = {
+def run_classify(request: dict[str, Any], picture: bytes, limits: Settings, _: Progress) -> Any:
+    classifier = _classifier(request["model"], request["weights"])
+    return documents.plain(classifier.classify_bytes(picture, request["name"], limits, request["top"]))
+
+
+def tell_abilities(_: dict[str, Any], __: bytes, ___: Settings, ____: Progress) -> Any:
+    """What this installation can build: the engines, and for each format None or the reason why not."""
+    return {"engines": engines.for_building(), "formats": {key: row.probe() for key, row in FORMATS.items()}}
+
+
+TaskRunner = Callable[[dict[str, Any], bytes, Settings, Progress], Any]
+TASKS: dict[str, TaskRunner] = {
     "build": run_build,
     "profile": run_profile,
     "download": run_download,
+    "classify": run_classify,
+    "abilities": tell_abilities,
 }
 
 
-def main(job: Path) -> int:
-    """Does what the job's request says; the last event tells how it ended."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def main(connection: Connection) -> None:
+    """Does what comes in, until the other side closes the socket."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
-    order = json.loads((job / REQUEST).read_text())
+    arrived: queue.SimpleQueue[tuple[dict[str, Any], bytes]] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(connection, arrived), daemon=True).start()
+    limits = settings.load()
+    while True:
+        order, blob = arrived.get()
+        _answer(connection, perform(order, blob, limits, lambda event: _answer(connection, event_message(event))))
 
-    def tell(kind: str, value: Any) -> None:
-        with (job / EVENTS).open("a") as events:
-            events.write(json.dumps({kind: value}) + "\n")
 
-    def progress(event: Event) -> None:
-        tell("event", dataclasses.asdict(event))
-
+def perform(order: dict[str, Any], blob: bytes, limits: Settings, progress: Progress) -> dict[str, Any]:
+    """One task; returns the message that ends it."""
     try:
-        JOBS[order["kind"]](order["request"], settings.load(), progress)
+        return {"result": TASKS[order["kind"]](order["request"], blob, limits, progress)}
     except DeployError as error:
-        tell("error", {"problem": error.problem, "remedy": error.remedy})
-        return 1
-    tell("end", True)
-    return 0
+        return error_message(error)
+    except Exception:
+        log.exception("The task '%s' failed", order["kind"])
+        return error_message(errors.UNEXPECTED)
 
 
-def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
-    os._exit(1)
+def _build(request: BuildRequest, limits: Settings, progress: Progress) -> BuildResult:
+    with Store(limits).shelf(request) as shelf:
+        return build.build(request, shelf, limits, progress)
+
+
+@functools.lru_cache(maxsize=MODELS_IN_MEMORY)
+def _classifier(model: str, weights: str) -> Classifier:
+    opened = classify.open_model(model, weights, settings.load())
+    opened.warm_up()
+    return opened
+
+
+def _receive(connection: Connection, arrived: queue.SimpleQueue[tuple[dict[str, Any], bytes]]) -> None:
+    try:
+        while True:
+            arrived.put((json.loads(connection.recv_bytes()), connection.recv_bytes()))
+    except (EOFError, OSError):
+        os._exit(0)
+
+
+def _answer(connection: Connection, message: dict[str, Any]) -> None:
+    try:
+        connection.send_bytes(json.dumps(message).encode())
+    except OSError:
+        os._exit(0)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(Path(sys.argv[1])))
+    main(Connection(int(sys.argv[1])))

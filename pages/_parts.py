@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from deploy_core import classify, settings
+from deploy_core import settings
 from deploy_core.errors import DeployError
-from deploy_core.formats import engines
-from deploy_core.jobs import FINISHED, Job, Jobs, State, job_name
+from deploy_core.inference import Abilities, Inference
+from deploy_core.jobs import FINISHED, LEAST_FRACTION_FOR_ESTIMATE, Job, Jobs, State, job_name
+from deploy_core.processes import Task, WorkerProcess
 from deploy_core.store import Store
 
 LINKS = (
@@ -22,30 +23,29 @@ LINKS = (
 
 
 @st.cache_resource
-def jobs() -> Jobs:
-    return Jobs(settings.load())
-
-
-@st.cache_resource
 def store() -> Store:
     return Store(settings.load())
 
 
-@st.cache_resource(show_spinner="Asking torch what it can build …")
-def build_engines() -> list[str]:
-    return engines.for_building()
+@st.cache_resource
+def jobs() -> Jobs:
+    limits = settings.load()
+    return Jobs(limits, WorkerProcess("worker", limits), store().sweep)
 
 
-@st.cache_resource(max_entries=2, show_spinner="Loading the model …")
-def classifier(model: str, weights: str) -> classify.Classifier:
-    opened = classify.open_model(model, weights, settings.load())
-    opened.warm_up()
-    return opened
+@st.cache_resource
+def inference() -> Inference:
+    return Inference(WorkerProcess("inference process", settings.load()))
+
+
+@st.cache_resource(show_spinner="Asking torch what it can build here …")
+def abilities() -> Abilities:
+    return inference().abilities()
 
 
 def show(error: DeployError) -> None:
     """An error for people: what is wrong, and what to do."""
-    st.error(f"**{_plain(error.problem)}** {_plain(error.remedy)}", icon=":material/error:")
+    st.error(f"**{plain(error.problem)}** {plain(error.remedy)}", icon=":material/error:")
 
 
 @contextmanager
@@ -64,18 +64,20 @@ def explain(what: str) -> None:
         st.markdown(LINKS)
 
 
-def unfinished(kind: str, subject: str) -> bool:
-    """Draws the progress of a job while it waits or runs, or why it failed; whether it is unfinished."""
-    name = job_name(kind, subject)
-    job = jobs().look(name)
+def follow(task: Task) -> Job | None:
+    """What is known of the task's job; draws its progress while it waits or runs, or why it failed."""
+    job = jobs().look(job_name(task))
     if job is None:
-        return False
+        return None
     if job.error is not None:
         show(job.error)
-    if job.state in FINISHED:
-        return False
-    _follow(name)
-    return True
+    if job.state not in FINISHED:
+        _follow(job.name)
+    return job
+
+
+def is_unfinished(job: Job | None) -> bool:
+    return job is not None and job.state not in FINISHED
 
 
 @st.fragment(run_every=0.5)
@@ -83,22 +85,33 @@ def _follow(name: str) -> None:
     job = jobs().look(name)
     if job is None or job.state in FINISHED:
         st.rerun()
-    _draw(job)
+    st.progress(job.fraction, text=_progress(job))
     if st.button("Cancel", icon=":material/close:", key=f"cancel-{name}"):
         jobs().cancel(name)
         st.toast("Cancelled.", icon=":material/cancel:")
         st.rerun()
 
 
-def _draw(job: Job) -> None:
+def _progress(job: Job) -> str:
     if job.state is State.WAITING:
-        st.progress(0.0, text=f"Waiting for {job.ahead} other {'job' if job.ahead == 1 else 'jobs'} …")
-    elif job.event is None:
-        st.progress(0.0, text="Starting a worker …")
+        return f"Waiting: {job.ahead} {'job is' if job.ahead == 1 else 'jobs are'} before yours …"
+    if not job.stage:
+        return "Starting the worker …"
+    if job.remaining_seconds is not None:
+        left = f"about {duration(job.remaining_seconds)} left"
+    elif job.fraction < LEAST_FRACTION_FOR_ESTIMATE:
+        left = f"{duration(job.elapsed_seconds)} so far"
     else:
-        st.progress(job.event.done / max(1, job.event.total), text=f"{job.event.message} …")
+        left = "longer than expected"
+    return f"{plain(job.stage)} … {left}"
 
 
-def _plain(text: str) -> str:
+def duration(seconds: float) -> str:
+    """A time as people say it: ``8 s``, ``2 min 5 s``."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def plain(text: str) -> str:
     """Text of unknown origin, such as a file name, shown as it is and not as Markdown."""
     return "".join(f"\\{character}" if character in "\\`*_{}[]<>#|$~:" else character for character in text)

@@ -1,142 +1,244 @@
-"""Build: the deployable files of a model, checked against the original and ready to download."""
+"""Build: the deployable files of a model, each proven against the original, ready to download."""
 
 from __future__ import annotations
-
-import dataclasses
 
 import pandas as pd
 import streamlit as st
 
-from deploy_core.formats import FORMATS, ORIGINAL
+from deploy_core import documents, verify
+from deploy_core.build import OPTIMIZE_CHOICES
+from deploy_core.formats import FORMATS, ORIGINAL, in_build_order
+from deploy_core.jobs import Job
+from deploy_core.processes import Task
 from deploy_core.store import Stored
-from deploy_core.types import Artifact, BuildRequest
-from pages import _parts, _picker
+from deploy_core.types import Artifact, BuildRequest, BuildResult, Unbuilt
+from pages import _links, _parts, _picker
 
 ENGINES = {"qnnpack": "qnnpack, for phones", "x86": "x86, for servers"}
 OPTIMIZE = {"default": "Default, fast", "tutorial": "As in the tutorial"}
 CHOICES = [key for key in FORMATS if key != ORIGINAL.key]
 
 WHAT = """
-A phone app cannot run Python, so the model becomes a file that runs without it, in four steps:
+A phone app cannot run Python, so the model becomes a file that runs without it. Three families of files do that:
 
-1. **Scripted**: TorchScript turns the Python model into a program. Size and answers stay the same.
-2. **Quantized**: the weights of every Linear layer become int8, one byte instead of four. DeiT is nearly all Linear
-   layers, so the file shrinks to about a quarter. Activations are quantized while it runs (*dynamic* quantization).
-3. **Optimized**: the graph is folded and fused for mobile. The tutorial's way also packs the patch convolution for
-   XNNPACK; its output is channels-last, which slows every later step of DeiT down. The default leaves that pass out.
-4. **Lite**: the same program as bytecode for the small interpreter that fits into an app.
+- **TorchScript**, the tutorial's way, in four steps. *Scripted*: the Python model becomes a program. *Quantized*: the
+  weights of every Linear layer become int8, one byte instead of four, and activations are quantized while it runs
+  (dynamic quantization). *Optimized*: the graph is folded and fused for mobile. *Lite*: the same program as bytecode
+  for the small interpreter that fits into an app. Its last phone runtime is 2.1.0.
+- **ExecuTorch**, PyTorch's current runtime for phones. The program is exported ahead of time, and what the XNNPACK
+  library computes faster is handed over (*delegated*) to it.
+- **ONNX**, a format that many runtimes read: onnxruntime on phones and servers, onnxruntime-web in a browser.
 
-The **engine** is the int8 library to build for: `qnnpack` on phones. Under `x86` the lite file is twice as large. Each
-file is read back from disk and must answer as the original does, on a real photograph.
+The **engine** is the int8 library that the TorchScript files are built for: `qnnpack` on phones. The **optimize step**
+of the tutorial makes DeiT slower, so the default leaves one of its passes out.
+
+Each file is read back from disk and answers the same photographs as the original, one at a time. A file that disagrees
+is marked.
 """
 
 
-def results(built: Stored) -> None:
-    original = next(artifact for artifact in built.result.artifacts if artifact.format == ORIGINAL.key)
-    disagreeing = [FORMATS[artifact.format].title for artifact in built.result.artifacts if not artifact.same_top1]
-    if disagreeing:
-        st.error(
-            f"**Not the original's answer: {', '.join(disagreeing)}.** Do not ship these files before you know why.",
-            icon=":material/warning:",
-        )
+def overview(result: BuildResult) -> None:
+    """All files in one table."""
+    original = next((artifact for artifact in result.artifacts if artifact.format == ORIGINAL.key), None)
     st.dataframe(
-        pd.DataFrame([row(artifact, original) for artifact in built.result.artifacts]),
+        pd.DataFrame([row(artifact, original) for artifact in result.artifacts]),
         hide_index=True,
         column_config={
             "Size": st.column_config.NumberColumn(format="%.2f MB"),
             "Change": st.column_config.NumberColumn(format="%+.0f %%", help="Size against the original"),
-            "Top-1": st.column_config.TextColumn(help="The answer to the sample photograph, read back from disk"),
-            "SHA-256": st.column_config.TextColumn(width=110, help="Of the whole file; double-click to see all of it"),
-            "Cosine": st.column_config.NumberColumn(format="%.5f", help="Cosine similarity of the logits"),
-            "Largest difference": st.column_config.NumberColumn(format="%.4f", help="Of any logit"),
-            "Built in": st.column_config.NumberColumn(format="%.1f s"),
+            "Same top-1": st.column_config.TextColumn(help="On how many of the photographs it names the same class"),
+            "Cosine": st.column_config.NumberColumn(
+                format="%.5f", help="Smallest cosine similarity of the logits on any of the photographs"
+            ),
+            "Difference": st.column_config.NumberColumn(format="%.4f", help="The largest, of any logit"),
+            "Delegated": st.column_config.NumberColumn(
+                format="%.0f %%", help="Operators that the delegate computes; only ExecuTorch has one"
+            ),
         },
     )
-    st.subheader("Download")
-    with st.container(horizontal=True):
-        for artifact in built.result.artifacts:
-            st.link_button(
-                f"{FORMATS[artifact.format].title} · {artifact.bytes / 1e6:.1f} MB",
-                f"artifacts/{built.key}/{artifact.file}",
-                icon=":material/download:",
-                help=FORMATS[artifact.format].summary,
-            )
 
 
-def preview(request: BuildRequest) -> None:
+def row(artifact: Artifact, original: Artifact | None) -> dict[str, object]:
+    faithfulness = artifact.faithfulness
+    return {
+        "Format": FORMATS[artifact.format].title,
+        "Size": artifact.bytes / 1e6,
+        "Change": (artifact.bytes / original.bytes - 1) * 100 if original else None,
+        "Same top-1": _same_top1(artifact),
+        "Cosine": faithfulness.cosine,
+        "Difference": faithfulness.max_abs_difference,
+        "Delegated": artifact.delegation.percent if artifact.delegation else None,
+        "Verdict": "DISAGREES" if artifact.disagrees else "as the original",
+    }
+
+
+def warn(result: BuildResult) -> None:
+    titles = [FORMATS[artifact.format].title for artifact in result.artifacts if artifact.disagrees]
+    if titles:
+        st.error(
+            f"**{', '.join(titles)}: not the original's answers.** Do not ship these files before you know why.",
+            icon=":material/warning:",
+        )
+
+
+def card(stored: Stored, result: BuildResult) -> None:
+    """One file: what the step did, its proof, its phones, its downloads."""
+    artifact, line = stored.artifact, FORMATS[stored.artifact.format]
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.markdown(f"**{line.title}** · {artifact.bytes / 1e6:.1f} MB", width="content")
+            with st.container(horizontal=True, width="content"):
+                st.link_button("File", _links.artifact(stored), icon=":material/download:", help=artifact.file)
+                st.link_button(
+                    "Bundle",
+                    _links.bundle(stored),
+                    icon=":material/folder_zip:",
+                    help="A zip with the file, its labels and preprocessing, a test picture with the expected logits, "
+                    "checksums, and code for an app",
+                )
+                with st.popover("", icon=":material/qr_code_2:", help="Open it on a phone"):
+                    _links.draw_qr_code(_links.artifact(stored))
+        st.markdown(line.effect(result))
+        if artifact.disagrees:
+            st.error("**Its answers are not the original's.** Do not ship it before you know why.")
+        with st.expander("Proof, and will it run on my phone?"):
+            proof(artifact)
+            phones(artifact)
+
+
+def proof(artifact: Artifact) -> None:
+    faithfulness, seconds = artifact.faithfulness, artifact.seconds
+    st.markdown(
+        f"Read back from disk and shown {faithfulness.pictures} photographs, one at a time: the original's class on "
+        f"**{_same_top1(artifact)}**, {faithfulness.top5_overlap:.0%} of its top five, cosine similarity at least "
+        f"{faithfulness.cosine:.5f}, no logit off by more than {faithfulness.max_abs_difference:.4f}. "
+        f"The bound is a cosine of {FORMATS[artifact.format].least_cosine}, and the same class on "
+        f"{verify.LEAST_TOP1_AGREEMENT:.0%} of them unless the weights are random."
+    )
+    if artifact.delegation:
+        left = ", ".join(f"`{name}`" for name in artifact.delegation.undelegated) or "none"
+        st.markdown(
+            f"**{artifact.delegation.percent:.0f} % of the operators** are delegated; left to the runtime: {left}."
+        )
+    st.caption(
+        f"Built and saved in {seconds.build:.2f} s, synced to disk in {seconds.sync:.2f} s, checked in "
+        f"{seconds.check:.2f} s. SHA-256 `{artifact.sha256}`"
+    )
+
+
+def phones(artifact: Artifact) -> None:
+    for runtime in FORMATS[artifact.format].runtimes:
+        st.markdown(f"- **{runtime.name} {runtime.version}** ({runtime.platforms}): `{runtime.install}`")
+    for finding in artifact.findings:
+        icon = ":green[:material/check:]" if finding.holds else ":red[:material/close:]"
+        st.markdown(f"- {icon} {finding.text}")
+
+
+def failures(job: Job | None) -> None:
+    """The formats that the last build of this request did not give, and why."""
+    if job is None or job.result is None:
+        return
+    for unbuilt in documents.structured(job.result, BuildResult).unbuilt:
+        if unbuilt.is_available:
+            st.error(f"**{FORMATS[unbuilt.format].title}** {_plain_reason(unbuilt)}", icon=":material/error:")
+
+
+def preview(keys: list[str], model: str) -> None:
     """What a build will give, before there is one."""
+    rows = [FORMATS[key] for key in keys]
     st.dataframe(
         pd.DataFrame(
-            [
-                {
-                    "Format": FORMATS[key].title,
-                    "What it is": FORMATS[key].summary,
-                    "File": FORMATS[key].filename(request.model),
-                }
-                for key in request.formats
-            ]
+            [{"Format": row.title, "What it is": row.summary, "File": row.filename(model)} for row in rows],
+            columns=["Format", "What it is", "File"],
         ),
         hide_index=True,
     )
 
 
-def row(artifact: Artifact, original: Artifact) -> dict[str, object]:
-    return {
-        "Format": FORMATS[artifact.format].title,
-        "Size": artifact.bytes / 1e6,
-        "Change": (artifact.bytes / original.bytes - 1) * 100,
-        "Top-1": "same" if artifact.same_top1 else "DIFFERS",
-        "Cosine": artifact.cosine,
-        "Largest difference": artifact.max_abs_difference,
-        "SHA-256": artifact.sha256,
-        "Built in": artifact.seconds,
-        "File": artifact.file,
-    }
+def choose_formats() -> tuple[str, ...]:
+    reasons = _parts.abilities().formats
+    available = [key for key in CHOICES if reasons[key] is None]
+    keys = st.pills(
+        "Formats",
+        available,
+        selection_mode="multi",
+        default=available,
+        format_func=lambda key: FORMATS[key].title,
+        key="formats",
+        persist_state="session",
+        help="What a format needs first is built with it.",
+    )
+    for key in CHOICES:
+        if reasons[key] is not None:
+            st.caption(f":material/block: {FORMATS[key].title} is not available here. {reasons[key]}")
+    return tuple(sorted(keys, key=CHOICES.index))
+
+
+def choose_options() -> tuple[str, str]:
+    left, right = st.columns(2)
+    with left:
+        engine = st.segmented_control(
+            "Engine",
+            _parts.abilities().engines,
+            default=_parts.abilities().engines[0],
+            required=True,
+            format_func=ENGINES.__getitem__,
+            key="engine",
+            persist_state="session",
+        )
+    with right:
+        optimize = st.segmented_control(
+            "Optimize step",
+            OPTIMIZE_CHOICES,
+            default=OPTIMIZE_CHOICES[0],
+            required=True,
+            format_func=OPTIMIZE.__getitem__,
+            key="optimize",
+            persist_state="session",
+        )
+    return engine, optimize
+
+
+def _same_top1(artifact: Artifact) -> str:
+    faithfulness = artifact.faithfulness
+    return f"{round(faithfulness.top1_agreement * faithfulness.pictures)} of {faithfulness.pictures}"
+
+
+def _plain_reason(unbuilt: Unbuilt) -> str:
+    return f"gave no file: {_parts.plain(unbuilt.reason)}"
+
+
+def build() -> None:
+    chosen = _picker.choice()
+    keys = choose_formats()
+    engine, optimize = choose_options()
+    request = BuildRequest(chosen.spec.name, chosen.weights, keys, engine, optimize)
+    task = Task("build", {"build": documents.plain(request)})
+    job = _parts.follow(task)
+    found = _parts.store().find(request) if keys else {}
+    missing = [row.key for row in in_build_order(keys) if row.key not in found]
+    if not _parts.is_unfinished(job):
+        failures(job)
+        if not keys:
+            st.info("Choose at least one format.", icon=":material/category:")
+        elif missing:
+            count = f"{len(missing)} {'file' if len(missing) == 1 else 'files'}"
+            label = f"Build {count} of {chosen.spec.title}"
+            if st.button(label, type="primary", icon=":material/build:", key="build"):
+                _parts.jobs().submit(task)
+                st.rerun()
+    if found:
+        result = _parts.store().result(request)
+        warn(result)
+        overview(result)
+        for stored in found.values():
+            card(stored, result)
+    if missing:
+        preview(missing, request.model)
 
 
 st.title("Files for a phone")
 st.markdown("Turn the model into the files an app can load, and see what each step did to size and answers.")
-chosen = _picker.choice()
-keys = st.pills(
-    "Formats",
-    CHOICES,
-    selection_mode="multi",
-    default=CHOICES,
-    format_func=lambda key: FORMATS[key].title,
-    key="formats",
-    persist_state="session",
-    help="What a format needs first is built with it.",
-)
-left, right = st.columns(2)
-with left:
-    engine = st.segmented_control(
-        "Engine",
-        _parts.build_engines(),
-        default=_parts.build_engines()[0],
-        required=True,
-        format_func=ENGINES.__getitem__,
-        key="engine",
-        persist_state="session",
-    )
-with right:
-    optimize = st.segmented_control(
-        "Optimize step",
-        OPTIMIZE,
-        default="default",
-        required=True,
-        format_func=OPTIMIZE.__getitem__,
-        key="optimize",
-        persist_state="session",
-    )
-request = BuildRequest(chosen.spec.name, chosen.weights, tuple(sorted(keys, key=CHOICES.index)), engine, optimize)
-folder = _parts.store().folder(request)
-built = _parts.store().find(request)
-if built:
-    results(built)
-elif not _parts.unfinished("build", folder.name):
-    label = f"Build {len(keys)} {'format' if len(keys) == 1 else 'formats'} of {chosen.spec.title}"
-    if st.button(label, type="primary", disabled=not keys, icon=":material/build:", key="build"):
-        _parts.jobs().submit("build", folder.name, dataclasses.asdict(request) | {"folder": str(folder)})
-        st.rerun()
-    preview(request)
+with _parts.errors_shown():
+    build()
 _parts.explain(WHAT)

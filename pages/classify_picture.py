@@ -6,6 +6,7 @@ import streamlit as st
 
 from deploy_core import embedded, images, models, settings
 from deploy_core.fetch import fetch
+from deploy_core.processes import Task
 from deploy_core.types import Prediction
 from pages import _parts, _picker
 from pages._charts import Bar, draw_bars
@@ -85,11 +86,12 @@ def ready(chosen: _picker.Choice) -> bool:
     """Whether the weights are here; draws the download otherwise."""
     if chosen.weights != "pretrained" or chosen.spec.is_here():
         return True
-    if not _parts.unfinished("download", chosen.spec.name):
+    download = Task("download", {"model": chosen.spec.name})
+    if not _parts.is_unfinished(_parts.follow(download)):
         size = f"{chosen.spec.download_bytes / 1e6:.0f} MB"
         st.info(f"{chosen.spec.title} needs its weights once: {size} from the Hugging Face Hub.")
         if st.button(f"Download {size}", icon=":material/download:", type="primary"):
-            _parts.jobs().submit("download", chosen.spec.name, {"model": chosen.spec.name})
+            _parts.jobs().submit(download)
             st.rerun()
     return False
 
@@ -112,6 +114,7 @@ with right, _parts.errors_shown():
     if not given:
         st.info("Choose a picture, and the answer appears here.", icon=":material/image:")
     elif ready(chosen):
-        classifier = _parts.classifier(chosen.spec.name, chosen.weights)
-        answer(classifier.classify_bytes(*given, settings.load()))
+        with st.spinner("Looking …", show_time=True):
+            prediction = _parts.inference().classify(chosen.spec.name, chosen.weights, *given)
+        answer(prediction)
 _parts.explain(WHAT)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
-from deploy_core import embedded, profile
+from deploy_core import documents, embedded
 from deploy_core.formats import FORMATS
+from deploy_core.processes import Task
+from deploy_core.profile import read_report
 from deploy_core.types import BuildRequest, ProfileReport, ProfileRow
 from pages import _parts, _picker
 from pages._charts import Bar, draw_bars
@@ -87,38 +88,45 @@ def bar(row: ProfileRow, value: float, text: str) -> Bar:
     return Bar(title, value, text, f"{title}: {text}")
 
 
-def start(folder: Path, request: BuildRequest | None) -> None:
-    """Queues a profile, with the build that it needs first, if one is asked for."""
-    build = dataclasses.asdict(request) | {"folder": str(folder)} if request else None
-    order = {"folder": str(folder), "build": build, "repeats": REPEATS, "threads": None}
-    _parts.jobs().submit("profile", folder.name, order)
+def profile() -> None:
+    chosen, store = _picker.choice(), _parts.store()
+    request = wanted(chosen)
+    built = store.find(request)
+    report = store.report(request)
+    measured = dataclasses.replace(request, formats=tuple(built)) if len(built) > 1 else request
+    task = Task("profile", {"build": documents.plain(measured), "repeats": REPEATS, "threads": None})
+    if _parts.is_unfinished(_parts.follow(task)):
+        return
+    label = f"Profile {len(built)} files on this server" if len(built) > 1 else "Build and profile on this server"
+    if st.button(
+        f"{label} again" if report else label,
+        type="secondary" if report else "primary",
+        icon=":material/speed:",
+        key="profile",
+    ):
+        _parts.jobs().submit(task)
+        st.rerun()
+    missing = [FORMATS[key].title for key in FORMATS if key not in built]
+    if len(built) > 1 and missing:
+        st.caption(f"Not built yet, so not measured: {', '.join(missing)}.")
+    saved = chosen.spec.hub_id is None and chosen.weights == "pretrained"
+    if report:
+        results(report, here=True)
+    elif saved:
+        results(read_report(embedded.SAVED_PROFILE), here=False)
+    else:
+        st.info(f"{chosen.spec.title} has not been measured here yet.", icon=":material/speed:")
+
+
+def wanted(chosen: _picker.Choice) -> BuildRequest:
+    """Every format, with the options that were chosen on the Build page."""
+    everything = BuildRequest(chosen.spec.name, chosen.weights, tuple(FORMATS))
+    options = {name: st.session_state[name] for name in ("engine", "optimize") if name in st.session_state}
+    return dataclasses.replace(everything, **options)
 
 
 st.title("Which file to ship?")
 st.markdown("Every file of the model, timed side by side on the same picture: what it costs, and what it saves.")
-chosen, store = _picker.choice(), _parts.store()
-built = store.newest(chosen.spec.name, chosen.weights)
-everything = BuildRequest(chosen.spec.name, chosen.weights, tuple(FORMATS))
-folder = built.folder if built else store.folder(everything)
 with _parts.errors_shown():
-    if not _parts.unfinished("profile", folder.name):
-        report = built.report() if built else None
-        saved = chosen.spec.hub_id is None and chosen.weights == "pretrained"
-        label = "Profile on this server" if built else "Build and profile on this server"
-        if st.button(
-            f"{label} again" if report else label,
-            type="secondary" if report else "primary",
-            icon=":material/speed:",
-            key="profile",
-        ):
-            start(folder, None if built else everything)
-            st.rerun()
-        if built and report:
-            st.caption(f"The newest build: engine {built.result.engine}, optimize step '{built.result.optimize}'.")
-        if report:
-            results(report, here=True)
-        elif saved:
-            results(profile.read_report(embedded.SAVED_PROFILE), here=False)
-        else:
-            st.info(f"{chosen.spec.title} has not been measured here yet.", icon=":material/speed:")
+    profile()
 _parts.explain(WHAT)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from deploy_core import models
 from deploy_core.errors import InvalidArtifact, StorageFailed
+from deploy_core.formats import effects
 from deploy_core.formats.format import Format, Run, Workbench
 
 MODEL_KEY = "deit_deploy_model"
 
 
-def _build(bench: Workbench, path: Path) -> None:
+def _convert(bench: Workbench) -> Any:
+    return bench.model.module.state_dict()
+
+
+def _save(bench: Workbench, state: Any, path: Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     try:
-        save_file(bench.model.module.state_dict(), path, metadata={MODEL_KEY: bench.model.spec.name})
+        save_file(state, path, metadata={MODEL_KEY: bench.model.spec.name})
     except SafetensorError as error:
         raise StorageFailed(f"{path.parent} took no more data ({error}).", "Free some space and try again.") from error
 
@@ -46,9 +52,21 @@ FORMATS = (
         suffix=".safetensors",
         summary="The float32 weights, run by eager PyTorch: the yardstick for every other format.",
         needs=None,
-        is_quantized=False,
+        options=(),
+        packages={"torch": "2.12.1", "timm": "1.0.31"},
+        is_int8=False,
+        takes_batches=True,
+        effort=0.5,
+        least_cosine=0.9999,
         probe=lambda: None,
-        build=_build,
+        run_engine=lambda: None,
+        convert=_convert,
+        save=_save,
         load=_load,
+        runtimes=(),
+        inspect=lambda _: (),
+        app_code=None,
+        runs_in_torch=True,
+        effect=effects.original,
     ),
 )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from deploy_core.types import BuildResult, Delegation, Finding, Runtime
 
 if TYPE_CHECKING:
     import torch
@@ -17,22 +20,33 @@ Run = Callable[["torch.Tensor"], "torch.Tensor"]
 
 @dataclass
 class Workbench:
-    """What the stages of one build hand on: the model, the options, and each stage's result by its key."""
+    """What the stages of one build hand on: the model, the options, and what each stage made, by its key."""
 
     model: LoadedModel
     engine: str
     optimize: str
     results: dict[str, Any] = field(default_factory=dict)
+    delegations: dict[str, Delegation] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Format:
     """Everything anyone asks about a format.
 
-    ``needs`` names the format whose result this one starts from. ``probe`` gives None, or why the format is
-    not available here. ``build`` converts, keeps its result on the workbench and writes the file. ``load``
-    reads the file back and gives a callable on float32 (N, 3, S, S). ``is_quantized`` files are packed for
-    the run engine when they are loaded.
+    - ``needs``: the format whose result this one starts from
+    - ``options``: the fields of BuildRequest that decide its content
+    - ``packages``: the distributions that decide its content, and the version to install where one is missing
+    - ``effort``: how long building takes, in the time that scripting takes
+    - ``least_cosine``: below it on any picture, an artifact disagrees with the original
+    - ``probe``: None, or why the format is not available here
+    - ``run_engine``: the engine that its files run under here; None for torch's own float kernels
+    - ``convert``: makes the result in memory; what the row needs is then in ``Workbench.results``
+    - ``save``: writes that result to a path
+    - ``load``: reads a file back; gives a callable on float32 (N, 3, S, S), N = 1 where ``takes_batches`` is False
+    - ``runtimes``, ``inspect``: what on a device loads its files, and the checks of one file against those
+    - ``app_code``: the folder of the bundle's templates for an app
+    - ``runs_in_torch``: whether torch's profiler sees inside
+    - ``effect``: what the step did to size and speed in a build, and why; one sentence or two
     """
 
     key: str
@@ -40,10 +54,22 @@ class Format:
     suffix: str
     summary: str
     needs: str | None
-    is_quantized: bool
+    options: tuple[str, ...]
+    packages: Mapping[str, str]
+    is_int8: bool
+    takes_batches: bool
+    effort: float
+    least_cosine: float
     probe: Callable[[], str | None]
-    build: Callable[[Workbench, Path], None]
+    run_engine: Callable[[], str | None]
+    convert: Callable[[Workbench], Any]
+    save: Callable[[Workbench, Any, Path], None]
     load: Callable[[Path], Run]
+    runtimes: tuple[Runtime, ...]
+    inspect: Callable[[Path], tuple[Finding, ...]]
+    app_code: str | None
+    runs_in_torch: bool
+    effect: Callable[[BuildResult], str]
 
     def filename(self, model: str) -> str:
         return model + self.suffix
@@ -51,3 +77,21 @@ class Format:
     @property
     def extension(self) -> str:
         return Path(f"model{self.suffix}").suffix
+
+    def missing_packages(self) -> str | None:
+        """None, or that a package is not installed and the command that installs it."""
+        missing = [f"{name}=={wanted}" for name, wanted in self.packages.items() if _version(name) is None]
+        if not missing:
+            return None
+        return f"Install what it needs: pip install {' '.join(missing)}"
+
+    def versions(self) -> dict[str, str | None]:
+        """The installed versions of what decides the content of its files."""
+        return {name: _version(name) for name in self.packages}
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None

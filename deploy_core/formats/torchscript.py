@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from deploy_core.errors import InvalidArtifact, StorageFailed
-from deploy_core.formats import engines
+from deploy_core.formats import effects, engines
 from deploy_core.formats.format import Format, Run, Workbench
+from deploy_core.types import Finding, Runtime
 
 
 @contextmanager
@@ -22,47 +23,52 @@ def _deprecations_known() -> Iterator[None]:
         yield
 
 
-def _script(bench: Workbench, path: Path) -> None:
+def _script(bench: Workbench) -> Any:
     import torch
 
-    bench.results["scripted"] = scripted = torch.jit.script(bench.model.module)
-    scripted.save(str(path))
+    return torch.jit.script(bench.model.module)
 
 
-def _quantize(bench: Workbench, path: Path) -> None:
+def _quantize(bench: Workbench) -> Any:
     import torch
 
     quantized = torch.ao.quantization.quantize_dynamic(bench.model.module, {torch.nn.Linear}, dtype=torch.qint8)
-    bench.results["quantized"] = scripted = torch.jit.script(quantized)
-    scripted.save(str(path))
+    return torch.jit.script(quantized)
 
 
-def _optimize(bench: Workbench, path: Path) -> None:
+def _optimize(bench: Workbench) -> Any:
     from torch._C import _MobileOptimizerType as MobilePass
     from torch.utils.mobile_optimizer import optimize_for_mobile
 
     # The prepacked patch convolution returns channels-last, and every later operator of DeiT pays for it.
     slow: Any = MobilePass.INSERT_FOLD_PREPACK_OPS  # type: ignore[attr-defined]
     blocked = {slow} if bench.optimize == "default" else set()
-    bench.results["optimized"] = optimized = optimize_for_mobile(bench.results["quantized"], blocked)
-    optimized.save(str(path))
+    return optimize_for_mobile(bench.results["quantized"], blocked)
 
 
-def _save_lite(bench: Workbench, path: Path) -> None:
-    bench.results["optimized"]._save_for_lite_interpreter(str(path))
+def _already_optimized(bench: Workbench) -> Any:
+    return bench.results["optimized"]
 
 
-def _build_under_engine(convert: Callable[[Workbench, Path], None]) -> Callable[[Workbench, Path], None]:
-    def build(bench: Workbench, path: Path) -> None:
+def _under_build_engine(convert: Callable[[Workbench], Any]) -> Callable[[Workbench], Any]:
+    def converted(bench: Workbench) -> Any:
+        with _deprecations_known(), engines.using(bench.engine):
+            return convert(bench)
+
+    return converted
+
+
+def _save_with(method: str) -> Callable[[Workbench, Any, Path], None]:
+    def save(bench: Workbench, module: Any, path: Path) -> None:
         with _deprecations_known(), engines.using(bench.engine):
             try:
-                convert(bench, path)
+                getattr(module, method)(str(path))
             except RuntimeError as error:
                 if "PytorchStreamWriter" not in str(error):
                     raise
                 raise StorageFailed(f"{path.parent} took no more data.", "Free some space and try again.") from error
 
-    return build
+    return save
 
 
 def _load_with(reader: Callable[[str], Any]) -> Callable[[Path], Run]:
@@ -93,6 +99,10 @@ def _always() -> None:
     return None
 
 
+def _no_findings(_: Path) -> tuple[Finding, ...]:
+    return ()
+
+
 def _quantization_reason() -> str | None:
     if engines.for_building():
         return None
@@ -107,6 +117,20 @@ def _optimize_reason() -> str | None:
     return "This torch was built without XNNPACK. Install the torch that requirements.txt names."
 
 
+PACKAGES = {"torch": "2.12.1", "timm": "1.0.31"}
+FULL_RUNTIME = Runtime(
+    name="PyTorch Mobile",
+    platforms="Android, iOS, servers",
+    version="2.1.0",
+    install="org.pytorch:pytorch_android:2.1.0, LibTorch 2.1.0",
+)
+LITE_RUNTIME = Runtime(
+    name="PyTorch lite interpreter",
+    platforms="Android, iOS",
+    version="2.1.0",
+    install="org.pytorch:pytorch_android_lite:2.1.0, LibTorch-Lite 2.1.0",
+)
+
 FORMATS = (
     Format(
         key="scripted",
@@ -114,10 +138,22 @@ FORMATS = (
         suffix="_scripted.pt",
         summary="TorchScript: the model as a program that runs without Python. Same size, same answers.",
         needs=None,
-        is_quantized=False,
+        options=(),
+        packages=PACKAGES,
+        is_int8=False,
+        takes_batches=True,
+        effort=1,
+        least_cosine=0.9999,
         probe=_always,
-        build=_build_under_engine(_script),
+        run_engine=lambda: None,
+        convert=_under_build_engine(_script),
+        save=_save_with("save"),
         load=_load_with(_read_script),
+        runtimes=(FULL_RUNTIME,),
+        inspect=_no_findings,
+        app_code=None,
+        runs_in_torch=True,
+        effect=effects.scripted,
     ),
     Format(
         key="quantized",
@@ -125,10 +161,22 @@ FORMATS = (
         suffix="_scripted_quantized.pt",
         summary="Dynamic int8: the weights of every Linear layer take one byte instead of four.",
         needs=None,
-        is_quantized=True,
+        options=("engine",),
+        packages=PACKAGES,
+        is_int8=True,
+        takes_batches=True,
+        effort=1.5,
+        least_cosine=0.99,
         probe=_quantization_reason,
-        build=_build_under_engine(_quantize),
+        run_engine=engines.run_engine,
+        convert=_under_build_engine(_quantize),
+        save=_save_with("save"),
         load=_load_with(_read_script),
+        runtimes=(FULL_RUNTIME,),
+        inspect=_no_findings,
+        app_code=None,
+        runs_in_torch=True,
+        effect=effects.quantized,
     ),
     Format(
         key="optimized",
@@ -136,10 +184,22 @@ FORMATS = (
         suffix="_optimized_scripted_quantized.pt",
         summary="The quantized program with its graph folded and fused for phones.",
         needs="quantized",
-        is_quantized=True,
+        options=("engine", "optimize"),
+        packages=PACKAGES,
+        is_int8=True,
+        takes_batches=True,
+        effort=1,
+        least_cosine=0.99,
         probe=_optimize_reason,
-        build=_build_under_engine(_optimize),
+        run_engine=engines.run_engine,
+        convert=_under_build_engine(_optimize),
+        save=_save_with("save"),
         load=_load_with(_read_script),
+        runtimes=(FULL_RUNTIME,),
+        inspect=_no_findings,
+        app_code=None,
+        runs_in_torch=True,
+        effect=effects.optimized,
     ),
     Format(
         key="lite",
@@ -147,9 +207,21 @@ FORMATS = (
         suffix="_optimized_scripted_quantized_lite.ptl",
         summary="The optimized program as bytecode for the small interpreter inside an iOS or Android app.",
         needs="optimized",
-        is_quantized=True,
+        options=("engine", "optimize"),
+        packages=PACKAGES,
+        is_int8=True,
+        takes_batches=True,
+        effort=0.5,
+        least_cosine=0.99,
         probe=_optimize_reason,
-        build=_build_under_engine(_save_lite),
+        run_engine=engines.run_engine,
+        convert=_already_optimized,
+        save=_save_with("_save_for_lite_interpreter"),
         load=_load_with(_read_lite),
+        runtimes=(LITE_RUNTIME,),
+        inspect=_no_findings,
+        app_code=None,
+        runs_in_torch=True,
+        effect=effects.lite,
     ),
 )

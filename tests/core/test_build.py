@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from deploy_core import build, files
-from deploy_core.errors import FormatUnavailable, InvalidArtifact, InvalidCheckpoint, InvalidRequest
+from deploy_core import build, files, verify
+from deploy_core.errors import FormatUnavailable, InvalidArtifact, InvalidCheckpoint, InvalidRequest, StorageFailed
 from deploy_core.formats import FORMATS
 from deploy_core.settings import Settings
-from deploy_core.types import BuildRequest, BuildResult, Event
+from deploy_core.types import BuildRequest, BuildResult, Event, Faithfulness, Unbuilt
 
 ALL = BuildRequest("demo", "pretrained", tuple(FORMATS))
 
@@ -20,7 +22,7 @@ ALL = BuildRequest("demo", "pretrained", tuple(FORMATS))
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, BuildResult, list[Event]]:
     folder = tmp_path_factory.mktemp("build") / "made" / "on demand"
     events: list[Event] = []
-    return folder, build.build(ALL, folder, Settings(), events.append), events
+    return folder, build.build_into(folder, ALL, Settings(), events.append), events
 
 
 def test_the_result_tells_the_truth_about_the_files(built: tuple[Path, BuildResult, list[Event]]) -> None:
@@ -30,15 +32,18 @@ def test_the_result_tells_the_truth_about_the_files(built: tuple[Path, BuildResu
         path = folder / artifact.file
         assert artifact.bytes == path.stat().st_size
         assert artifact.sha256 == files.sha256(path)
-        assert artifact.seconds > 0
-        assert artifact.same_top1
-        assert 0.99 < artifact.cosine <= 1 + 1e-9
+        assert min(artifact.seconds.build, artifact.seconds.sync, artifact.seconds.check, artifact.milliseconds) > 0
+        assert artifact.faithfulness.same_top1
+        assert artifact.faithfulness.pictures == len(result.reference_pictures) == 8
+        assert FORMATS[artifact.format].least_cosine < artifact.faithfulness.cosine <= 1 + 1e-9
+        assert not artifact.disagrees
+    assert result.unbuilt == ()
     assert {path.name for path in folder.iterdir()} == {a.file for a in result.artifacts} | {build.MANIFEST}
     assert build.read_result(folder) == result
 
 
 def test_float_formats_answer_exactly_and_int8_nearly(built: tuple[Path, BuildResult, list[Event]]) -> None:
-    differences = {artifact.format: artifact.max_abs_difference for artifact in built[1].artifacts}
+    differences = {artifact.format: artifact.faithfulness.max_abs_difference for artifact in built[1].artifacts}
     assert differences["original"] == 0
     assert differences["scripted"] < 1e-4
     assert 0 < differences["lite"] < 1
@@ -46,8 +51,10 @@ def test_float_formats_answer_exactly_and_int8_nearly(built: tuple[Path, BuildRe
 
 def test_progress_is_steady_and_ends_at_the_end(built: tuple[Path, BuildResult, list[Event]]) -> None:
     events = built[2]
-    assert [event.done for event in events] == list(range(events[0].total + 1))
-    assert events[-1].message == "Done"
+    fractions = [event.fraction for event in events]
+    assert fractions == sorted(set(fractions))
+    assert events[0] == Event("Loading Demo DeiT (embedded)", 0.0)
+    assert events[-1] == Event("Done", 1.0)
 
 
 def test_an_archive_carries_the_files_own_name(built: tuple[Path, BuildResult, list[Event]]) -> None:
@@ -59,7 +66,7 @@ def test_an_archive_carries_the_files_own_name(built: tuple[Path, BuildResult, l
 def test_x86_doubles_the_lite_file_and_qnnpack_does_not(
     built: tuple[Path, BuildResult, list[Event]], tmp_path: Path
 ) -> None:
-    wide = build.build(dataclasses.replace(ALL, formats=("lite",), engine="x86"), tmp_path, Settings())
+    wide = build.build_into(tmp_path, dataclasses.replace(ALL, formats=("lite",), engine="x86"), Settings())
     sizes = {artifact.format: artifact.bytes for artifact in wide.artifacts}
     narrow = {artifact.format: artifact.bytes for artifact in built[1].artifacts}
     assert sizes["lite"] > 1.7 * narrow["lite"]
@@ -81,36 +88,93 @@ def test_a_request_that_makes_no_sense_is_refused_before_anything_is_written(
 ) -> None:
     request = BuildRequest(**dataclasses.asdict(ALL) | change)
     with pytest.raises(InvalidRequest, match=words):
-        build.build(request, tmp_path / "out", Settings())
+        build.build_into(tmp_path / "out", request, Settings())
     assert not (tmp_path / "out").exists()
 
 
-def test_a_format_that_is_not_available_here_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = dataclasses.replace(FORMATS["lite"], probe=lambda: "This torch lacks it.")
-    monkeypatch.setitem(FORMATS, "lite", row)
-    with pytest.raises(FormatUnavailable, match="'lite' is not available here. This torch lacks it"):
-        build.build(ALL, tmp_path, Settings())
+ONE = dataclasses.replace(ALL, formats=("scripted",))
+TWO = dataclasses.replace(ALL, formats=("scripted", "quantized"))
 
 
-def test_a_build_that_fails_leaves_no_manifest_of_an_earlier_one(
+def replace_row(monkeypatch: pytest.MonkeyPatch, key: str, **changes: Any) -> None:
+    monkeypatch.setitem(FORMATS, key, dataclasses.replace(FORMATS[key], **changes))
+
+
+def fail(*_: object) -> None:
+    raise ZeroDivisionError("nobody expected\nthis")
+
+
+def test_a_format_that_is_not_available_is_listed_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
-        raise ZeroDivisionError
+    replace_row(monkeypatch, "quantized", probe=lambda: "Install what it needs: pip install x==1")
+    result = build.build_into(tmp_path, TWO, Settings())
+    assert [artifact.format for artifact in result.artifacts] == ["original", "scripted"]
+    assert result.unbuilt == (Unbuilt("quantized", False, "Install what it needs: pip install x==1"),)
+    assert build.read_result(tmp_path) == result
 
-    build.build(dataclasses.replace(ALL, formats=("scripted",)), tmp_path, Settings())
-    monkeypatch.setitem(FORMATS, "scripted", dataclasses.replace(FORMATS["scripted"], build=fail))
-    with pytest.raises(ZeroDivisionError):
-        build.build(dataclasses.replace(ALL, formats=("scripted",)), tmp_path, Settings())
+
+def test_where_nothing_of_it_is_available_the_build_is_refused_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_row(monkeypatch, "scripted", probe=lambda: "This torch lacks it.")
+    with pytest.raises(FormatUnavailable, match="'scripted' is not available here. This torch lacks it"):
+        build.build_into(tmp_path, ONE, Settings())
+
+
+@pytest.mark.parametrize("stage", ["convert", "save", "load"])
+def test_a_format_that_fails_shows_its_reason_and_the_others_go_on(
+    stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_row(monkeypatch, "scripted", **{stage: fail})
+    result = build.build_into(tmp_path, TWO, Settings())
+    assert [artifact.format for artifact in result.artifacts] == ["original", "quantized"]
+    assert [unbuilt.is_available for unbuilt in result.unbuilt] == [True]
+    assert "ZeroDivisionError: nobody expected" in result.unbuilt[0].reason
+
+
+def test_a_file_that_answers_otherwise_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = FORMATS["scripted"].load
+    replace_row(monkeypatch, "scripted", load=lambda path: lambda picture: load(path)(picture).roll(1, 1))
+    disagrees = {
+        artifact.format: artifact.disagrees for artifact in build.build_into(tmp_path, TWO, Settings()).artifacts
+    }
+    assert disagrees == {"original": False, "scripted": True, "quantized": False}
+
+
+@pytest.mark.parametrize(
+    ("cosine", "top1", "weights", "disagrees"),
+    [
+        (0.98, 1.0, "random", True),
+        (0.995, 0.5, "random", False),
+        (0.995, 0.5, "pretrained", True),
+        (0.995, 0.75, "pretrained", False),
+    ],
+)
+def test_random_weights_are_not_held_to_their_top1(cosine: float, top1: float, weights: str, disagrees: bool) -> None:
+    faithfulness = Faithfulness(8, True, top1, 1.0, cosine, 0.1)
+    assert verify.disagrees(faithfulness, 0.99, weights) is disagrees
+
+
+def test_a_full_disk_stops_the_build_and_leaves_no_manifest_of_an_earlier_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_space(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    build.build_into(tmp_path, ONE, Settings())
+    replace_row(monkeypatch, "scripted", save=no_space)
+    with pytest.raises(StorageFailed, match="is full"):
+        build.build_into(tmp_path, ONE, Settings())
     with pytest.raises(InvalidArtifact, match="holds no finished build"):
         build.read_result(tmp_path)
+    assert [path.name for path in tmp_path.glob(".*")] == []
 
 
 def test_weights_that_cannot_be_loaded_leave_an_earlier_build_alone(tmp_path: Path) -> None:
-    request = dataclasses.replace(ALL, formats=("scripted",))
-    built = build.build(request, tmp_path, Settings())
+    built = build.build_into(tmp_path, ONE, Settings())
     with pytest.raises(InvalidCheckpoint):
-        build.build(dataclasses.replace(request, weights="typo.pth"), tmp_path, Settings())
+        build.build_into(tmp_path, dataclasses.replace(ONE, weights="typo.pth"), Settings())
     assert build.read_result(tmp_path) == built
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -14,10 +15,13 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from deploy_core import embedded, files
+from deploy_core import build, embedded, files
 from deploy_core.command_line import main
 from deploy_core.formats import FORMATS
 from deploy_core.models import MODELS
+from deploy_core.settings import Settings
+from deploy_core.store import Store
+from deploy_core.types import BuildRequest
 
 CAT = str(embedded.SAMPLES / "chelsea.png")
 pytestmark = pytest.mark.usefixtures("home")
@@ -80,11 +84,47 @@ def test_classify_with_an_artifact_gives_the_originals_answer(
 def test_build(built: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     result = run_json(capsys, "build", "--formats", "scripted, lite", "--out", str(tmp_path), "--engine", "x86")
     assert (result["model"], result["weights"], result["engine"]) == ("demo", "pretrained", "x86")
-    assert [row["format"] for row in result["artifacts"]] == list(FORMATS)
+    assert [row["format"] for row in result["artifacts"]] == ["original", "scripted", "quantized", "optimized", "lite"]
     promised = {"format", "file", "bytes", "sha256", "seconds", "cosine", "max_abs_difference", "same_top1"}
+    promised |= {"available", "error", "delegated_percent", "top1_agreement"}
     for row in result["artifacts"]:
-        assert set(row) == promised
+        assert promised <= set(row)
         assert row["sha256"] == files.sha256(tmp_path / row["file"])
+        assert (row["available"], row["error"]) == (True, None)
+        assert row["top1_agreement"] >= 0.75
+
+
+def test_a_build_that_lacks_a_format_says_so_in_its_row_and_its_status(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise ZeroDivisionError("nobody expected this")
+
+    def outcome(**changes: Any) -> tuple[int, dict[str, Any]]:
+        monkeypatch.setitem(FORMATS, "quantized", dataclasses.replace(FORMATS["quantized"], **changes))
+        status = main(["build", "--formats", "scripted,quantized", "--out", str(tmp_path), "--json"])
+        return status, json.loads(capsys.readouterr().out)["artifacts"][-1]
+
+    status, row = outcome(probe=lambda: "Install it: pip install it==1")
+    assert (status, row["available"], row["error"]) == (0, False, "Install it: pip install it==1")
+    assert row["file"] is row["delegated_percent"] is None
+    status, row = outcome(probe=lambda: None, convert=fail)
+    assert (status, row["available"]) == (1, True)
+    assert "ZeroDivisionError" in row["error"]
+
+
+def test_store_lists_and_clears(capsys: pytest.CaptureFixture[str], limits: Settings) -> None:
+    assert run_json(capsys, "store")["artifacts"] == []
+    request = BuildRequest("demo", "pretrained", ("scripted",))
+    with Store(limits).shelf(request) as shelf:
+        result = build.build(request, shelf, limits)
+    listed = run_json(capsys, "store")
+    assert {row["format"] for row in listed["artifacts"]} == {"original", "scripted"}
+    assert {row["sha256"] for row in listed["artifacts"]} == {artifact.sha256 for artifact in result.artifacts}
+    assert listed["bytes"] >= sum(artifact.bytes for artifact in result.artifacts)
+    assert main(["store"]) == 0
+    assert "demo_scripted.pt" in capsys.readouterr().out
+    assert run_json(capsys, "store", "--clear")["artifacts"] == []
 
 
 def test_profile(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,7 +181,6 @@ def test_random_weights_say_that_the_answer_means_nothing(capsys: pytest.Capture
         (["build", "--formats", "gguf"], "no format 'gguf'"),
         (["build", "--engine", "cuda"], "engine 'cuda'"),
         (["profile", "nowhere"], "no finished build"),
-        (["profile", "nowhere", "--repeats", "0"], "0 repeats"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,15 @@ import torch
 
 from deploy_core import models, verify
 from deploy_core.errors import DeployError, InvalidArtifact, InvalidRequest
-from deploy_core.formats import FORMATS, ORIGINAL, Workbench, by_filename, engines, in_build_order
+from deploy_core.formats import FORMATS, ORIGINAL, Format, Workbench, by_filename, engines, in_build_order
 from deploy_core.models import LoadedModel
 from deploy_core.settings import Settings
+from deploy_core.types import Artifact, BuildResult, Faithfulness, Seconds
 
-LEAST_COSINE = {True: 0.99, False: 0.999999}
+
+def make(row: Format, bench: Workbench, path: Path) -> None:
+    bench.results[row.key] = row.convert(bench)
+    row.save(bench, bench.results[row.key], path)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +28,7 @@ def model() -> LoadedModel:
 
 @pytest.fixture(scope="module")
 def picture(model: LoadedModel) -> torch.Tensor:
-    return verify.reference_input(model.spec, Settings())
+    return verify.reference(model.spec, Settings()).tensor
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +38,7 @@ def built(model: LoadedModel, tmp_path_factory: pytest.TempPathFactory) -> dict[
     paths = {}
     for row in FORMATS.values():
         paths[row.key] = folder / row.filename("demo")
-        row.build(bench, paths[row.key])
+        make(row, bench, paths[row.key])
     return paths
 
 
@@ -43,9 +48,9 @@ def test_a_file_read_back_answers_as_the_original(
 ) -> None:
     with torch.inference_mode():
         expected, answer = model.module(picture)[0], FORMATS[key].load(built[key])(picture)[0]
-    faithfulness = verify.compare(expected, answer)
+    faithfulness = verify.compare([expected], [answer])
     assert faithfulness.same_top1
-    assert faithfulness.cosine >= LEAST_COSINE[FORMATS[key].is_quantized]
+    assert faithfulness.cosine >= FORMATS[key].least_cosine
 
 
 @pytest.mark.parametrize("key", FORMATS)
@@ -71,17 +76,49 @@ def test_every_row_says_what_people_ask(key: str) -> None:
     assert row.summary.endswith(".")
     assert row.probe() is None
     assert row.needs is None or row.needs in FORMATS
+    assert set(row.options) <= {"engine", "optimize"}
+    assert None not in row.versions().values()
+    assert row.missing_packages() is None
+
+
+@pytest.mark.parametrize("key", FORMATS)
+def test_a_package_to_install_is_the_one_that_is_pinned(key: str) -> None:
+    pinned = (Path(__file__).parents[2] / "requirements.txt").read_text().splitlines()
+    assert [
+        f"{name}=={version}" for name, version in FORMATS[key].packages.items() if f"{name}=={version}" not in pinned
+    ] == []
+
+
+def test_a_missing_package_is_told_with_the_command_that_installs_it() -> None:
+    row = dataclasses.replace(ORIGINAL, packages={"torch": "2.12.1", "no-such-package": "1.2"})
+    assert row.missing_packages() == "Install what it needs: pip install no-such-package==1.2"
+
+
+@pytest.mark.parametrize("key", FORMATS)
+def test_the_words_on_what_a_step_did_follow_the_numbers(key: str) -> None:
+    def artifact(key: str, size: int, milliseconds: float) -> Artifact:
+        alike = Faithfulness(8, True, 1.0, 1.0, 1.0, 0.0)
+        return Artifact(key, "f", size, "0", Seconds(1, 1, 1), alike, milliseconds, False, None, ())
+
+    original = artifact("original", 1000, 100.0)
+    others = [artifact(other, 400 if other == key else 500, 30.0 if other == key else 10.0) for other in FORMATS]
+    result = BuildResult("demo", "pretrained", "qnnpack", "default", (), (original, *others[1:]), ())
+    text = FORMATS[key].effect(result)
+    assert text.endswith(".")
+    assert key == "original" or "3.0 times" in text or "30 %" in text
+    alone = dataclasses.replace(result, artifacts=())
+    assert FORMATS[key].effect(alone).endswith(".")
 
 
 def test_int8_files_are_a_quarter_of_the_weights(built: dict[str, Path]) -> None:
     original = built["original"].stat().st_size
     for key, row in FORMATS.items():
-        if row.is_quantized:
+        if row.is_int8:
             assert built[key].stat().st_size < 0.36 * original
 
 
 def test_the_tutorials_file_names() -> None:
-    assert [row.filename("m") for row in FORMATS.values()] == [
+    assert [row.filename("m") for row in FORMATS.values()][:5] == [
         "m.safetensors",
         "m_scripted.pt",
         "m_scripted_quantized.pt",
@@ -95,7 +132,7 @@ def test_the_default_leaves_the_slow_pass_out_and_the_tutorials_way_has_it(model
     for way in ("default", "tutorial"):
         bench = Workbench(model, "qnnpack", way)
         for key in ("quantized", "optimized"):
-            FORMATS[key].build(bench, tmp_path / f"{way}_{key}.pt")
+            make(FORMATS[key], bench, tmp_path / f"{way}_{key}.pt")
         graphs[way] = str(bench.results["optimized"].graph)
     assert "prepacked::conv2d_clamp_run" in graphs["tutorial"]
     assert "prepacked::" not in graphs["default"]

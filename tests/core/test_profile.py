@@ -5,12 +5,13 @@ import statistics
 from pathlib import Path
 
 import pytest
+import torch
 
 from deploy_core import build, embedded, profile
 from deploy_core.errors import InvalidArtifact, InvalidRequest
 from deploy_core.formats import FORMATS
 from deploy_core.settings import Settings
-from deploy_core.types import BuildRequest, Event, ProfileReport
+from deploy_core.types import BuildRequest, Event, ProfileReport, Progress, silent
 
 REPEATS = 4
 
@@ -18,14 +19,20 @@ REPEATS = 4
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("profile")
-    build.build(BuildRequest("demo", "pretrained", tuple(FORMATS)), folder, Settings())
+    build.build_into(folder, BuildRequest("demo", "pretrained", tuple(FORMATS)), Settings())
     return folder
+
+
+def profiled(folder: Path, repeats: int, threads: int | None = 1, progress: Progress = silent) -> ProfileReport:
+    result = build.read_result(folder)
+    paths = {artifact.format: folder / artifact.file for artifact in result.artifacts}
+    return profile.profile(result, paths, Settings(), repeats, threads, progress)
 
 
 @pytest.fixture(scope="module")
 def measured(folder: Path) -> tuple[ProfileReport, list[Event]]:
     events: list[Event] = []
-    return profile.profile(folder, Settings(), REPEATS, 1, events.append), events
+    return profiled(folder, REPEATS, 1, events.append), events
 
 
 def test_every_artifact_has_a_row_and_the_original_is_the_first(measured: tuple[ProfileReport, list[Event]]) -> None:
@@ -43,8 +50,9 @@ def test_figures_come_from_the_samples(measured: tuple[ProfileReport, list[Event
         assert row.median_ms == statistics.median(row.samples_ms)
         assert row.median_ms <= row.p95_ms <= max(row.samples_ms)
         assert row.reduction_percent == pytest.approx((1 - row.median_ms / yardstick) * 100)
-        assert row.self_cpu_ms > 0
-        assert (row.run_engine is not None) == FORMATS[row.format].is_quantized
+        assert (row.self_cpu_ms is not None) == FORMATS[row.format].runs_in_torch
+        assert row.self_cpu_ms is None or row.self_cpu_ms > 0
+        assert row.run_engine == FORMATS[row.format].run_engine()
 
 
 def test_formats_are_measured_in_turn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +65,7 @@ def test_formats_are_measured_in_turn(folder: Path, monkeypatch: pytest.MonkeyPa
         return timed(run, tensor)  # type: ignore[arg-type]
 
     monkeypatch.setattr(profile, "_time", record)
-    profile.profile(folder, Settings(), 8, 1)
+    profiled(folder, 8)
     assert gc.isenabled()
     count = len(FORMATS)
     assert len(order) == count * (profile.WARMUP_ROUNDS + 8)
@@ -76,9 +84,10 @@ def test_a_planted_slowdown_is_found(folder: Path, monkeypatch: pytest.MonkeyPat
         return 3.0 if seen.index(run) == 2 else 1.0
 
     monkeypatch.setattr(profile, "_time", timed)
-    report = profile.profile(folder, Settings(), 3, 1)
-    assert [row.median_ms for row in report.rows] == [1.0, 1.0, 3.0, 1.0, 1.0]
-    assert [row.reduction_percent for row in report.rows] == pytest.approx([0, 0, -200, 0, 0])
+    report = profiled(folder, 3)
+    slow = list(FORMATS)[2]
+    assert {row.format: row.median_ms for row in report.rows} == dict.fromkeys(FORMATS, 1.0) | {slow: 3.0}
+    assert {row.format: row.reduction_percent for row in report.rows if row.reduction_percent} == {slow: -200.0}
 
 
 def test_a_report_is_saved_and_read_back(measured: tuple[ProfileReport, list[Event]], tmp_path: Path) -> None:
@@ -98,19 +107,23 @@ def test_the_shipped_run_is_of_the_embedded_model_on_a_named_host() -> None:
 )
 def test_numbers_that_make_no_sense_are_refused(repeats: int, threads: int | None, words: str, folder: Path) -> None:
     with pytest.raises(InvalidRequest, match=words):
-        profile.profile(folder, Settings(), repeats, threads)
+        profiled(folder, repeats, threads)
 
 
-def test_a_folder_without_a_build_and_a_vanished_file_are_told(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(InvalidArtifact, match="no finished build"):
-        profile.profile(tmp_path, Settings())
+def test_threads_are_put_back(folder: Path) -> None:
+    before = torch.get_num_threads()
+    profiled(folder, 1, 1)
+    assert torch.get_num_threads() == before
+
+
+def test_a_vanished_file_is_told(folder: Path, tmp_path: Path) -> None:
     (tmp_path / build.MANIFEST).write_text((folder / build.MANIFEST).read_text())
     with pytest.raises(InvalidArtifact, match="is gone"):
-        profile.profile(tmp_path, Settings())
+        profiled(tmp_path, 1)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"rows": [{}]}'])
 def test_a_report_that_is_none_is_told(text: str, tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text(text)
-    with pytest.raises(InvalidArtifact, match="no profile of this version"):
+    with pytest.raises(InvalidArtifact, match="ProfileReport of this version|is damaged"):
         profile.read_report(tmp_path / "p.json")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +16,9 @@ from streamlit.testing.v1 import AppTest
 
 from deploy_core import models
 from deploy_core.models import MODELS
+from deploy_core.processes import WorkerProcess
 from deploy_core.settings import Settings
+from pages import _parts
 
 SHELL = Path(__file__).parents[2] / "pages" / "_shell.py"
 PAGES = {"classify": "classify_picture.py", "build": "build_files.py", "profile": "profile_files.py"}
@@ -23,7 +27,17 @@ pytestmark = pytest.mark.usefixtures("home")
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
+    """A queue and a store for each test; the inference process keeps nothing of a visitor, and stays."""
     yield
+    _parts.jobs().close()
+    _parts.jobs.clear()
+    _parts.store.clear()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def inference() -> Iterator[None]:
+    yield
+    _parts.inference().close()
     st.cache_resource.clear()
 
 
@@ -119,30 +133,98 @@ def test_a_picture_that_is_none_is_refused_and_the_page_goes_on() -> None:
     assert not app.exception
 
 
-def test_the_build_page_builds_and_offers_each_file() -> None:
+def build_two(app: AppTest) -> AppTest:
+    app.button_group(key="formats").set_value(["scripted", "quantized"]).run()
+    app.button(key="build").click().run()
+    return finished(app)
+
+
+def test_the_build_page_builds_proves_and_offers_each_file() -> None:
+    app = build_two(open_page("build"))
+    frame = app.dataframe[0].value
+    assert list(frame["Format"]) == ["Original", "Scripted", "Scripted and quantized"]
+    assert set(frame["Same top-1"]) <= {"7 of 8", "8 of 8"}
+    assert set(frame["Verdict"]) == {"as the original"}
+    text = texts(app)
+    assert "Every Linear weight takes one byte instead of four" in text
+    assert "shown 8 photographs" in text
+    assert "PyTorch Mobile 2.1.0" in text
+    assert not any(button.key == "build" for button in app.button)
+
+
+def test_a_format_that_was_not_built_is_offered_beside_those_that_were() -> None:
+    app = build_two(open_page("build"))
+    app.button_group(key="formats").set_value(["scripted", "quantized", "lite"]).run()
+    assert app.button(key="build").label == "Build 2 files of Demo DeiT (embedded)"
+    assert len(app.dataframe[0].value) == 3
+
+
+def test_another_visitor_finds_what_was_built() -> None:
+    build_two(open_page("build"))
+    other = open_page("build")
+    assert list(other.dataframe[0].value["Format"]) == ["Original", "Scripted", "Scripted and quantized"]
+
+
+def test_a_checkpoint_that_does_not_fit_fails_in_words(tmp_path: Path) -> None:
+    app = open_page()
+    app.sidebar.button_group(key="weights").set_value("checkpoint").run()
+    odd = save({"head.bias": torch.zeros(3)})
+    app.sidebar.file_uploader[0].upload("odd.safetensors", odd, "application/octet-stream").run()
+    app.switch_page(PAGES["build"]).run()
+    app = build_two(app)
+    assert not app.exception
+    assert "does not fit demo" in app.error[0].value
+
+
+def test_a_killed_worker_is_a_sentence_and_the_next_try_works() -> None:
     app = open_page("build")
+    app.button_group(key="formats").set_value(["scripted"]).run()
+    app.button(key="build").click().run()
+    process = _parts.jobs()._executor
+    assert isinstance(process, WorkerProcess)
+    deadline = time.monotonic() + 60
+    while process.process_id is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(process.process_id, signal.SIGKILL)
+    app = finished(app)
+    assert "The worker ran out of memory or was killed" in app.error[0].value
     app.button(key="build").click().run()
     app = finished(app)
-    frame = app.dataframe[0].value
-    assert list(frame["Format"])[0] == "Original"
-    assert set(frame["Top-1"]) == {"same"}
-    assert len(frame) == 5
+    assert not app.error
+    assert len(app.dataframe[0].value) == 2
+
+
+def test_a_queue_that_is_full_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEIT_DEPLOY_WAITING_JOBS", "1")
+    app = open_page("build")
+    for engine in ("qnnpack", "x86"):
+        app.button_group(key="engine").set_value(engine).run()
+        app.button(key="build").click().run()
+    assert "Waiting: 1 job is before yours" in bar_text(app)
+    app.button_group(key="optimize").set_value("tutorial").run()
+    app.button(key="build").click().run()
+    assert "1 jobs wait already" in app.error[0].value
 
 
 def test_without_a_format_there_is_nothing_to_build() -> None:
     app = open_page("build")
     app.button_group(key="formats").set_value([]).run()
     assert not app.exception
-    assert app.button(key="build").disabled
+    assert not any(button.key == "build" for button in app.button)
+    assert "Choose at least one format" in texts(app)
 
 
 def test_profile_shows_the_saved_run_and_then_one_of_this_machine() -> None:
-    app = open_page("profile")
+    app = build_two(open_page("build"))
+    app.switch_page(PAGES["profile"]).run()
     assert "A saved run" in texts(app)
+    assert app.button(key="profile").label == "Profile 3 files on this server"
+    assert "Not built yet, so not measured: Optimized for mobile, Lite interpreter" in texts(app)
     app.button(key="profile").click().run()
     app = finished(app)
     assert "Measured on this server" in texts(app)
-    assert list(app.dataframe[0].value["Model"])[0] == "Original"
+    assert list(app.dataframe[0].value["Model"]) == ["Original", "Scripted", "Scripted and quantized"]
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name != "demo"])
@@ -151,6 +233,10 @@ def test_profile_of_a_model_that_was_never_measured_says_so(name: str) -> None:
     app.sidebar.selectbox[0].set_value(name).run()
     assert not app.exception
     assert "has not been measured here yet" in texts(app)
+
+
+def bar_text(app: AppTest) -> str:
+    return "\n".join(str(element.proto.text) for element in app.get("progress"))
 
 
 def finished(app: AppTest, seconds: float = 90) -> AppTest:

@@ -1,0 +1,44 @@
+"""The project's dataclasses to and from JSON documents."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cattrs
+from cattrs.errors import BaseValidationError
+
+from deploy_core.errors import InvalidArtifact
+from deploy_core.files import write_json
+
+T = TypeVar("T")
+
+
+def plain(value: Any) -> Any:
+    """A dataclass as plain values, ready for JSON."""
+    return cattrs.unstructure(value)
+
+
+def structured(value: Any, kind: type[T]) -> T:
+    """Plain values as the dataclass ``kind``. Raises InvalidArtifact where they do not fit."""
+    try:
+        return cattrs.structure(value, kind)
+    except (BaseValidationError, ValueError, TypeError, KeyError) as error:
+        raise InvalidArtifact(f"These data are no {kind.__name__} of this version.", "Make them again.") from error
+
+
+def write(path: Path, value: Any) -> None:
+    """Writes a dataclass as JSON, whole or not at all. Raises StorageFailed."""
+    write_json(path, plain(value))
+
+
+def read(path: Path, kind: type[T]) -> T:
+    """Reads what ``write`` wrote. Raises InvalidArtifact where there is no such file, or it does not fit ``kind``."""
+    try:
+        document = json.loads(path.read_text())
+    except OSError as error:
+        raise InvalidArtifact(f"There is no file {path}.", "Make it first.") from error
+    except ValueError as error:
+        raise InvalidArtifact(f"{path} is damaged.", "Make it again.") from error
+    return structured(document, kind)

@@ -1,0 +1,225 @@
+"""Work in another process: ``submit`` gives a handle with its events, a way to cancel it, and its result.
+
+``WorkerProcess`` runs tasks on this machine, in one long-lived ``python -m deploy_core.worker``. A cluster's executor
+takes its place by keeping the same two protocols.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Protocol
+
+from deploy_core import errors
+from deploy_core import settings as environment
+from deploy_core.errors import DeployError, JobCancelled, JobFailed
+from deploy_core.settings import Settings
+from deploy_core.types import Event
+
+PROJECT = Path(__file__).parents[1]
+_KINDS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, DeployError)}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to do: a key of ``worker.TASKS``, its request as plain values, and bytes that go with it."""
+
+    kind: str
+    request: dict[str, Any]
+    blob: bytes = field(default=b"", repr=False)
+
+
+class Handle(Protocol):
+    def events(self) -> Iterator[Event]:
+        """Each event as it happens; ends when the task does."""
+
+    def result(self) -> Any:
+        """Waits for the end. Raises the task's DeployError, JobFailed where it died, JobCancelled."""
+
+    def cancel(self) -> None:
+        """Ends the task now; from any thread."""
+
+
+class Executor(Protocol):
+    def submit(self, task: Task) -> Handle: ...
+
+    def close(self) -> None:
+        """Ends what runs, and gives everything back."""
+
+
+class WorkerProcess:
+    """One long-lived process that does one task after the other.
+
+    It is started by the first task, replaced when it died, and let go, with its memory, when it had nothing to do for
+    ``idle_seconds``. ``name`` tells people which process it was; ``module`` is what it runs.
+    """
+
+    def __init__(self, name: str, settings: Settings, module: str = "deploy_core.worker") -> None:
+        self.name = name
+        self._settings, self._module = settings, module
+        self._turn = threading.Lock()
+        self._worker: _Worker | None = None
+        self._idle: threading.Timer | None = None
+
+    @property
+    def process_id(self) -> int | None:
+        """The process now; None while there is none."""
+        worker = self._worker
+        return worker.process.pid if worker else None
+
+    def submit(self, task: Task) -> LocalTask:
+        """Begins a task, after waiting for the one before it."""
+        self._turn.acquire()
+        try:
+            if self._idle:
+                self._idle.cancel()
+            if self._worker is None or self._worker.process.poll() is not None:
+                self._end()
+                self._worker = _Worker.start(self._module, self._settings)
+            return LocalTask(self.name, task, self._worker, self._ended)
+        except BaseException:
+            self._turn.release()
+            raise
+
+    def close(self) -> None:
+        if self._idle:
+            self._idle.cancel()
+        self._end()
+
+    def _ended(self) -> None:
+        """The task is over: the next one may begin, and the clock that lets the process go starts."""
+        self._idle = threading.Timer(self._settings.idle_seconds, self._let_go)
+        self._idle.daemon = True
+        self._idle.start()
+        self._turn.release()
+
+    def _let_go(self) -> None:
+        if self._turn.acquire(blocking=False):
+            try:
+                self._end()
+            finally:
+                self._turn.release()
+
+    def _end(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker:
+            worker.end()
+
+
+class LocalTask:
+    """A task in a worker process."""
+
+    def __init__(self, name: str, task: Task, worker: _Worker, ended: Callable[[], None]) -> None:
+        self._name, self._worker, self._ended = name, worker, ended
+        self._guard = threading.Lock()
+        self._is_cancelled = False
+        self._stage = ""
+        self._end: dict[str, Any] | None = None
+        try:
+            worker.send(task)
+        except OSError:
+            self._finish({})
+
+    def events(self) -> Iterator[Event]:
+        while self._end is None:
+            message = self._worker.receive()
+            if "event" in message:
+                event = Event(**message["event"])
+                self._stage = event.message
+                yield event
+            else:
+                self._finish(message)
+
+    def result(self) -> Any:
+        for _ in self.events():
+            pass
+        end = self._end or {}
+        if "result" in end:
+            return end["result"]
+        if self._is_cancelled:
+            raise JobCancelled("It was cancelled.", "Start it again when you want it.")
+        if "error" in end:
+            raise _KINDS[end["error"].pop("kind")](**end["error"])
+        raise self._death()
+
+    def cancel(self) -> None:
+        # Under the guard, because once this task has ended the process belongs to the next one.
+        with self._guard:
+            if self._end is None:
+                self._is_cancelled = True
+                self._worker.kill()
+
+    def _finish(self, message: dict[str, Any]) -> None:
+        with self._guard:
+            self._end = message
+        self._ended()
+
+    def _death(self) -> JobFailed:
+        stage = f" while {self._stage[0].lower()}{self._stage[1:]}" if self._stage else ""
+        if self._worker.process.wait() == -signal.SIGKILL:
+            return JobFailed(f"The {self._name} ran out of memory or was killed{stage}.", "Try a smaller model.")
+        return JobFailed(
+            f"The {self._name} ended without a result{stage}.", "Try again; the server's log has the details."
+        )
+
+
+@dataclass(frozen=True)
+class _Worker:
+    process: subprocess.Popen[bytes]
+    connection: Connection
+
+    @classmethod
+    def start(cls, module: str, settings: Settings) -> _Worker:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            # What it prints belongs to the server's log. In a session of its own, so that its children end with it.
+            process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-m", module, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=2,
+                env=os.environ | {"PYTHONPATH": str(PROJECT)} | environment.environment(settings),
+                start_new_session=True,
+            )
+        return cls(process, Connection(ours.detach()))
+
+    def send(self, task: Task) -> None:
+        self.connection.send_bytes(json.dumps({"kind": task.kind, "request": task.request}).encode())
+        self.connection.send_bytes(task.blob)
+
+    def receive(self) -> dict[str, Any]:
+        """The next message; an empty one where the process is gone."""
+        try:
+            message: dict[str, Any] = json.loads(self.connection.recv_bytes())
+        except (EOFError, OSError):
+            return {}
+        return message
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        self.kill()
+        self.process.wait()
+        self.connection.close()
+
+
+def event_message(event: Event) -> dict[str, Any]:
+    """An event as the worker sends it."""
+    return {"event": asdict(event)}
+
+
+def error_message(error: DeployError) -> dict[str, Any]:
+    """An error as the worker sends it."""
+    return {"error": {"kind": type(error).__name__, "problem": error.problem, "remedy": error.remedy}}

@@ -1,0 +1,55 @@
+"""Addresses of built files, and their QR codes for a phone."""
+
+from __future__ import annotations
+
+import io
+import ipaddress
+from urllib.parse import urlsplit
+
+import segno
+import streamlit as st
+
+from deploy_core import settings
+from deploy_core.store import Stored
+
+QR_SCALE = 5
+
+
+def artifact(stored: Stored) -> str:
+    """The address of the file, relative to the app."""
+    return f"artifacts/{stored.key}/{stored.artifact.file}"
+
+
+def bundle(stored: Stored) -> str:
+    """The address of the file's bundle, relative to the app."""
+    return f"bundles/{stored.key}/{stored.bundle_name}"
+
+
+def draw_qr_code(address: str) -> None:
+    """A QR code of an address of this app, or how to get one where phones cannot reach the address in the browser."""
+    base = settings.load().public_url or _visited()
+    if base is None:
+        st.markdown(
+            "A phone cannot open **localhost**. Open this page under the computer's address in your network, or set "
+            "`DEIT_DEPLOY_PUBLIC_URL` to the address that phones reach."
+        )
+        return
+    url = f"{base.rstrip('/')}/{address}"
+    picture = io.BytesIO()
+    segno.make(url, error="m").save(picture, kind="svg", scale=QR_SCALE, border=2, dark="#000", light="#fff")
+    st.image(picture.getvalue().decode(), width=220)
+    st.caption(url)
+
+
+def _visited() -> str | None:
+    """The app's address in the visitor's browser, without the page; None where only this computer can reach it."""
+    url = st.context.url
+    parts = urlsplit(url or "")
+    if not parts.hostname or parts.hostname == "localhost":
+        return None
+    try:
+        if ipaddress.ip_address(parts.hostname).is_loopback:
+            return None
+    except ValueError:
+        pass
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rsplit('/', 1)[0]}"

@@ -1,0 +1,32 @@
+"""A worker whose one task goes through named stages; each waits until the test opens its gate, a file."""
+
+from __future__ import annotations
+
+import sys
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from deploy_core import worker
+from deploy_core.errors import InvalidRequest
+from deploy_core.settings import Settings
+from deploy_core.types import Event, Progress
+
+
+def run_stages(request: dict[str, Any], blob: bytes, _: Settings, progress: Progress) -> Any:
+    stages = request["stages"]
+    for done, stage in enumerate(stages):
+        progress(Event(stage, done / len(stages)))
+        while not (Path(request["gates"]) / stage).exists():
+            time.sleep(0.005)
+    if "mistake" in request:
+        raise InvalidRequest("A mistake.", request["mistake"])
+    if "bug" in request:
+        raise ZeroDivisionError
+    return {"stages": stages, "blob": len(blob)}
+
+
+if __name__ == "__main__":
+    worker.TASKS["stages"] = run_stages
+    worker.main(Connection(int(sys.argv[1])))
