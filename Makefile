@@ -25,7 +25,7 @@ lint: $(VENV)/.installed-dev
 
 setup: $(VENV)/.installed-dev
 
-bench: $(VENV)/.installed
+bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks
 
 $(BIN)/pip:

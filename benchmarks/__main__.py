@@ -11,29 +11,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from benchmarks import build, web
+from benchmarks.figure import Figure
 
 PROJECT = Path(__file__).parents[1]
 CLI = [sys.executable, "-m", "deploy_core"]
 MEGABYTE = 1e6
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A measured value and the most it may be."""
-
-    name: str
-    value: float
-    bound: float
-    unit: str
-
-    @property
-    def holds(self) -> bool:
-        return self.value <= self.bound
 
 
 def main() -> int:
@@ -50,19 +36,15 @@ def main() -> int:
         tutorial = ["--formats", "optimized", "--optimize", "tutorial", "--out", str(folder / "tutorial")]
         run_json("build", "--model", options.model, "--weights", "random", *tutorial)
         slow = run_json("profile", str(folder / "tutorial"), "--repeats", str(options.repeats))
-        ours, bare = build_times(options.model, options.rounds, folder)
-
-    figures = [*sizes(built), *speeds(report), Figure("build and save, against a bare script", ours / bare, 1.25, "x")]
+        measured = [*sizes(built), *speeds(report), *build.figures(options.model, options.rounds, folder)]
+    measured += web.figures()
     print(f"{options.model}, random weights, on {report['host']['cpu']}, {report['threads']} threads\n")
     print("| figure | measured | bound | holds |\n| --- | --- | --- | --- |")
-    for figure in figures:
-        decimals = 2 if figure.unit == "MB" else 3
-        value, bound = f"{figure.value:.{decimals}f} {figure.unit}", f"{figure.bound:g} {figure.unit}"
-        print(f"| {figure.name} | {value} | {bound} | {'yes' if figure.holds else 'NO'} |")
+    for figure in measured:
+        print(figure.line())
     by_quantized = ratio(slow, "optimized", "quantized")
     print(f"\nThe tutorial's way to optimize, against quantized: {by_quantized:.3f} x")
-    print(f"Build and save: {ours:.1f} s, bare script: {bare:.1f} s")
-    return 0 if all(figure.holds for figure in figures) else 1
+    return 0 if all(figure.holds for figure in measured) else 1
 
 
 def sizes(built: dict[str, Any]) -> list[Figure]:
@@ -87,33 +69,6 @@ def ratio(report: dict[str, Any], key: str, yardstick: str) -> float:
     samples = {row["format"]: row["samples_ms"] for row in report["rows"]}
     pairs = zip(samples[key], samples[yardstick], strict=True)
     return float(statistics.median(one / other for one, other in pairs))
-
-
-def build_times(model: str, rounds: int, folder: Path) -> tuple[float, float]:
-    """Seconds from the start of the process until the files are saved: ours and a bare script's, in turn."""
-    ours, bare = [], []
-    for _ in range(rounds):
-        # A new folder each time, because writing over a file is cheaper than writing one.
-        with tempfile.TemporaryDirectory(dir=folder) as new:
-            bare.append(seconds_until("saved", [sys.executable, "-m", "benchmarks.bare_script", model, new]))
-        with tempfile.TemporaryDirectory(dir=folder) as new:
-            build = [*CLI, "build", "--model", model, "--weights", "random", "--out", new]
-            ours.append(seconds_until("Asking", build))
-    return statistics.median(ours), statistics.median(bare)
-
-
-def seconds_until(word: str, command: Sequence[str]) -> float:
-    started = time.perf_counter()
-    process = subprocess.Popen(  # noqa: S603
-        command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    seconds = None
-    for line in process.stdout or ():
-        if seconds is None and word in line:
-            seconds = time.perf_counter() - started
-    if process.wait() != 0 or seconds is None:
-        raise SystemExit(f"{command} failed")
-    return seconds
 
 
 def run_json(*arguments: str) -> dict[str, Any]:

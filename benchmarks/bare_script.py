@@ -1,8 +1,15 @@
-"""The tutorial's calls and nothing else: the yardstick for what `python -m deploy_core build` adds."""
+"""The tutorial's calls and nothing else, in a process that is warm: the yardstick for what the worker adds.
+
+python -m benchmarks.bare_script MODEL FOLDER
+
+It builds the embedded model once, then MODEL whenever a line comes in, and prints the seconds that took.
+"""
 
 from __future__ import annotations
 
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import timm
@@ -11,9 +18,8 @@ from torch._C import _MobileOptimizerType as MobilePass
 from torch.utils.mobile_optimizer import optimize_for_mobile
 
 
-def main(name: str, folder: Path) -> None:
+def build(model: torch.nn.Module, folder: Path) -> None:
     slow = MobilePass.INSERT_FOLD_PREPACK_OPS  # type: ignore[attr-defined]
-    model = timm.create_model(name, pretrained=False).eval()
     torch.jit.script(model).save(folder / "scripted.pt")
     torch.backends.quantized.engine = "qnnpack"
     quantized = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
@@ -22,7 +28,19 @@ def main(name: str, folder: Path) -> None:
     optimized = optimize_for_mobile(scripted, {slow})
     optimized.save(str(folder / "optimized.pt"))
     optimized._save_for_lite_interpreter(str(folder / "lite.ptl"))
-    print("saved", flush=True)
+
+
+def main(name: str, place: Path) -> None:
+    model = timm.create_model(name, pretrained=False).eval()
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        build(timm.create_model("deit_tiny_patch16_224", pretrained=False).eval(), Path(folder))
+    print("warm", flush=True)
+    for _ in sys.stdin:
+        # A new folder each time, because writing over a file is cheaper than writing one.
+        with tempfile.TemporaryDirectory(dir=place) as folder:
+            started = time.perf_counter()
+            build(model, Path(folder))
+            print(time.perf_counter() - started, flush=True)
 
 
 if __name__ == "__main__":

@@ -16,12 +16,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from deploy_core import build, classify, documents, models, profile, settings
-from deploy_core.errors import DeployError, InvalidRequest
+from deploy_core import build, bundle, classify, documents, models, profile, settings
+from deploy_core.errors import DeployError, InvalidArtifact, InvalidRequest
 from deploy_core.formats import FORMATS, by_filename
 from deploy_core.settings import Settings
 from deploy_core.store import Store
-from deploy_core.types import Artifact, BuildRequest, Event, Unbuilt
+from deploy_core.types import Artifact, BuildRequest, BuildResult, Event, Unbuilt
 
 # The JSON document, the text for people, and the exit status.
 Outcome = tuple[Any, str, int]
@@ -159,6 +159,7 @@ def _row_of_artifact(artifact: Artifact) -> dict[str, Any]:
         "top1_agreement": faithfulness.top1_agreement,
         "top5_overlap": faithfulness.top5_overlap,
         "disagrees": artifact.disagrees,
+        "relative_time": artifact.relative_time,
         "delegated_percent": delegation.percent if delegation else None,
         "undelegated": delegation.undelegated if delegation else None,
         "findings": documents.plain(artifact.findings),
@@ -194,6 +195,33 @@ def _profile(options: argparse.Namespace, limits: Settings) -> Outcome:
     text = _table(("Model", "Inference time (median)", "p95", "Self CPU", "Reduction"), lines)
     text += f"\n\n{report.host['cpu']}, {report.threads} threads, {report.repeats} rounds"
     return documents.plain(report), text, 0
+
+
+def _bundle(options: argparse.Namespace, limits: Settings) -> Outcome:
+    path: Path = options.artifact
+    result, artifact = _built(path, limits)
+    spec = models.find(result.model)
+    out = options.out or path.with_name(f"{path.stem}_bundle.zip")
+    sample = bundle.sample(path, artifact, spec.name, limits)
+    bundle.write(path, artifact, result, sample, models.labels(spec), spec.preprocessing, out)
+    document = {"artifact": str(path), "bundle": str(out), "bytes": out.stat().st_size}
+    return document, f"{out}: {out.stat().st_size / 1e6:.2f} MB", 0
+
+
+def _built(path: Path, limits: Settings) -> tuple[BuildResult, Artifact]:
+    """What is known of a built file: from the store that it lies in, or from the manifest beside it."""
+    store = Store(limits)
+    stored = store.entry(path.absolute().parent.name) if path.absolute().parent.parent == store.root else None
+    result = store.result(stored.record.request) if stored else build.read_result(path.parent)
+    for artifact in result.artifacts:
+        if artifact.file == path.name:
+            return result, artifact
+    raise InvalidArtifact(f"{path} is not part of the build beside it.", "Name a file that 'build' wrote.")
+
+
+def _verify(options: argparse.Namespace, limits: Settings) -> Outcome:
+    check = bundle.verify(options.bundle, limits)
+    return documents.plain(check), check.text, 0 if check.holds else EXIT_INCOMPLETE
 
 
 def _store(options: argparse.Namespace, limits: Settings) -> Outcome:
@@ -279,6 +307,13 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("folder", type=Path, metavar="DIR", help="a folder that 'build' wrote")
     sub.add_argument("--repeats", type=int, default=20, help="timed rounds (20)")
     sub.add_argument("--threads", type=int, help="threads to compute with (all cores)")
+
+    sub = add("bundle", _bundle, "Zip a built file with what an app needs: labels, preprocessing, code, a test.")
+    sub.add_argument("artifact", type=Path, metavar="ARTIFACT", help="a file that 'build' wrote")
+    sub.add_argument("--out", type=Path, metavar="FILE", help="the zip to write (beside the artifact)")
+
+    sub = add("verify", _verify, "Ask a bundle's file again, and say whether its expected answers hold.")
+    sub.add_argument("bundle", type=Path, metavar="BUNDLE", help="a zip that 'bundle' wrote, from somebody you trust")
 
     sub = add("store", _store, "List what the app has built and keeps.")
     sub.add_argument("--clear", action="store_true", help="remove what is not in use")

@@ -130,7 +130,7 @@ def load(name: str, weights: str, settings: Settings, progress: Progress = silen
         path = _weights_path(spec, weights, settings, progress)
         # Read before the model is made: a bad file is told at once, and costs no initialization.
         state = read_checkpoint(path)
-        module = create(spec)
+        module = create(spec, device="meta")
         fill(module, state, spec.name, path)
     return LoadedModel(spec, weights, module, labels(spec))
 
@@ -162,11 +162,16 @@ def weights_identity(spec: ModelSpec, weights: str) -> str:
     return _content(expanded(weights))
 
 
-def create(spec: ModelSpec) -> torch.nn.Module:
-    """The architecture in evaluation mode, without gradients, its weights freshly initialized."""
-    import timm
+def create(spec: ModelSpec, device: str = "cpu") -> torch.nn.Module:
+    """The architecture in evaluation mode, without gradients, its weights freshly initialized.
 
-    module: torch.nn.Module = timm.create_model(spec.timm_name, pretrained=False, **spec.timm_options)
+    On the ``meta`` device it has no weights yet, and takes neither time nor memory: ``fill`` brings them.
+    """
+    import timm
+    import torch
+
+    with torch.device(device):
+        module: torch.nn.Module = timm.create_model(spec.timm_name, pretrained=False, **spec.timm_options)
     return module.eval().requires_grad_(False)
 
 
@@ -200,6 +205,8 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
 
 def fill(module: torch.nn.Module, state: Mapping[str, torch.Tensor], name: str, path: Path) -> None:
     """Puts a checkpoint's tensors into ``module``. Raises InvalidCheckpoint, naming the first few that do not fit."""
+    import torch
+
     wanted = module.state_dict()
     problems = [f"{key} is missing" for key in wanted if key not in state]
     problems += [f"{key} is not part of the model" for key in state if key not in wanted]
@@ -214,7 +221,9 @@ def fill(module: torch.nn.Module, state: Mapping[str, torch.Tensor], name: str, 
             f"{path.name} does not fit {name}: {'; '.join(problems[:3])}{more}.",
             "Choose the model that the checkpoint was trained as.",
         )
-    module.load_state_dict({key: value.float() for key, value in state.items()})
+    # Copied, because the tensors of a safetensors file are the file itself, which somebody may write to.
+    module.load_state_dict({key: value.to(torch.float32, copy=True) for key, value in state.items()}, assign=True)
+    module.requires_grad_(False)
 
 
 def _content(path: Path) -> str:

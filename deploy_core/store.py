@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deploy_core import build, documents, models, profile, verify
+from deploy_core import build, bundle, documents, models, profile, verify
 from deploy_core.build import Answers
 from deploy_core.errors import DamagedArtifact, InvalidArtifact, StorageFailed
 from deploy_core.files import atomic_write, make_folder, remove_leftovers, require_space, sha256, storage_failed
@@ -44,7 +44,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Expected:
+class GivenAnswer:
     """What the artifact answered to the test picture, whose tensor lies beside it."""
 
     picture: str
@@ -72,9 +72,9 @@ class Stored:
     def bundle_name(self) -> str:
         return f"{self.path.stem}_bundle.zip"
 
-    def expected(self) -> Expected:
+    def expected(self) -> GivenAnswer:
         """What a bundle states. Raises InvalidArtifact where it is not there any more."""
-        return documents.read(self.folder / EXPECTED, Expected)
+        return documents.read(self.folder / EXPECTED, GivenAnswer)
 
     def tensor(self) -> bytes:
         """The test picture as the model's input, float32 (1, 3, S, S), little-endian."""
@@ -194,8 +194,6 @@ class Store:
 
     def bundle(self, stored: Stored) -> Path:
         """The zip for a phone developer; made when it is asked for the first time. Raises StorageFailed."""
-        from deploy_core import bundle
-
         path = stored.folder / stored.bundle_name
         if not path.exists():
             self.make_room(stored.artifact.bytes)
@@ -308,7 +306,7 @@ class Shelf:
         first = answers.references[0]
         with atomic_write(folder / TENSOR) as path:
             path.write_bytes(first.tensor.numpy().astype("<f4").tobytes())
-        expected = Expected(first.picture, tuple(answers.logits[0].tolist()), answers.labels)
+        expected = GivenAnswer(first.picture, tuple(answers.logits[0].tolist()), answers.labels)
         documents.write(folder / EXPECTED, expected)
         request = replace(self.request, formats=(row.key,))
         documents.write(folder / RECORD, Record(request, artifact, row.versions()))

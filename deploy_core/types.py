@@ -138,7 +138,8 @@ class Seconds:
 class Artifact:
     """A built file, and the proof of what it is worth.
 
-    ``milliseconds`` is the median time of one inference during the check: a hint, not a profile.
+    ``relative_time`` is the time of one inference in that of the original's, both measured in turn and at their best
+    during the check: a hint, not a profile.
     ``disagrees`` marks a file whose answers are beyond the bound of its format (``Format.least_cosine``).
     """
 
@@ -148,7 +149,7 @@ class Artifact:
     sha256: str
     seconds: Seconds
     faithfulness: Faithfulness
-    milliseconds: float
+    relative_time: float
     disagrees: bool
     delegation: Delegation | None
     findings: tuple[Finding, ...]

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PIL import ImageOps
-
 from deploy_core import embedded, images
 from deploy_core.classify import tensor_of
 from deploy_core.models import ModelSpec
@@ -18,9 +16,7 @@ from deploy_core.types import Faithfulness
 if TYPE_CHECKING:
     import torch
 
-PHOTOGRAPHS = ("chelsea.png", "rocket.jpg", "coffee.png", "astronaut.png")
-# Each photograph is shown as it is and mirrored.
-PICTURES = tuple(name for photograph in PHOTOGRAPHS for name in (photograph, f"{photograph}, mirrored"))
+PICTURES = ("chelsea.png", "rocket.jpg", "coffee.png", "astronaut.png")
 LEAST_TOP1_AGREEMENT = 0.75
 
 
@@ -34,17 +30,12 @@ class Reference:
 
 def references(spec: ModelSpec, settings: Settings) -> tuple[Reference, ...]:
     """The reference pictures in the order of ``PICTURES``."""
-    pictures = []
-    for photograph in PHOTOGRAPHS:
-        picture = images.decode((embedded.SAMPLES / photograph).read_bytes(), settings)
-        pictures += [picture, ImageOps.mirror(picture)]
-    return tuple(Reference(name, tensor_of(picture, spec)) for name, picture in zip(PICTURES, pictures, strict=True))
+    return tuple(_reference(name, spec, settings) for name in PICTURES)
 
 
 def reference(spec: ModelSpec, settings: Settings) -> Reference:
     """The first reference picture, for whoever needs one only."""
-    picture = images.decode((embedded.SAMPLES / PHOTOGRAPHS[0]).read_bytes(), settings)
-    return Reference(PICTURES[0], tensor_of(picture, spec))
+    return _reference(PICTURES[0], spec, settings)
 
 
 def compare(originals: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> Faithfulness:
@@ -70,6 +61,11 @@ def disagrees(faithfulness: Faithfulness, least_cosine: float, weights: str) -> 
     if faithfulness.cosine < least_cosine:
         return True
     return weights != "random" and faithfulness.top1_agreement < LEAST_TOP1_AGREEMENT
+
+
+def _reference(name: str, spec: ModelSpec, settings: Settings) -> Reference:
+    picture = images.decode((embedded.SAMPLES / name).read_bytes(), settings)
+    return Reference(name, tensor_of(picture, spec))
 
 
 def _shared_top5(one: torch.Tensor, other: torch.Tensor) -> float:

@@ -40,8 +40,9 @@ is marked.
 def overview(result: BuildResult) -> None:
     """All files in one table."""
     original = next((artifact for artifact in result.artifacts if artifact.format == ORIGINAL.key), None)
+    rows = pd.DataFrame([row(artifact, original) for artifact in result.artifacts])
     st.dataframe(
-        pd.DataFrame([row(artifact, original) for artifact in result.artifacts]),
+        rows.dropna(axis="columns", how="all"),
         hide_index=True,
         column_config={
             "Size": st.column_config.NumberColumn(format="%.2f MB"),
@@ -110,10 +111,10 @@ def proof(artifact: Artifact) -> None:
     faithfulness, seconds = artifact.faithfulness, artifact.seconds
     st.markdown(
         f"Read back from disk and shown {faithfulness.pictures} photographs, one at a time: the original's class on "
-        f"**{_same_top1(artifact)}**, {faithfulness.top5_overlap:.0%} of its top five, cosine similarity at least "
-        f"{faithfulness.cosine:.5f}, no logit off by more than {faithfulness.max_abs_difference:.4f}. "
+        f"**{_same_top1(artifact)}**, {faithfulness.top5_overlap * 100:.0f} % of its top five, cosine similarity at "
+        f"least {faithfulness.cosine:.5f}, no logit off by more than {faithfulness.max_abs_difference:.4f}. "
         f"The bound is a cosine of {FORMATS[artifact.format].least_cosine}, and the same class on "
-        f"{verify.LEAST_TOP1_AGREEMENT:.0%} of them unless the weights are random."
+        f"{verify.LEAST_TOP1_AGREEMENT * 100:.0f} % of them unless the weights are random."
     )
     if artifact.delegation:
         left = ", ".join(f"`{name}`" for name in artifact.delegation.undelegated) or "none"
@@ -130,7 +131,7 @@ def phones(artifact: Artifact) -> None:
     for runtime in FORMATS[artifact.format].runtimes:
         st.markdown(f"- **{runtime.name} {runtime.version}** ({runtime.platforms}): `{runtime.install}`")
     for finding in artifact.findings:
-        icon = ":green[:material/check:]" if finding.holds else ":red[:material/close:]"
+        icon = ":green[:material/check:]" if finding.holds else ":orange[:material/warning:]"
         st.markdown(f"- {icon} {finding.text}")
 
 

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from deploy_core import classify, embedded, settings
+from deploy_core import build, classify, embedded, settings
+from deploy_core.formats import FORMATS
 from deploy_core.settings import Settings
+from deploy_core.types import BuildRequest, BuildResult, Event
 
 # No Hub cache of the person who runs the tests, and no Hub: both are read when huggingface_hub is imported.
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="deit-deploy-tests-")
@@ -35,6 +40,32 @@ def answer() -> Callable[[str], str]:
     """What the embedded model calls a sample photograph, asked of the library itself."""
     classifier = classify.open_model("demo", "pretrained", Settings())
     return lambda name: classifier.classify(str(embedded.SAMPLES / name), Settings(), 1).top[0].label
+
+
+@dataclass(frozen=True)
+class WholeBuild:
+    """The embedded model in every format. Tests read it; what they change they copy first."""
+
+    folder: Path
+    result: BuildResult
+    events: tuple[Event, ...]
+    printed: str
+
+    def path(self, key: str) -> Path:
+        return self.folder / FORMATS[key].filename("demo")
+
+
+@pytest.fixture(scope="session")
+def whole_build(tmp_path_factory: pytest.TempPathFactory) -> WholeBuild:
+    folder = tmp_path_factory.mktemp("build") / "made" / "on demand"
+    events: list[Event] = []
+    request = BuildRequest("demo", "pretrained", tuple(FORMATS))
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        # As python is found when it is called by its path: without the environment's own programs.
+        patch.setenv("PATH", "/usr/bin:/bin")
+        result = build.build_into(folder, request, Settings(), events.append)
+    return WholeBuild(folder, result, tuple(events), printed.getvalue())
 
 
 @pytest.fixture

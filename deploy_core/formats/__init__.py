@@ -9,12 +9,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from deploy_core.errors import InvalidArtifact, InvalidRequest
-from deploy_core.formats import eager, torchscript
+from deploy_core.formats import eager, executorch, onnx, torchscript
 from deploy_core.formats.format import Format, Run, Workbench
 
 __all__ = ["FORMATS", "ORIGINAL", "Format", "Run", "Workbench", "by_filename", "in_build_order"]
 
-FORMATS: dict[str, Format] = {row.key: row for row in (*eager.FORMATS, *torchscript.FORMATS)}
+FORMATS: dict[str, Format] = {
+    row.key: row for row in (*eager.FORMATS, *torchscript.FORMATS, *executorch.FORMATS, *onnx.FORMATS)
+}
 ORIGINAL = FORMATS["original"]
 
 

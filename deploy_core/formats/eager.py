@@ -40,7 +40,7 @@ def _load(path: Path) -> Run:
             f"{path.name} holds weights, but does not say of which model.", "Pass it as --weights with a --model."
         )
     spec = models.find(name)
-    module = models.create(spec)
+    module = models.create(spec, device="meta")
     models.fill(module, models.read_checkpoint(path), spec.name, path)
     return module
 
@@ -65,7 +65,7 @@ FORMATS = (
         load=_load,
         runtimes=(),
         inspect=lambda _: (),
-        app_code=None,
+        app_code="timm",
         runs_in_torch=True,
         effect=effects.original,
     ),

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from deploy_core.types import Artifact, BuildResult
 
-NEARLY_EQUAL = 0.08
+# Two times of a check that are this near cannot be told apart.
+ALIKE = 0.15
 
 
 def original(result: BuildResult) -> str:
@@ -45,7 +46,7 @@ def optimized(result: BuildResult) -> str:
 def lite(result: BuildResult) -> str:
     if result.engine == "x86":
         return (
-            "Built under x86, the lite file holds the weights in a form that takes more room: "
+            "Built under x86, the lite file holds every int8 weight twice: "
             f"{_size(result, 'lite', 'optimized')} (pytorch issue 112716). Build under qnnpack for phones."
         )
     return (
@@ -97,12 +98,12 @@ def _speed(result: BuildResult, key: str, other: str) -> str:
     one, two = _artifact(result, key), _artifact(result, other)
     if one is None or two is None:
         return "its speed has nothing here to be compared with"
-    return _ratio(one.milliseconds / two.milliseconds, "the time", other)
+    return _ratio(one.relative_time / two.relative_time, "the time", other)
 
 
 def _ratio(ratio: float, of_what: str, other: str) -> str:
     owner = f"of the {other} file" if other != "original" else "of the original"
-    if abs(ratio - 1) < NEARLY_EQUAL:
+    if abs(ratio - 1) < ALIKE:
         return f"about {of_what} {owner}"
     if ratio > 2:
         return f"{ratio:.1f} times {of_what} {owner}"

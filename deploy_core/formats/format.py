@@ -80,14 +80,17 @@ class Format:
 
     def missing_packages(self) -> str | None:
         """None, or that a package is not installed and the command that installs it."""
-        missing = [f"{name}=={wanted}" for name, wanted in self.packages.items() if _version(name) is None]
-        if not missing:
-            return None
-        return f"Install what it needs: pip install {' '.join(missing)}"
+        return missing(self.packages)
 
     def versions(self) -> dict[str, str | None]:
         """The installed versions of what decides the content of its files."""
         return {name: _version(name) for name in self.packages}
+
+
+def missing(packages: Mapping[str, str]) -> str | None:
+    """None, or that a package is not installed and the command that installs the versions of ``packages``."""
+    wanted = [f"{name}=={number}" for name, number in packages.items() if _version(name) is None]
+    return f"Install what it needs: pip install {' '.join(wanted)}" if wanted else None
 
 
 def _version(distribution: str) -> str | None:

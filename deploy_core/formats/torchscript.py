@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from deploy_core.errors import InvalidArtifact, StorageFailed
-from deploy_core.formats import effects, engines
+from deploy_core.formats import compatibility, effects, engines
 from deploy_core.formats.format import Format, Run, Workbench
-from deploy_core.types import Finding, Runtime
+from deploy_core.types import Runtime
 
 
 @contextmanager
@@ -99,10 +99,6 @@ def _always() -> None:
     return None
 
 
-def _no_findings(_: Path) -> tuple[Finding, ...]:
-    return ()
-
-
 def _quantization_reason() -> str | None:
     if engines.for_building():
         return None
@@ -120,15 +116,15 @@ def _optimize_reason() -> str | None:
 PACKAGES = {"torch": "2.12.1", "timm": "1.0.31"}
 FULL_RUNTIME = Runtime(
     name="PyTorch Mobile",
-    platforms="Android, iOS, servers",
+    platforms="Android; LibTorch and torch on servers",
     version="2.1.0",
-    install="org.pytorch:pytorch_android:2.1.0, LibTorch 2.1.0",
+    install="org.pytorch:pytorch_android:2.1.0",
 )
 LITE_RUNTIME = Runtime(
     name="PyTorch lite interpreter",
     platforms="Android, iOS",
     version="2.1.0",
-    install="org.pytorch:pytorch_android_lite:2.1.0, LibTorch-Lite 2.1.0",
+    install="org.pytorch:pytorch_android_lite:2.1.0, pod LibTorch-Lite 2.1.0",
 )
 
 FORMATS = (
@@ -150,8 +146,8 @@ FORMATS = (
         save=_save_with("save"),
         load=_load_with(_read_script),
         runtimes=(FULL_RUNTIME,),
-        inspect=_no_findings,
-        app_code=None,
+        inspect=compatibility.inspect_torchscript,
+        app_code="torchscript",
         runs_in_torch=True,
         effect=effects.scripted,
     ),
@@ -173,8 +169,8 @@ FORMATS = (
         save=_save_with("save"),
         load=_load_with(_read_script),
         runtimes=(FULL_RUNTIME,),
-        inspect=_no_findings,
-        app_code=None,
+        inspect=compatibility.inspect_torchscript,
+        app_code="torchscript",
         runs_in_torch=True,
         effect=effects.quantized,
     ),
@@ -196,8 +192,8 @@ FORMATS = (
         save=_save_with("save"),
         load=_load_with(_read_script),
         runtimes=(FULL_RUNTIME,),
-        inspect=_no_findings,
-        app_code=None,
+        inspect=compatibility.inspect_torchscript,
+        app_code="torchscript",
         runs_in_torch=True,
         effect=effects.optimized,
     ),
@@ -219,8 +215,8 @@ FORMATS = (
         save=_save_with("_save_for_lite_interpreter"),
         load=_load_with(_read_lite),
         runtimes=(LITE_RUNTIME,),
-        inspect=_no_findings,
-        app_code=None,
+        inspect=compatibility.inspect_lite,
+        app_code="lite",
         runs_in_torch=True,
         effect=effects.lite,
     ),

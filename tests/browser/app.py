@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import requests
@@ -17,9 +18,22 @@ PROJECT = Path(__file__).parents[2]
 START_SECONDS = 60
 
 
+@dataclass(frozen=True)
+class Server:
+    """A running app: its address in a browser, its process, and where it keeps everything."""
+
+    address: str
+    process: subprocess.Popen[bytes]
+    folder: Path
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """The address of an app that keeps everything in ``folder``; its log is ``folder/log``."""
+def serving(folder: Path, script: Path = PROJECT / "streamlit_app.py") -> Iterator[Server]:
+    """An app that keeps everything in ``folder``."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -28,14 +42,14 @@ def serving(folder: Path) -> Iterator[str]:
         "HF_HOME": str(folder / "hf"),
         "HF_ENDPOINT": "http://127.0.0.1:9",
     }
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
     command += ["--server.headless", "true", "--server.address", "127.0.0.1"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=log)
     try:
         address = f"http://127.0.0.1:{port}"
         _wait_for(f"{address}/_stcore/health")
-        yield address
+        yield Server(address, process, folder)
     finally:
         process.terminate()
         process.wait(20)

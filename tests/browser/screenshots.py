@@ -40,11 +40,11 @@ def main(folder: Path) -> None:
     expect.set_options(MILLISECONDS)
     with (
         tempfile.TemporaryDirectory() as home,
-        serving(Path(home)) as address,
+        serving(Path(home)) as server,
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=chromium.find(), args=chromium.ARGUMENTS) as browser,
     ):
-        prepare(browser.new_page(), address)
+        prepare(browser.new_page(), server.address)
         for width, (pixels, height) in WIDTHS.items():
             for scheme in ("light", "dark"):
                 context = browser.new_context(
@@ -54,7 +54,7 @@ def main(folder: Path) -> None:
                 for step in STEPS:
                     page = context.new_page()
                     page.set_viewport_size({"width": pixels, "height": height})
-                    take(page, address, step, folder / f"{step}_{width}_{scheme}.png")
+                    take(page, server.address, step, folder / f"{step}_{width}_{scheme}.png")
                     page.close()
 
 

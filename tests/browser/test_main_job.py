@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect, sync_playwright
 from safetensors.torch import save_file
 
-from deploy_core import classify, embedded, models
+from deploy_core import bundle, classify, embedded, models
+from deploy_core.formats import FORMATS
 from deploy_core.settings import Settings
 from tests.browser import chromium
 from tests.browser.app import serving
@@ -29,10 +33,9 @@ def viewport(request: pytest.FixtureRequest) -> ViewportSize:
 @pytest.fixture(scope="module")
 def server(viewport: ViewportSize, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A fresh app for each width, so that both start with nothing built."""
-    folder = tmp_path_factory.mktemp("server")
-    with serving(folder) as address:
-        yield address
-    assert "Traceback" not in (folder / "log").read_text()
+    with serving(tmp_path_factory.mktemp("server")) as served:
+        yield served.address
+    assert "Traceback" not in served.log
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +77,12 @@ def test_the_main_job(server: str, page: Page, tmp_path: Path, answer: Callable[
     no_error(page)
 
     page.goto(f"{server}/build")
-    page.get_by_role("button", name="Build").first.click()
-    lite = page.get_by_role("link", name="Lite interpreter")
-    expect(lite).to_be_visible()
+    page.get_by_role("button", name="Build 9 files of Demo DeiT").click()
+    lite = artifact_link(page, "lite")
+    expect(lite).to_be_visible(timeout=240 * SECONDS)
+    expect(page.get_by_text("as the original").or_(page.get_by_test_id("stDataFrame")).first).to_be_visible()
+    for key in FORMATS:
+        expect(artifact_link(page, key)).to_be_visible()
     with page.expect_download() as download:
         lite.click()
     path = tmp_path / download.value.suggested_filename
@@ -89,7 +95,7 @@ def test_the_main_job(server: str, page: Page, tmp_path: Path, answer: Callable[
     no_error(page)
 
     page.goto(f"{server}/profile")
-    page.get_by_role("button", name="rofile on this server").click()
+    page.get_by_role("button", name="Profile 9 files on this server").click()
     expect(page.get_by_text("Measured on this server")).to_be_visible()
     expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(2)
     with page.expect_download() as download:
@@ -97,27 +103,117 @@ def test_the_main_job(server: str, page: Page, tmp_path: Path, answer: Callable[
     table = Path(download.value.path()).read_text().splitlines()
     assert table[0].startswith("Model,Inference time,Reduction")
     assert table[1].startswith("Original,")
-    assert len(table) == 6
+    assert len(table) == 1 + len(FORMATS)
     no_error(page)
 
 
-def test_a_download_of_what_was_built_streams_with_ranges_and_nothing_else_is_reachable(
-    server: str, page: Page
-) -> None:
-    page.goto(f"{server}/build")
-    link = page.get_by_role("link", name="Scripted ·")
-    expect(link).to_be_visible()
-    url = f"{server}/{link.get_attribute('href')}"
+def test_a_download_streams_with_ranges_and_nothing_else_is_reachable(server: str, page: Page) -> None:
+    url = address_of(server, page, "scripted")
     browsers = {"Accept-Encoding": "gzip, deflate, br"}
     whole = requests.get(url, headers=browsers, timeout=30)
+    assert whole.headers["content-type"] == "application/octet-stream"
     assert whole.headers["content-encoding"] == "identity"
     assert int(whole.headers["content-length"]) == len(whole.content)
+    assert whole.headers["etag"] == f'"{hashlib.sha256(whole.content).hexdigest()}"'
+    assert 'filename="demo_scripted.pt"' in whole.headers["content-disposition"]
     part = requests.get(url, headers=browsers | {"Range": "bytes=1000-"}, timeout=30)
     assert part.status_code == 206
     assert part.content == whole.content[1000:]
-    folder = url.rsplit("/", 1)[0]
-    for name in ("build.json", "..%2Fx", "%2e%2e/%2e%2e/etc/passwd", "nothing.pt"):
-        assert requests.get(f"{folder}/{name}", timeout=30).status_code in (400, 404)
+    beyond = requests.get(url, headers=browsers | {"Range": f"bytes={len(whole.content)}-"}, timeout=30)
+    assert beyond.status_code == 416
+    folder, root = url.rsplit("/", 1)[0], url.rsplit("/", 2)[0]
+    names = ("record.json", "expected.json", ".lock", "..%2Fx", "%2e%2e/%2e%2e/etc/passwd", "nothing.pt", "%00")
+    for address in (*(f"{folder}/{name}" for name in names), f"{root}/nothing/demo_scripted.pt", f"{root}/../x/y"):
+        assert requests.get(address, timeout=30).status_code in (400, 404)
+
+
+def test_curl_keeps_the_name_and_resumes_a_broken_download(server: str, page: Page, tmp_path: Path) -> None:
+    url = address_of(server, page, "scripted")
+    curl = ["curl", "--silent", "--show-error", "--fail", "--compressed"]
+    subprocess.run([*curl, "-O", url], cwd=tmp_path, check=True)
+    whole = (tmp_path / "demo_scripted.pt").read_bytes()
+    (tmp_path / "demo_scripted.pt").write_bytes(whole[: len(whole) // 3])
+    subprocess.run([*curl, "-C", "-", "-O", url], cwd=tmp_path, check=True)
+    assert (tmp_path / "demo_scripted.pt").read_bytes() == whole
+
+
+def test_the_bundle_opens_and_its_expected_answers_hold(server: str, page: Page, tmp_path: Path) -> None:
+    page.goto(f"{server}/build")
+    link = page.locator('a[href*="bundles/demo-onnx_int8-"]')
+    expect(link).to_be_visible()
+    with page.expect_download() as download:
+        link.click()
+    path = tmp_path / download.value.suggested_filename
+    assert path.name == "demo_int8_bundle.zip"
+    download.value.save_as(path)
+    assert bundle.verify(path, Settings()).holds
+    again = requests.get(f"{server}/{link.get_attribute('href')}", headers={"Range": "bytes=5-"}, timeout=30)
+    assert again.content == path.read_bytes()[5:]
+
+
+def test_a_file_that_was_damaged_on_disk_is_built_again_and_never_served(tmp_path: Path, browser: Browser) -> None:
+    with serving(tmp_path) as server:
+        page = browser.new_page()
+        page.goto(f"{server.address}/build")
+        for title in (
+            "Scripted and quantized",
+            "Optimized",
+            "Lite",
+            "ExecuTorch",
+            "ExecuTorch int8",
+            "ONNX",
+            "ONNX int8",
+        ):
+            page.get_by_test_id("stButtonGroup").get_by_text(title, exact=title != "Optimized").first.click()
+        page.get_by_role("button", name="Build 2 files").click()
+        url = address_of(server.address, page, "scripted")
+        path = next((tmp_path / "home" / "artifacts").glob("demo-scripted-*/demo_scripted.pt"))
+        whole = path.read_bytes()
+        path.write_bytes(whole[:5000] + b"\0" + whole[5001:])
+        damaged = requests.get(url, timeout=30)
+        assert damaged.status_code == 503
+        assert "built again" in damaged.text
+        deadline = time.monotonic() + 60
+        while (mended := requests.get(url, timeout=30)).status_code != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+        assert mended.headers["etag"] == f'"{hashlib.sha256(mended.content).hexdigest()}"'
+        page.close()
+
+
+def test_the_app_killed_in_mid_build_leaves_nothing_and_says_so_after_the_restart(
+    tmp_path: Path, browser: Browser
+) -> None:
+    page = browser.new_page()
+    with serving(tmp_path) as server:
+        page.goto(f"{server.address}/build")
+        page.get_by_role("button", name="Build 9 files").click()
+        expect(page.get_by_text("Checking Original")).to_be_visible(timeout=60 * SECONDS)
+        server.process.kill()
+    with serving(tmp_path) as server:
+        page.goto(f"{server.address}/build")
+        expect(page.get_by_text("restarted before this was done")).to_be_visible(timeout=60 * SECONDS)
+        expect(page.get_by_role("button", name="Build ")).to_be_enabled()
+        parts = [path for path in (tmp_path / "home" / "artifacts").rglob("*") if ".part" in path.name]
+        assert parts == []
+    page.close()
+
+
+def test_the_web_process_never_imports_torch(tmp_path: Path, browser: Browser) -> None:
+    """After a classification and a build, none of torch's libraries is mapped into the server's process."""
+    page = browser.new_page()
+    with serving(tmp_path) as server:
+        page.goto(server.address)
+        expect(page.get_by_test_id("stMetricValue")).to_be_visible(timeout=60 * SECONDS)
+        page.goto(f"{server.address}/build")
+        page.get_by_role("button", name="Build 9 files").click()
+        expect(page.get_by_text("Building")).to_be_visible(timeout=60 * SECONDS)
+        page.goto(f"{server.address}/profile")
+        expect(page.get_by_text("A saved run")).to_be_visible()
+        mapped = (Path("/proc") / str(server.process.pid) / "maps").read_text()
+        assert "python" in mapped
+        assert not any(name in mapped for name in ("libtorch", "torch/_C", "onnxruntime", "executorch"))
+    page.close()
 
 
 def test_a_model_that_is_out_of_reach_says_so_and_the_page_goes_on(server: str, page: Page) -> None:
@@ -133,6 +229,18 @@ def test_a_model_that_is_out_of_reach_says_so_and_the_page_goes_on(server: str, 
     page.get_by_text("Random", exact=True).click()
     close_sidebar(page)
     expect(page.get_by_text("this answer means nothing")).to_be_visible()
+
+
+def artifact_link(page: Page, key: str) -> Locator:
+    return page.locator(f'a[href*="artifacts/demo-{key}-"]')
+
+
+def address_of(server: str, page: Page, key: str) -> str:
+    if not page.url.startswith(server):
+        page.goto(f"{server}/build")
+    link = artifact_link(page, key)
+    expect(link).to_be_visible(timeout=60 * SECONDS)
+    return f"{server}/{link.get_attribute('href')}"
 
 
 def no_error(page: Page) -> None:

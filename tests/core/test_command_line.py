@@ -22,6 +22,7 @@ from deploy_core.models import MODELS
 from deploy_core.settings import Settings
 from deploy_core.store import Store
 from deploy_core.types import BuildRequest
+from tests.conftest import WholeBuild
 
 CAT = str(embedded.SAMPLES / "chelsea.png")
 pytestmark = pytest.mark.usefixtures("home")
@@ -46,10 +47,8 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("out")
-    assert main(["build", "--out", str(folder)]) == 0
-    return folder
+def built(whole_build: WholeBuild) -> Path:
+    return whole_build.folder
 
 
 def test_models(capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,6 +110,26 @@ def test_a_build_that_lacks_a_format_says_so_in_its_row_and_its_status(
     status, row = outcome(probe=lambda: None, convert=fail)
     assert (status, row["available"]) == (1, True)
     assert "ZeroDivisionError" in row["error"]
+
+
+def test_bundle_and_verify(built: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    artifact, out = built / FORMATS["lite"].filename("demo"), tmp_path / "lite.zip"
+    told = run_json(capsys, "bundle", str(artifact), "--out", str(out))
+    assert told["bytes"] == out.stat().st_size > artifact.stat().st_size
+    assert run_json(capsys, "verify", str(out))["holds"]
+    whole = out.read_bytes()
+    out.write_bytes(whole[:2000] + b"\0\1\2" + whole[2003:])
+    assert "verify" not in refused(capsys, "verify", str(out))
+    assert "holds no finished build" in refused(capsys, "bundle", str(out))
+
+
+def test_a_bundle_of_what_the_app_built(capsys: pytest.CaptureFixture[str], limits: Settings, tmp_path: Path) -> None:
+    request = BuildRequest("demo", "pretrained", ("scripted",))
+    with Store(limits).shelf(request) as shelf:
+        build.build(request, shelf, limits)
+    file = next(row["file"] for row in run_json(capsys, "store")["artifacts"] if row["format"] == "scripted")
+    run_json(capsys, "bundle", file, "--out", str(tmp_path / "b.zip"))
+    assert run_json(capsys, "verify", str(tmp_path / "b.zip"))["holds"]
 
 
 def test_store_lists_and_clears(capsys: pytest.CaptureFixture[str], limits: Settings) -> None:
@@ -221,10 +240,10 @@ def test_the_default_model_is_a_setting(capsys: pytest.CaptureFixture[str], monk
 
 
 def test_json_is_alone_on_standard_output(environment: dict[str, str], tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "deploy_core", "build", "--json", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "deploy_core", "build", "--formats", "scripted", "--json", "--out", str(tmp_path)]
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
-    assert len(json.loads(finished.stdout)["artifacts"]) == len(FORMATS)
-    assert "Building lite interpreter" in finished.stderr
+    assert len(json.loads(finished.stdout)["artifacts"]) == 2
+    assert "Building Scripted" in finished.stderr
     assert "Warning" not in finished.stderr
 
 

@@ -14,6 +14,7 @@ from deploy_core.formats import FORMATS, ORIGINAL, Format, Workbench, by_filenam
 from deploy_core.models import LoadedModel
 from deploy_core.settings import Settings
 from deploy_core.types import Artifact, BuildResult, Faithfulness, Seconds
+from tests.conftest import WholeBuild
 
 
 def make(row: Format, bench: Workbench, path: Path) -> None:
@@ -32,14 +33,8 @@ def picture(model: LoadedModel) -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def built(model: LoadedModel, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("built")
-    bench = Workbench(model, "qnnpack", "default")
-    paths = {}
-    for row in FORMATS.values():
-        paths[row.key] = folder / row.filename("demo")
-        make(row, bench, paths[row.key])
-    return paths
+def built(whole_build: WholeBuild) -> dict[str, Path]:
+    return {key: whole_build.path(key) for key in FORMATS}
 
 
 @pytest.mark.parametrize("key", FORMATS)
@@ -96,9 +91,9 @@ def test_a_missing_package_is_told_with_the_command_that_installs_it() -> None:
 
 @pytest.mark.parametrize("key", FORMATS)
 def test_the_words_on_what_a_step_did_follow_the_numbers(key: str) -> None:
-    def artifact(key: str, size: int, milliseconds: float) -> Artifact:
+    def artifact(key: str, size: int, relative_time: float) -> Artifact:
         alike = Faithfulness(8, True, 1.0, 1.0, 1.0, 0.0)
-        return Artifact(key, "f", size, "0", Seconds(1, 1, 1), alike, milliseconds, False, None, ())
+        return Artifact(key, "f", size, "0", Seconds(1, 1, 1), alike, relative_time, False, None, ())
 
     original = artifact("original", 1000, 100.0)
     others = [artifact(other, 400 if other == key else 500, 30.0 if other == key else 10.0) for other in FORMATS]

@@ -318,7 +318,7 @@ def test_a_real_build_killed_in_the_middle_leaves_nothing_and_is_built_the_next_
     os.kill(process.process_id, signal.SIGKILL)
     error = finished(jobs, name).error
     assert error is not None
-    assert "killed while checking original" in error.problem
+    assert "killed while checking Original" in error.problem
     assert store.find(REAL) == {}
     assert list(store.root.iterdir()) == []
     job = finished(jobs, jobs.submit(task))

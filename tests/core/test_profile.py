@@ -11,16 +11,15 @@ from deploy_core import build, embedded, profile
 from deploy_core.errors import InvalidArtifact, InvalidRequest
 from deploy_core.formats import FORMATS
 from deploy_core.settings import Settings
-from deploy_core.types import BuildRequest, Event, ProfileReport, Progress, silent
+from deploy_core.types import Event, ProfileReport, Progress, silent
+from tests.conftest import WholeBuild
 
 REPEATS = 4
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("profile")
-    build.build_into(folder, BuildRequest("demo", "pretrained", tuple(FORMATS)), Settings())
-    return folder
+def folder(whole_build: WholeBuild) -> Path:
+    return whole_build.folder
 
 
 def profiled(folder: Path, repeats: int, threads: int | None = 1, progress: Progress = silent) -> ProfileReport:

@@ -48,13 +48,13 @@ def keep(made: Store, key: str = "scripted", request: BuildRequest = REQUEST, si
             sha256=files.sha256(path),
             seconds=Seconds(1.0, 0.1, 0.5),
             faithfulness=Faithfulness(1, True, 1.0, 1.0, 1.0, 0.0),
-            milliseconds=1.0,
+            relative_time=1.0,
             disagrees=False,
             delegation=None,
             findings=(),
         )
         reference = Reference("chelsea.png", torch.zeros(1, 3, 32, 32))
-        shelf.keep(artifact, Answers((reference,), embedded.LABELS, (torch.arange(10.0),), 1.0))
+        shelf.keep(artifact, Answers((reference,), embedded.LABELS, (torch.arange(10.0),)))
     stored = made.entry(made.key(request, row))
     assert stored is not None
     return stored
@@ -295,7 +295,7 @@ def test_a_build_finds_what_an_earlier_one_made(made: Store, limits: Settings) -
     with made.shelf(both) as shelf:
         second = build.build(both, shelf, limits, lambda event: messages.append(event.message))
     assert first.artifacts == second.artifacts[:2]
-    assert not any("scripted" in message and "quantized" not in message for message in messages)
+    assert not any("Scripted" in message and "quantized" not in message for message in messages)
     # The lite file needs the quantized and the optimized one, which are written, too.
     assert list(made.find(both)) == ["original", "scripted", "quantized", "optimized", "lite"]
     assert made.result(both).artifacts == second.artifacts

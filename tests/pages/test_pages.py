@@ -143,11 +143,11 @@ def test_the_build_page_builds_proves_and_offers_each_file() -> None:
     app = build_two(open_page("build"))
     frame = app.dataframe[0].value
     assert list(frame["Format"]) == ["Original", "Scripted", "Scripted and quantized"]
-    assert set(frame["Same top-1"]) <= {"7 of 8", "8 of 8"}
+    assert set(frame["Same top-1"]) <= {"3 of 4", "4 of 4"}
     assert set(frame["Verdict"]) == {"as the original"}
     text = texts(app)
     assert "Every Linear weight takes one byte instead of four" in text
-    assert "shown 8 photographs" in text
+    assert "shown 4 photographs" in text
     assert "PyTorch Mobile 2.1.0" in text
     assert not any(button.key == "build" for button in app.button)
 

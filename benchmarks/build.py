@@ -1,0 +1,71 @@
+"""What the warm worker adds to the tutorial's calls, and how much memory it takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.figure import Figure, memory
+from deploy_core import documents, settings
+from deploy_core.processes import Task, WorkerProcess
+from deploy_core.store import Store
+from deploy_core.types import BuildRequest, BuildResult
+
+PROJECT = Path(__file__).parents[1]
+FOUR = ("scripted", "quantized", "optimized", "lite")
+MOST_MEMORY_MB = 2000
+MOST_ADDED = 1.15
+
+
+def figures(model: str, rounds: int, folder: Path) -> list[Figure]:
+    """Ours and bare in turn, both warm; build and save alone, because syncing and checking are timed apart."""
+    limits = dataclasses.replace(settings.load(), home=folder / "home")
+    worker = WorkerProcess("worker", limits)
+    _build(worker, BuildRequest("deit_tiny_patch16_224", "random", FOUR))
+    command = [sys.executable, "-m", "benchmarks.bare_script", model, str(folder)]
+    bare = subprocess.Popen(  # noqa: S603
+        command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    )
+    if bare.stdin is None or bare.stdout is None or bare.stdout.readline() != "warm\n":
+        raise SystemExit("The bare script failed.")
+    request = BuildRequest(model, "random", FOUR)
+    ours, theirs, results = [], [], []
+    for _ in range(rounds):
+        Store(limits).clear()
+        results.append(_build(worker, request))
+        ours.append(sum(artifact.seconds.build for artifact in results[-1].artifacts if artifact.format in FOUR))
+        bare.stdin.write("go\n")
+        theirs.append(float(bare.stdout.readline()))
+    bare.stdin.close()
+    bare.wait()
+    peak = memory(worker.process_id or 0, "VmHWM")
+    worker.close()
+    _tell(results, ours, theirs)
+    added = statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
+    return [
+        Figure("build and save, warm worker against a bare warm process", added, MOST_ADDED, "x"),
+        Figure("peak memory of the worker, with verification", peak, MOST_MEMORY_MB, "MB"),
+    ]
+
+
+def _build(worker: WorkerProcess, request: BuildRequest) -> BuildResult:
+    answer = worker.submit(Task("build", {"build": documents.plain(request)})).result()
+    return documents.structured(answer, BuildResult)
+
+
+def _tell(results: list[BuildResult], ours: list[float], theirs: list[float]) -> None:
+    def median(part: str) -> float:
+        return statistics.median(
+            math.fsum(getattr(artifact.seconds, part) for artifact in result.artifacts if artifact.format in FOUR)
+            for result in results
+        )
+
+    print(
+        f"four files built and saved: worker {statistics.median(ours):.2f} s, bare {statistics.median(theirs):.2f} s; "
+        f"apart from that: sync {median('sync'):.2f} s, hash and check {median('check'):.2f} s",
+        file=sys.stderr,
+    )

@@ -1,0 +1,33 @@
+"""A measured value beside its bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured value and the most it may be."""
+
+    name: str
+    value: float
+    bound: float
+    unit: str
+
+    @property
+    def holds(self) -> bool:
+        return self.value <= self.bound
+
+    def line(self) -> str:
+        decimals = {"MB": 2, "x": 3}[self.unit]
+        value, bound = f"{self.value:.{decimals}f} {self.unit}", f"{self.bound:g} {self.unit}"
+        return f"| {self.name} | {value} | {bound} | {'yes' if self.holds else 'NO'} |"
+
+
+def memory(process_id: int, what: str = "VmRSS") -> float:
+    """Megabytes that a process holds now (``VmRSS``) or held at most (``VmHWM``)."""
+    for line in (Path("/proc") / str(process_id) / "status").read_text().splitlines():
+        if line.startswith(f"{what}:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise LookupError(what)
