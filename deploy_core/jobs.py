@@ -153,8 +153,8 @@ class Jobs:
         """Cancels what waits or runs, returns when it has ended, and closes the executor."""
         for name in list(self._attempts):
             self.cancel(name)
-        self._runner.shutdown()
         self._executor.close()
+        self._runner.shutdown()
 
     def _run(self, name: str, attempt: _Attempt, task: Task) -> Any:
         try:

@@ -138,6 +138,9 @@ class LocalTask:
                 self._stage = event.message
                 yield event
             else:
+                if not message:
+                    self._worker.kill()
+                    self._worker.process.wait()
                 self._finish(message)
 
     def result(self) -> Any:
@@ -176,6 +179,7 @@ class LocalTask:
 @dataclass(frozen=True)
 class _Worker:
     process: subprocess.Popen[bytes]
+    socket: socket.socket
     connection: Connection
 
     @classmethod
@@ -191,7 +195,7 @@ class _Worker:
                 env=os.environ | {"PYTHONPATH": str(PROJECT)} | environment.environment(settings),
                 start_new_session=True,
             )
-        return cls(process, Connection(ours.detach()))
+        return cls(process, ours, Connection(os.dup(ours.fileno())))
 
     def send(self, task: Task) -> None:
         self.connection.send_bytes(json.dumps({"kind": task.kind, "request": task.request}).encode())
@@ -208,11 +212,15 @@ class _Worker:
     def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
+        # Whoever waits for a message wakes up, even if a child of the process has kept its end open.
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
 
     def end(self) -> None:
         self.kill()
         self.process.wait()
         self.connection.close()
+        self.socket.close()
 
 
 def event_message(event: Event) -> dict[str, Any]:

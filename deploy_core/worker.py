@@ -110,6 +110,12 @@ def _classifier(model: str, weights: str) -> Classifier:
     return opened
 
 
+def connect(descriptor: int) -> Connection:
+    """The socket that this process was started with; its own children do not get it."""
+    os.set_inheritable(descriptor, False)
+    return Connection(descriptor)
+
+
 def _receive(connection: Connection, arrived: queue.SimpleQueue[tuple[dict[str, Any], bytes]]) -> None:
     try:
         while True:
@@ -126,4 +132,4 @@ def _answer(connection: Connection, message: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(Connection(int(sys.argv[1])))
+    main(connect(int(sys.argv[1])))

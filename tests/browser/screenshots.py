@@ -20,13 +20,13 @@ SETTLED = 2500
 def prepare(page: Page, address: str) -> None:
     """Builds the embedded model once; the profile page shows the run that ships, which no browser disturbed."""
     page.goto(f"{address}/build")
-    page.get_by_role("button", name="Build").first.click()
-    expect(page.get_by_role("link", name="Lite interpreter")).to_be_visible()
+    page.get_by_role("button", name="Build 9 files").click()
+    expect(page.locator('a[href*="onnx_int8"]:visible').first).to_be_visible()
 
 
 def take(page: Page, address: str, step: str, path: Path) -> None:
     page.goto(address if step == "classify" else f"{address}/{step}")
-    expect(page.get_by_test_id("stExpander")).to_be_visible()
+    expect(page.get_by_test_id("stExpander").last).to_be_visible()
     page.wait_for_timeout(SETTLED)
     # Streamlit scrolls inside the page, so the window is made as tall as what it holds.
     height = page.get_by_test_id("stMainBlockContainer").bounding_box()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -29,4 +28,4 @@ def run_stages(request: dict[str, Any], blob: bytes, _: Settings, progress: Prog
 
 if __name__ == "__main__":
     worker.TASKS["stages"] = run_stages
-    worker.main(Connection(int(sys.argv[1])))
+    worker.main(worker.connect(int(sys.argv[1])))

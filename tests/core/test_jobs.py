@@ -262,7 +262,9 @@ def test_an_idle_worker_is_let_go_and_another_comes_when_there_is_work(limits: S
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert first is not None
-    assert not _lives(first)
+    while _lives(first):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     assert process.submit(gates.task()).result()["stages"] == STAGES
     process.close()
 
@@ -333,5 +335,5 @@ def test_a_real_build_killed_in_the_middle_leaves_nothing_and_is_built_the_next_
 def _lives(process_id: int) -> bool:
     try:
         return (Path("/proc") / str(process_id) / "stat").read_text().split()[2] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
