@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import logging
 import time
@@ -124,8 +126,7 @@ def build(
             unbuilt[row.key] = Unbuilt(row.key, True, _first_line(error))
         later = {after.needs for after in todo[position + 1 :]}
         bench.results = {key: result for key, result in bench.results.items() if key in later}
-        # Script modules refer to themselves, so their memory comes back only now.
-        gc.collect()
+        _give_memory_back()
     progress(Event("Done", 1.0))
     return BuildResult(
         model=spec.name,
@@ -212,10 +213,7 @@ def _make(
 
     stages.begin(f"Checking {row.title}", CHECKING_EFFORT)
     path = destination.path(row)
-    yardstick = _classifier(request, bench.model, bench.model.module)
-    classifier = _classifier(request, bench.model, row.load(path))
-    answers = _ask(classifier, original.references)
-    relative_time = _relative_time(classifier, yardstick, original.references[0].tensor)
+    answers, relative_time = _examined(row, path, bench, request, original)
     faithfulness = verify.compare(original.logits, answers.logits)
     findings = row.inspect(path)
     digest = sha256(path)
@@ -233,6 +231,15 @@ def _make(
     )
     destination.keep(artifact, answers)
     return artifact
+
+
+def _examined(
+    row: Format, path: Path, bench: Workbench, request: BuildRequest, original: Answers
+) -> tuple[Answers, float]:
+    """What a file answers, and its time in that of the original; it is out of memory again afterwards."""
+    yardstick = _classifier(request, bench.model, bench.model.module)
+    classifier = _classifier(request, bench.model, row.load(path))
+    return _ask(classifier, original.references), _relative_time(classifier, yardstick, original.references[0].tensor)
 
 
 def _converted(row: Format, bench: Workbench) -> Any:
@@ -264,6 +271,13 @@ def _seconds(classifier: Classifier, tensor: torch.Tensor) -> float:
     started = time.perf_counter()
     classifier.logits(tensor)
     return time.perf_counter() - started
+
+
+def _give_memory_back() -> None:
+    """Script modules refer to themselves, and glibc keeps what was freed: both would add up from format to format."""
+    gc.collect()
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _first_line(error: Exception) -> str:

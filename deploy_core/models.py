@@ -221,8 +221,7 @@ def fill(module: torch.nn.Module, state: Mapping[str, torch.Tensor], name: str, 
             f"{path.name} does not fit {name}: {'; '.join(problems[:3])}{more}.",
             "Choose the model that the checkpoint was trained as.",
         )
-    # Copied, because the tensors of a safetensors file are the file itself, which somebody may write to.
-    module.load_state_dict({key: value.to(torch.float32, copy=True) for key, value in state.items()}, assign=True)
+    module.load_state_dict({key: value.to(torch.float32) for key, value in state.items()}, assign=True)
     module.requires_grad_(False)
 
 
@@ -253,7 +252,8 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     from safetensors.torch import load_file
 
     try:
-        return dict(load_file(path))
+        # Copied, because these tensors are the file itself, which somebody may write to.
+        return {name: tensor.clone() for name, tensor in load_file(path).items()}
     except (SafetensorError, OSError, ValueError) as error:
         raise _damaged(path) from error
 

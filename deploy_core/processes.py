@@ -61,12 +61,13 @@ class WorkerProcess:
     """One long-lived process that does one task after the other.
 
     It is started by the first task, replaced when it died, and let go, with its memory, when it had nothing to do for
-    ``idle_seconds``. ``name`` tells people which process it was; ``module`` is what it runs.
+    ``idle_seconds``. ``name`` tells people which process it was; ``niceness`` is how far it gives way to others;
+    ``module`` is what it runs.
     """
 
-    def __init__(self, name: str, settings: Settings, module: str = "deploy_core.worker") -> None:
+    def __init__(self, name: str, settings: Settings, niceness: int = 0, module: str = "deploy_core.worker") -> None:
         self.name = name
-        self._settings, self._module = settings, module
+        self._settings, self._module, self._niceness = settings, module, niceness
         self._turn = threading.Lock()
         self._worker: _Worker | None = None
         self._idle: threading.Timer | None = None
@@ -85,7 +86,7 @@ class WorkerProcess:
                 self._idle.cancel()
             if self._worker is None or self._worker.process.poll() is not None:
                 self._end()
-                self._worker = _Worker.start(self._module, self._settings)
+                self._worker = _Worker.start(self._module, self._niceness, self._settings)
             return LocalTask(self.name, task, self._worker, self._ended)
         except BaseException:
             self._turn.release()
@@ -183,12 +184,12 @@ class _Worker:
     connection: Connection
 
     @classmethod
-    def start(cls, module: str, settings: Settings) -> _Worker:
+    def start(cls, module: str, niceness: int, settings: Settings) -> _Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             # What it prints belongs to the server's log. In a session of its own, so that its children end with it.
             process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", module, str(theirs.fileno())],
+                [sys.executable, "-m", module, str(theirs.fileno()), str(niceness)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=2,

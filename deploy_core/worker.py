@@ -1,4 +1,4 @@
-"""``python -m deploy_core.worker FD``: does one task after the other, as the process that started it asks.
+"""``python -m deploy_core.worker FD NICENESS``: does one task after the other, as the process that started it asks.
 
 FD is a socket: tasks come in, events and one result or error for each go out. It ends when the other side does, also
 in the middle of a task.
@@ -132,4 +132,5 @@ def _answer(connection: Connection, message: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    os.nice(int(sys.argv[2]))
     main(connect(int(sys.argv[1])))

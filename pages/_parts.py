@@ -22,6 +22,10 @@ LINKS = (
 )
 
 
+# Building takes every core; whoever waits for a page comes first.
+BEHIND_PAGES = 5
+
+
 @st.cache_resource
 def store() -> Store:
     return Store(settings.load())
@@ -30,7 +34,7 @@ def store() -> Store:
 @st.cache_resource
 def jobs() -> Jobs:
     limits = settings.load()
-    return Jobs(limits, WorkerProcess("worker", limits), store().sweep)
+    return Jobs(limits, WorkerProcess("worker", limits, BEHIND_PAGES), store().sweep)
 
 
 @st.cache_resource

@@ -97,7 +97,7 @@ def card(stored: Stored, result: BuildResult) -> None:
                     help="A zip with the file, its labels and preprocessing, a test picture with the expected logits, "
                     "checksums, and code for an app",
                 )
-                with st.popover("", icon=":material/qr_code_2:", help="Open it on a phone"):
+                with st.popover("QR code", icon=":material/qr_code_2:"):
                     _links.draw_qr_code(_links.artifact(stored))
         st.markdown(line.effect(result))
         if artifact.disagrees:

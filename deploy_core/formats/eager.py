@@ -33,6 +33,8 @@ def _load(path: Path) -> Run:
     try:
         with safe_open(path, framework="pt") as file:
             name = (file.metadata() or {}).get(MODEL_KEY)
+            # Not copied: artifacts are replaced whole, never written to.
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise InvalidArtifact(f"{path.name} is damaged.", "Build it again.") from error
     if name is None:
@@ -41,7 +43,7 @@ def _load(path: Path) -> Run:
         )
     spec = models.find(name)
     module = models.create(spec, device="meta")
-    models.fill(module, models.read_checkpoint(path), spec.name, path)
+    models.fill(module, state, spec.name, path)
     return module
 
 

@@ -50,7 +50,7 @@ def gates(tmp_path: Path) -> Gates:
 
 @pytest.fixture
 def process(limits: Settings) -> WorkerProcess:
-    return WorkerProcess("worker", limits, FAKE)
+    return WorkerProcess("worker", limits, module=FAKE)
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def test_work_that_an_app_before_had_begun_is_told_after_a_restart(limits: Setti
     program = (
         "import sys, json, time; from deploy_core import settings; from deploy_core.jobs import Jobs; "
         "from deploy_core.processes import Task, WorkerProcess; limits = settings.load(); "
-        f"process = WorkerProcess('worker', limits, {FAKE!r}); jobs = Jobs(limits, process); "
+        f"process = WorkerProcess('worker', limits, module={FAKE!r}); jobs = Jobs(limits, process); "
         "name = jobs.submit(Task('stages', json.loads(sys.argv[1])))\n"
         "while not (jobs.look(name).stage): time.sleep(0.01)\n"
         "print(name, process.process_id, flush=True); time.sleep(60)"
@@ -199,7 +199,7 @@ def test_work_that_an_app_before_had_begun_is_told_after_a_restart(limits: Setti
         assert time.monotonic() < deadline, "the worker outlives the app"
         time.sleep(0.02)
     cleaned: list[bool] = []
-    jobs = Jobs(limits, WorkerProcess("worker", limits, FAKE), lambda: cleaned.append(True))
+    jobs = Jobs(limits, WorkerProcess("worker", limits, module=FAKE), lambda: cleaned.append(True))
     job = jobs.look(name)
     assert job is not None
     assert job.error is not None
@@ -208,7 +208,7 @@ def test_work_that_an_app_before_had_begun_is_told_after_a_restart(limits: Setti
     gates.open(*STAGES)
     assert finished(jobs, jobs.submit(gates.task())).state is State.DONE
     jobs.close()
-    after = Jobs(limits, WorkerProcess("worker", limits, FAKE))
+    after = Jobs(limits, WorkerProcess("worker", limits, module=FAKE))
     assert after.look(name) is None
     after.close()
 
@@ -252,7 +252,7 @@ def test_an_unknown_name_is_no_job(jobs: Jobs) -> None:
 
 
 def test_an_idle_worker_is_let_go_and_another_comes_when_there_is_work(limits: Settings, gates: Gates) -> None:
-    process = WorkerProcess("worker", dataclasses.replace(limits, idle_seconds=0.1), FAKE)
+    process = WorkerProcess("worker", dataclasses.replace(limits, idle_seconds=0.1), module=FAKE)
     gates.open(*STAGES)
     handle = process.submit(gates.task())
     first = process.process_id
