@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from deploy_core.types import Artifact, BuildResult
 
-# Two times of a check that are this near cannot be told apart.
-ALIKE = 0.15
+# Two times of a check, or two sizes, that are this near are called about the same.
+ALIKE_TIMES, ALIKE_SIZES = 0.25, 0.05
 
 
 def original(result: BuildResult) -> str:
@@ -91,19 +91,19 @@ def _size(result: BuildResult, key: str, other: str) -> str:
     one, two = _artifact(result, key), _artifact(result, other)
     if one is None or two is None:
         return "its size has nothing here to be compared with"
-    return _ratio(one.bytes / two.bytes, "the bytes", other)
+    return _ratio(one.bytes / two.bytes, ALIKE_SIZES, "the bytes", other)
 
 
 def _speed(result: BuildResult, key: str, other: str) -> str:
     one, two = _artifact(result, key), _artifact(result, other)
     if one is None or two is None:
         return "its speed has nothing here to be compared with"
-    return _ratio(one.relative_time / two.relative_time, "the time", other)
+    return _ratio(one.relative_time / two.relative_time, ALIKE_TIMES, "the time", other)
 
 
-def _ratio(ratio: float, of_what: str, other: str) -> str:
+def _ratio(ratio: float, alike: float, of_what: str, other: str) -> str:
     owner = f"of the {other} file" if other != "original" else "of the original"
-    if abs(ratio - 1) < ALIKE:
+    if abs(ratio - 1) < alike:
         return f"about {of_what} {owner}"
     if ratio > 2:
         return f"{ratio:.1f} times {of_what} {owner}"

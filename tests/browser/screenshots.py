@@ -15,6 +15,7 @@ WIDTHS = {"desktop": (1280, 860), "phone": (390, 844)}
 STEPS = ("classify", "build", "profile")
 MILLISECONDS = 120_000
 SETTLED = 2500
+TALLEST = 1500
 
 
 def prepare(page: Page, address: str) -> None:
@@ -31,7 +32,9 @@ def take(page: Page, address: str, step: str, path: Path) -> None:
     # Streamlit scrolls inside the page, so the window is made as tall as what it holds.
     height = page.get_by_test_id("stMainBlockContainer").bounding_box()
     if height and page.viewport_size:
-        page.set_viewport_size({"width": page.viewport_size["width"], "height": int(height["height"]) + 40})
+        page.set_viewport_size(
+            {"width": page.viewport_size["width"], "height": min(TALLEST, int(height["height"]) + 40)}
+        )
         page.wait_for_timeout(SETTLED)
     page.screenshot(path=path)
 
