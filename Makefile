@@ -11,8 +11,9 @@ MAKE_VENV = $(PYTHON) -m venv $(VENV) || { $(PYTHON) -m venv --clear --without-p
 .PHONY: run test lint setup bench
 .DEFAULT_GOAL := run
 
+# With more arenas, each of the server's threads keeps what it freed: 6 MB after a few visits.
 run: $(VENV)/.installed
-	$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
+	MALLOC_ARENA_MAX=2 $(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
 
 test: $(VENV)/.installed-dev lint
 	$(BIN)/python -m tests.browser.chromium

@@ -5,8 +5,6 @@ streamlit run streamlit_app.py
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -22,11 +20,6 @@ from deploy_core.errors import DamagedArtifact, DeployError, InvalidArtifact
 from deploy_core.processes import Task
 from deploy_core.store import Stored
 from pages import _parts
-
-# Each of the server's threads would keep what it freed in an arena of its own: 8 MB over a few visits.
-M_ARENA_MAX, ARENAS = -8, 2
-with contextlib.suppress(AttributeError, OSError):
-    ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
 
 NOT_FOUND = "There is no such file. Build it again on the Build page.\n"
 RETRY_SECONDS = 60

@@ -84,20 +84,25 @@ def _start_build(browser: Browser, server: Server) -> None:
     page = browser.new_page()
     page.set_default_timeout(PATIENCE)
     page.goto(server.address)
-    page.get_by_role("button", name="Use DeiT-Base").click()
-    page.get_by_text("Random", exact=True).click()
+    _choose_base(page)
     page.get_by_test_id("stSidebarNavLink").filter(has_text="Build").click()
-    page.get_by_role("button", name="Build 9 files").click()
+    page.get_by_role("button", name="Build 9 files of DeiT-Base").click()
     expect(page.get_by_text("Building Scripted")).to_be_visible()
     page.close()
+
+
+def _choose_base(page: Page) -> None:
+    page.get_by_role("button", name="Use DeiT-Base").click()
+    expect(page.get_by_text("MB to download")).to_be_visible()
+    page.get_by_text("Random", exact=True).click()
+    expect(page.get_by_text("Untrained: right for sizes")).to_be_visible()
 
 
 def _profile(browser: Browser, server: Server) -> None:
     page = browser.new_page()
     page.set_default_timeout(PATIENCE)
     page.goto(server.address)
-    page.get_by_role("button", name="Use DeiT-Base").click()
-    page.get_by_text("Random", exact=True).click()
+    _choose_base(page)
     page.get_by_test_id("stSidebarNavLink").filter(has_text="Build").click()
     expect(page.locator('a[href*="-onnx_int8-"]:visible').first).to_be_visible()
     page.get_by_test_id("stSidebarNavLink").filter(has_text="Profile").click()

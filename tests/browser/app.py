@@ -41,6 +41,7 @@ def serving(folder: Path, script: Path = PROJECT / "streamlit_app.py") -> Iterat
         "DEIT_DEPLOY_HOME": str(folder / "home"),
         "HF_HOME": str(folder / "hf"),
         "HF_ENDPOINT": "http://127.0.0.1:9",
+        "MALLOC_ARENA_MAX": "2",
     }
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
     command += ["--server.headless", "true", "--server.address", "127.0.0.1"]
