@@ -3,6 +3,7 @@
     DeployError                 everything this library raises on purpose
     ├── InvalidRequest          an option, a name or a number that makes no sense
     ├── InvalidPicture          bytes that are not a picture this project reads
+    ├── InvalidPictureSet       a labelled folder or archive that cannot be used
     ├── PictureUnreachable      a file or an address that gives no picture
     ├── WeightsUnavailable      the Hub is out of reach, or does not have the file
     ├── InvalidCheckpoint       a checkpoint that does not fit the model
@@ -34,6 +35,10 @@ class InvalidRequest(DeployError):
 
 
 class InvalidPicture(DeployError):
+    pass
+
+
+class InvalidPictureSet(DeployError):
     pass
 
 

@@ -30,6 +30,7 @@ class Settings:
     fetch_seconds: float = 10.0
     hub_connect_seconds: float = 5.0
     store_bytes: int = 10_000_000_000
+    upload_bytes: int = 2_000_000_000
     waiting_jobs: int = 10
     idle_seconds: float = 300.0
     public_url: str = ""
