@@ -49,15 +49,19 @@ class Classifier:
         self.logits(torch.zeros(1, 3, size, size))
 
     def logits(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Logits, float32 (classes,), of one preprocessed picture, float32 (1, 3, S, S)."""
+        """Logits, float32 (classes,), of one preprocessed picture, float32 (1, 3, S, S). Raises InvalidArtifact."""
+        return self.batch_logits(tensor)[0]
+
+    def batch_logits(self, tensors: torch.Tensor) -> torch.Tensor:
+        """Logits, float32 (N, classes), of preprocessed pictures, float32 (N, 3, S, S). Raises InvalidArtifact."""
         import torch
 
         try:
             with torch.inference_mode():
-                logits = self.run(tensor)[0]
+                logits = self.run(tensors)
         except (RuntimeError, torch.jit.Error) as error:
             raise self._mismatch() from error
-        if logits.shape != (self.spec.classes,):
+        if logits.shape != (len(tensors), self.spec.classes):
             raise self._mismatch()
         if not bool(logits.isfinite().all()):
             raise InvalidArtifact("The model answers with infinities, or with no numbers at all.", "Check its weights.")

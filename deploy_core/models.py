@@ -145,6 +145,16 @@ def labels(spec: ModelSpec) -> tuple[str, ...]:
     return tuple(info.index_to_description(index) for index in range(spec.classes))
 
 
+def label_ids(spec: ModelSpec) -> tuple[str, ...]:
+    """The classes' WordNet ids by index, after which ImageNet's folders are named; none for other classes."""
+    if spec.hub_id is None:
+        return ()
+    from timm.data.imagenet_info import ImageNetInfo
+
+    info = ImageNetInfo()
+    return tuple(info.index_to_label_name(index) for index in range(spec.classes))
+
+
 def labels_identity(spec: ModelSpec) -> str:
     """What decides the labels, without loading them."""
     return ",".join(embedded.LABELS) if spec.hub_id is None else "ImageNet-1k, as timm names it"

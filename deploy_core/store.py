@@ -20,9 +20,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deploy_core import build, bundle, documents, models, profile, verify
+from deploy_core import build, bundle, documents, evaluate, models, profile, verify
 from deploy_core.build import Answers
 from deploy_core.errors import DamagedArtifact, InvalidArtifact, StorageFailed
+from deploy_core.evaluate import Evaluation
 from deploy_core.files import atomic_write, make_folder, remove_leftovers, require_space, sha256, storage_failed
 from deploy_core.formats import FORMATS, Format, in_build_order
 from deploy_core.settings import Settings
@@ -88,7 +89,7 @@ class Store:
         self.root = settings.home / "artifacts"
         self._limit = settings.store_bytes
         self._profiles = settings.home / "profiles"
-        self._checkpoints = settings.home / "checkpoints"
+        self._evaluations = settings.home / "evaluations"
         self._sound: dict[str, tuple[int, int, int]] = {}
         self._guard = threading.Lock()
 
@@ -181,6 +182,7 @@ class Store:
             if not (self.root / key / RECORD).exists():
                 self._remove(self.root / key)
         remove_leftovers(self._profiles)
+        remove_leftovers(self._evaluations)
 
     def make_room(self, needed: int) -> None:
         """Removes the least recently used until ``needed`` bytes fit. Raises StorageFailed where they cannot."""
@@ -221,14 +223,26 @@ class Store:
         make_folder(self._profiles)
         profile.save(report, self._report_path(request))
 
-    def keep_checkpoint(self, name: str, data: bytes) -> Path:
-        """Keeps an uploaded checkpoint under the hash of its bytes, which nobody can guess; returns its path."""
-        folder = make_folder(self._checkpoints)
-        path = folder / f"{hashlib.sha256(data).hexdigest()}{Path(name).suffix}"
-        if not path.exists():
-            with atomic_write(path) as temporary:
-                temporary.write_bytes(data)
-        return path
+    def evaluation(self, request: BuildRequest, pictures: Path) -> Evaluation | None:
+        """The newest evaluation of what ``request`` makes on a labelled set; None where there is none."""
+        try:
+            return evaluate.read_evaluation(self._evaluation_path(request, pictures))
+        except InvalidArtifact:
+            return None
+
+    def keep_evaluation(self, request: BuildRequest, pictures: Path, evaluation: Evaluation) -> None:
+        """Keeps an evaluation of what ``request`` makes. Raises StorageFailed."""
+        make_folder(self._evaluations)
+        evaluate.save(evaluation, self._evaluation_path(request, pictures))
+
+    def _evaluation_path(self, request: BuildRequest, pictures: Path) -> Path:
+        try:
+            status = pictures.stat()
+        except OSError as error:
+            raise InvalidArtifact(f"{pictures.name} is gone.", "Give the pictures again.") from error
+        keys = [self.key(request, row) for row in FORMATS.values()]
+        made_of = [keys, str(pictures), status.st_size, status.st_mtime_ns]
+        return self._evaluations / f"{request.model}-{_digest(made_of)}.json"
 
     def _report_path(self, request: BuildRequest) -> Path:
         keys = [self.key(request, row) for row in FORMATS.values()]

@@ -14,10 +14,12 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
-from deploy_core import build, classify, documents, errors, hub, models, profile, settings
+from deploy_core import build, classify, documents, errors, evaluate, hub, models, profile, settings
 from deploy_core.classify import Classifier
 from deploy_core.errors import DeployError
 from deploy_core.formats import FORMATS, engines
@@ -49,6 +51,23 @@ def run_profile(request: dict[str, Any], _: bytes, limits: Settings, progress: P
     return None
 
 
+def run_evaluate(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
+    """Builds what is missing first; ``name`` is what the visitor calls the pictures at the path ``pictures``."""
+    wanted = documents.structured(request["build"], BuildRequest)
+    path = Path(request["pictures"])
+    pictures = evaluate.open_pictures(path, models.find(wanted.model), limits)
+    store = Store(limits)
+    with store.shelf(wanted) as shelf:
+        result = build.build(wanted, shelf, limits, part_of(progress, 0.0, 0.2))
+        subjects = [
+            evaluate.open_artifact(shelf.path(FORMATS[artifact.format]), wanted.model, wanted.weights)
+            for artifact in result.artifacts
+        ]
+        evaluation = evaluate.evaluate(subjects, pictures, limits, part_of(progress, 0.2, 1.0))
+    store.keep_evaluation(wanted, path, replace(evaluation, data=request["name"]))
+    return None
+
+
 def run_download(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
     spec = models.find(request["model"])
     if spec.hub_id is not None:
@@ -70,6 +89,7 @@ TaskRunner = Callable[[dict[str, Any], bytes, Settings, Progress], Any]
 TASKS: dict[str, TaskRunner] = {
     "build": run_build,
     "profile": run_profile,
+    "evaluate": run_evaluate,
     "download": run_download,
     "classify": run_classify,
     "abilities": tell_abilities,

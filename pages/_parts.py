@@ -12,7 +12,9 @@ from deploy_core.errors import DeployError
 from deploy_core.inference import Abilities, Inference
 from deploy_core.jobs import FINISHED, LEAST_FRACTION_FOR_ESTIMATE, Job, Jobs, State, job_name
 from deploy_core.processes import Task, WorkerProcess
+from deploy_core.settings import Settings
 from deploy_core.store import Store
+from deploy_core.uploads import Uploads
 
 LINKS = (
     "[Paper](https://arxiv.org/abs/2012.12877) · [Code of the authors](https://github.com/facebookresearch/deit) · "
@@ -27,19 +29,28 @@ BEHIND_PAGES = 5
 
 
 @st.cache_resource
+def limits() -> Settings:
+    return settings.load()
+
+
+@st.cache_resource
 def store() -> Store:
-    return Store(settings.load())
+    return Store(limits())
+
+
+@st.cache_resource
+def uploads() -> Uploads:
+    return Uploads(limits())
 
 
 @st.cache_resource
 def jobs() -> Jobs:
-    limits = settings.load()
-    return Jobs(limits, WorkerProcess("worker", limits, BEHIND_PAGES), store().sweep)
+    return Jobs(limits(), WorkerProcess("worker", limits(), BEHIND_PAGES), store().sweep)
 
 
 @st.cache_resource
 def inference() -> Inference:
-    return Inference(WorkerProcess("inference process", settings.load()))
+    return Inference(WorkerProcess("inference process", limits()))
 
 
 @st.cache_resource(show_spinner="Asking torch what it can build here …")

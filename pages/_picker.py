@@ -67,7 +67,7 @@ def _upload_checkpoint() -> None:
     )
     if uploaded:
         if st.session_state.get("upload") != uploaded.file_id:
-            kept = _parts.store().keep_checkpoint(uploaded.name, uploaded.getvalue())
+            kept = _parts.uploads().keep(uploaded.name, uploaded.getbuffer())
             st.session_state["checkpoint"], st.session_state["upload"] = str(kept), uploaded.file_id
         st.caption(f"Using {uploaded.name}. No code in it is run.")
     else:

@@ -11,6 +11,7 @@ FOLDER = Path(__file__).parent
 WEIGHTS = FOLDER / "demo.safetensors"
 SAMPLES = FOLDER / "samples"
 SAVED_PROFILE = FOLDER / "profile.json"
+SAVED_EVALUATION = FOLDER / "evaluation.json"
 LABELS = tuple((FOLDER / "labels.txt").read_text().split())
 PREPROCESSING = Preprocessing(resize=32, crop=32, mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
 

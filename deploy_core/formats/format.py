@@ -78,6 +78,11 @@ class Format:
     def extension(self) -> str:
         return Path(f"model{self.suffix}").suffix
 
+    @property
+    def answers_depend_on_batch(self) -> bool:
+        """Dynamic int8 takes one scale for the activations of a whole batch."""
+        return self.is_int8
+
     def missing_packages(self) -> str | None:
         """None, or that a package is not installed and the command that installs it."""
         return missing(self.packages)

@@ -312,11 +312,3 @@ def test_a_profile_stays_with_what_it_measured(made: Store) -> None:
     made.keep_report(REQUEST, report)
     assert made.report(dataclasses.replace(REQUEST, formats=("lite",))) == report
     assert made.report(dataclasses.replace(REQUEST, optimize="tutorial")) is None
-
-
-def test_an_uploaded_checkpoint_is_kept_once_under_its_hash(made: Store) -> None:
-    first = made.keep_checkpoint("mine.pth", b"weights")
-    assert first == made.keep_checkpoint("other name.pth", b"weights")
-    assert first.read_bytes() == b"weights"
-    assert first.suffix == ".pth"
-    assert made.keep_checkpoint("../../evil.pth", b"others").parent == first.parent

@@ -1,0 +1,60 @@
+"""What visitors hand over to work on, checkpoints and labelled pictures, on disk and bounded.
+
+A file is kept under the hash of its bytes, which nobody can guess, so one visitor's file is no other's to use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from pathlib import Path
+
+from deploy_core.errors import StorageFailed
+from deploy_core.files import atomic_write, make_folder, require_space
+from deploy_core.settings import Settings
+
+
+class Uploads:
+    """The uploaded files, bounded by the settings' ``upload_bytes``; the least recently uploaded go first.
+
+    A file may go between two readings of it; whoever has it open reads on.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.folder = settings.home / "uploads"
+        self._limit = settings.upload_bytes
+
+    def keep(self, name: str, data: bytes | memoryview) -> Path:
+        """Keeps the bytes of a file called ``name``, once; returns its path. Raises StorageFailed."""
+        path = make_folder(self.folder) / f"{hashlib.sha256(data).hexdigest()}{Path(name).suffix}"
+        if path.exists():
+            os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+            return path
+        self._make_room(len(data))
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(data)
+        return path
+
+    def _make_room(self, needed: int) -> None:
+        if needed > self._limit:
+            raise StorageFailed(
+                f"The file has {needed / 1e6:.0f} MB, and all uploads together may take {self._limit / 1e6:.0f} MB.",
+                "Give a smaller one, or raise DEIT_DEPLOY_UPLOAD_BYTES.",
+            )
+        newest_first = sorted(self._files(), key=lambda found: found[1].st_atime_ns, reverse=True)
+        room = self._limit - needed
+        for path, status in newest_first:
+            room -= status.st_size
+            if room < 0:
+                path.unlink(missing_ok=True)
+        require_space(self.folder, needed)
+
+    def _files(self) -> list[tuple[Path, os.stat_result]]:
+        found = []
+        for path in self.folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if path.is_file():
+                    found.append((path, path.stat()))
+        return found
