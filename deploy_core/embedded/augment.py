@@ -1,0 +1,48 @@
+"""What the recipe does to training pictures; all of it on whichever device they are on."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch.nn.functional import pad
+
+SHIFT = 4
+TRIVIAL_GROUP = 8
+
+
+def shift_and_mirror(images: torch.Tensor) -> torch.Tensor:
+    """Shifts each picture by up to 4 pixels (reflected border) and mirrors half of them; uint8 (N, 3, S, S)."""
+    count, _, height, width = images.shape
+    padded = pad(images.float(), (SHIFT,) * 4, mode="reflect").to(torch.uint8)
+    rows = torch.randint(0, 2 * SHIFT + 1, (count, 1), device=images.device)
+    rows = rows + torch.arange(height, device=images.device)
+    columns = torch.randint(0, 2 * SHIFT + 1, (count, 1), device=images.device)
+    columns = columns + torch.arange(width, device=images.device)
+    mirrored = torch.rand(count, 1, device=images.device) < 0.5
+    columns = torch.where(mirrored, columns.flip(1), columns)
+    picture = torch.arange(count, device=images.device).view(-1, 1, 1)
+    return padded.permute(0, 2, 3, 1)[picture, rows.unsqueeze(2), columns.unsqueeze(1)].permute(0, 3, 1, 2)
+
+
+def trivial_augment(images: torch.Tensor, share: float) -> torch.Tensor:
+    """TrivialAugment (arXiv 2103.10158) for ``share`` of the pictures, one operation for a few of them; uint8."""
+    from torchvision.transforms.v2 import InterpolationMode, TrivialAugmentWide
+
+    change = TrivialAugmentWide(interpolation=InterpolationMode.BILINEAR)
+    count = int(len(images) * share) // TRIVIAL_GROUP * TRIVIAL_GROUP
+    return torch.cat([*(change(group) for group in images[:count].split(TRIVIAL_GROUP)), images[count:]])
+
+
+def cutmix(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """Pastes one random box of another picture into each (arXiv 1905.04899).
+
+    Returns the pictures, the others' labels, and the share of each picture that is still its own.
+    """
+    size = images.shape[-1]
+    side = int(size * math.sqrt(1 - torch.rand(()).item()))
+    top, left = (int(torch.randint(0, size - side + 1, ())) for _ in range(2))
+    order = torch.randperm(len(images), device=images.device)
+    mixed = images.clone()
+    mixed[:, :, top : top + side, left : left + side] = images[order, :, top : top + side, left : left + side]
+    return mixed, labels[order], 1 - side * side / (size * size)
