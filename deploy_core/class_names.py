@@ -57,7 +57,7 @@ class ClassNames:
         hint = f" Did you mean '{similar[0]}'?" if similar else ""
         few = (
             f"Its classes: {', '.join(self.labels)}."
-            if len(self.labels) <= 20
+            if len(self.labels) <= FEW
             else "ImageNet's ids work too: n02114367."
         )
         return InvalidPictureSet(

@@ -31,6 +31,8 @@ from deploy_core.embedded.student import new_student, undecayed
 from deploy_core.embedded.teacher import Teacher
 from deploy_core.files import atomic_write
 
+WHITENED = 5000
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -182,7 +184,7 @@ class Run:
 def train_teacher(recipe: Recipe, data: Split, validation: Split, out: Path, device: str) -> nn.Module:
     torch.manual_seed(recipe.seed)
     model = Teacher(len(data.classes))
-    model.whiten_with(normalize(data.images[:: len(data) // 5000].cpu()))
+    model.whiten_with(normalize(data.images[:: max(1, len(data) // WHITENED)].cpu()))
     model = model.to(device)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -267,7 +269,7 @@ def temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
         return value
 
     optimizer.step(closure)
-    return float(log.exp())
+    return float(log.detach().exp())
 
 
 @torch.no_grad()

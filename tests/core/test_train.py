@@ -1,0 +1,128 @@
+"""The recipe of the embedded model on a few pictures of noise: what it promises, not how well it learns."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn.functional import softmax
+
+from deploy_core import embedded, models
+from deploy_core.embedded import augment, train
+from deploy_core.embedded.data import Split
+from deploy_core.embedded.student import new_student, undecayed
+from deploy_core.embedded.train import Recipe
+from deploy_core.settings import Settings
+
+RECIPE = Recipe(teacher_epochs=1, teacher_batch=16, epochs=3, batch=16, patch_drop_until=0.5)
+
+
+@pytest.fixture(scope="module")
+def noise() -> Split:
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randint(0, 256, (40, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    return Split(images, torch.arange(40) % 10, embedded.LABELS)
+
+
+def test_the_student_is_the_model_of_the_catalogue() -> None:
+    student = new_student(drop_path=0.05, patch_drop=0.5)
+    spec = models.find("demo")
+    assert sum(parameter.numel() for parameter in student.parameters()) == spec.parameters <= 6_000_000
+    by_class, by_distillation = student.train()(torch.zeros(2, 3, 32, 32))
+    assert by_class.shape == by_distillation.shape == (2, 10)
+    assert student.eval()(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+
+
+def test_attention_starts_out_structured() -> None:
+    """Queries and keys of one place agree, value and projection undo each other: arXiv 2305.09828."""
+    attention = new_student(0.0, 0.0).blocks[0].attn
+    query, key, value = attention.qkv.weight.detach().chunk(3)
+    agreement = query[:64].T @ key[:64]
+    undone = attention.proj.weight.detach() @ value
+    assert agreement.trace() > 20
+    assert undone.trace() / 192 == pytest.approx(-0.4, abs=0.1)
+
+
+def test_tokens_positions_norms_and_biases_are_not_decayed() -> None:
+    left_alone = {name for name, parameter in new_student(0.0, 0.0).named_parameters() if undecayed(name, parameter)}
+    assert {"cls_token", "dist_token", "pos_embed", "norm.weight", "head.bias"} <= left_alone
+    assert not left_alone & {"head.weight", "blocks.0.attn.qkv.weight", "patch_embed.proj.weight"}
+
+
+def test_a_run_that_was_cut_off_ends_where_the_whole_one_does(noise: Split, tmp_path: Path) -> None:
+    def run(out: Path, stop_after: int | None) -> dict[str, torch.Tensor]:
+        out.mkdir(exist_ok=True)
+        teacher = train.train_teacher(RECIPE, noise, noise, out, "cpu")
+        with pytest.MonkeyPatch.context() as patch:
+            if stop_after:
+                patch.setattr(train.Run, "save", _stopping(train.Run.save, stop_after))
+            return train.train_student(RECIPE, teacher, noise, noise, out, "cpu").state_dict()
+
+    whole = run(tmp_path / "whole", None)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut", stop_after=2)
+    resumed = run(tmp_path / "cut", None)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def _stopping(save: Callable[[train.Run], None], after: int) -> Callable[[train.Run], None]:
+    def saving(run: train.Run) -> None:
+        save(run)
+        if run.epoch == after:
+            raise KeyboardInterrupt
+
+    return saving
+
+
+def test_a_run_never_goes_on_under_another_recipe(noise: Split, tmp_path: Path) -> None:
+    train.train_teacher(RECIPE, noise, noise, tmp_path, "cpu")
+    with pytest.raises(SystemExit, match="another recipe"):
+        train.train_teacher(replace(RECIPE, teacher_lr=0.1), noise, noise, tmp_path, "cpu")
+
+
+def test_the_temperature_is_found() -> None:
+    generator = torch.Generator().manual_seed(0)
+    honest = 2 * torch.randn(20_000, 10, generator=generator)
+    labels = torch.multinomial(softmax(honest, 1), 1, generator=generator).flatten()
+    assert train.temperature(3 * honest, labels) == pytest.approx(3, rel=0.05)
+    assert train.temperature(honest / 2, labels) == pytest.approx(0.5, rel=0.05)
+
+
+def test_calibration_divides_every_answer_by_the_temperature(noise: Split) -> None:
+    model = models.load("demo", "pretrained", Settings()).module
+    calibrated = copy.deepcopy(model)
+    found = train.calibrate(calibrated, noise)
+    assert found > 1.5  # noise: it cannot know, so it should not be sure
+    torch.testing.assert_close(
+        train.logits_of(calibrated, noise), train.logits_of(model, noise) / found, rtol=1e-4, atol=1e-4
+    )
+
+
+def test_what_is_exported_is_half_as_large_and_loads(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    student = new_student(0.0, 0.0)
+    train.export(student, tmp_path / "demo.safetensors")
+    assert (tmp_path / "demo.safetensors").stat().st_size < 12_000_000
+    student.load_state_dict({name: tensor.float() for name, tensor in load_file(tmp_path / "demo.safetensors").items()})
+
+
+def test_cutmix_tells_the_share_that_is_left(noise: Split) -> None:
+    torch.manual_seed(3)
+    ramp = torch.arange(8, dtype=torch.uint8).view(8, 1, 1, 1).expand(8, 3, 32, 32)
+    mixed, others, own = augment.cutmix(ramp, torch.arange(8))
+    for picture, label, other in zip(mixed, range(8), others.tolist(), strict=True):
+        left = (picture == label).float().mean().item()
+        assert left == pytest.approx(1.0 if other == label else own)
+
+
+def test_augmented_pictures_are_pictures(noise: Split) -> None:
+    for change in (augment.shift_and_mirror, lambda images: augment.trivial_augment(images, 0.5)):
+        changed = change(noise.images)
+        assert changed.dtype == torch.uint8
+        assert changed.shape == noise.images.shape
+        assert not torch.equal(changed, noise.images)
