@@ -12,7 +12,6 @@ from deploy_core.errors import DeployError
 from deploy_core.inference import Abilities, Inference
 from deploy_core.jobs import FINISHED, LEAST_FRACTION_FOR_ESTIMATE, Job, Jobs, State, job_name
 from deploy_core.processes import Task, WorkerProcess
-from deploy_core.settings import Settings
 from deploy_core.store import Store
 from deploy_core.uploads import Uploads
 
@@ -29,28 +28,24 @@ BEHIND_PAGES = 5
 
 
 @st.cache_resource
-def limits() -> Settings:
-    return settings.load()
-
-
-@st.cache_resource
 def store() -> Store:
-    return Store(limits())
+    return Store(settings.load())
 
 
 @st.cache_resource
 def uploads() -> Uploads:
-    return Uploads(limits())
+    return Uploads(settings.load())
 
 
 @st.cache_resource
 def jobs() -> Jobs:
-    return Jobs(limits(), WorkerProcess("worker", limits(), BEHIND_PAGES), store().sweep)
+    limits = settings.load()
+    return Jobs(limits, WorkerProcess("worker", limits, BEHIND_PAGES), store().sweep)
 
 
 @st.cache_resource
 def inference() -> Inference:
-    return Inference(WorkerProcess("inference process", limits()))
+    return Inference(WorkerProcess("inference process", settings.load()))
 
 
 @st.cache_resource(show_spinner="Asking torch what it can build here …")

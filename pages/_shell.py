@@ -18,6 +18,7 @@ page = st.navigation(
     [
         st.Page("classify_picture.py", title="Classify", icon=":material/image_search:", default=True),
         st.Page("build_files.py", title="Build", icon=":material/deployed_code:", url_path="build"),
+        st.Page("evaluate_files.py", title="Evaluate", icon=":material/fact_check:", url_path="evaluate"),
         st.Page("profile_files.py", title="Profile", icon=":material/speed:", url_path="profile"),
     ]
 )

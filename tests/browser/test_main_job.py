@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def test_a_permalink_is_the_first_request_after_the_start(server: str, page: Pag
     """A deep link runs inside the shell, with navigation and picker, also before any other page was opened."""
     page.goto(f"{server}/profile")
     expect(page.get_by_role("heading", name="Which file to ship?")).to_be_visible()
-    expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(3)
+    expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(4)
     expect(page.get_by_text("A saved run")).to_be_visible()
 
 
@@ -104,6 +105,20 @@ def test_the_main_job(server: str, page: Page, tmp_path: Path, answer: Callable[
     assert table[0].startswith("Model,Inference time,Reduction")
     assert table[1].startswith("Original,")
     assert len(table) == 1 + len(FORMATS)
+    no_error(page)
+
+
+def test_files_are_asked_about_labelled_pictures(server: str, page: Page, tmp_path: Path) -> None:
+    page.goto(f"{server}/evaluate")
+    expect(page.get_by_text("A saved run")).to_be_visible()
+    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
+        archive.write(embedded.SAMPLES / "chelsea.png", "pictures/cat/chelsea.png")
+        archive.write(embedded.SAMPLES / "rocket.jpg", "pictures/airplane/rocket.jpg")
+    page.locator("input[type=file]").last.set_input_files(tmp_path / "mine.zip")
+    page.get_by_role("button", name=f"Evaluate {len(FORMATS)} files on mine.zip").click()
+    expect(page.get_by_role("button", name="mine.zip again")).to_be_visible()
+    expect(page.get_by_text("of 2 pictures").first).to_be_visible()
+    expect(page.get_by_role("img", name="Confusion matrix of Original")).to_be_visible()
     no_error(page)
 
 

@@ -5,23 +5,32 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 import streamlit as st
 import torch
+from PIL import Image
 from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 
 from deploy_core import models
+from deploy_core.formats import FORMATS
 from deploy_core.models import MODELS
 from deploy_core.processes import WorkerProcess
 from deploy_core.settings import Settings
 from pages import _parts
 
 SHELL = Path(__file__).parents[2] / "pages" / "_shell.py"
-PAGES = {"classify": "classify_picture.py", "build": "build_files.py", "profile": "profile_files.py"}
+PAGES = {
+    "classify": "classify_picture.py",
+    "build": "build_files.py",
+    "evaluate": "evaluate_files.py",
+    "profile": "profile_files.py",
+}
 pytestmark = pytest.mark.usefixtures("home")
 
 
@@ -32,6 +41,7 @@ def fresh() -> Iterator[None]:
     _parts.jobs().close()
     _parts.jobs.clear()
     _parts.store.clear()
+    _parts.uploads.clear()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -51,7 +61,7 @@ def texts(app: AppTest) -> str:
     return "\n".join(str(element.value) for element in elements)
 
 
-@pytest.mark.parametrize("name", ["classify", "build", "profile"])
+@pytest.mark.parametrize("name", PAGES)
 def test_each_page_opens_without_an_error(name: str) -> None:
     app = open_page(name)
     assert not app.exception
@@ -233,6 +243,61 @@ def test_profile_of_a_model_that_was_never_measured_says_so(name: str) -> None:
     app.sidebar.selectbox[0].set_value(name).run()
     assert not app.exception
     assert "has not been measured here yet" in texts(app)
+
+
+def packed(pictures: Mapping[str, bytes]) -> bytes:
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in pictures.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def picture(shade: int) -> bytes:
+    buffer = BytesIO()
+    Image.new("RGB", (32, 32), (shade, 255 - shade, 90)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def evaluated(archive: bytes) -> AppTest:
+    app = open_page("evaluate")
+    app.file_uploader[0].upload("mine.zip", archive, "application/zip").run()
+    app.button_group(key="evaluated_formats").set_value(["scripted", "quantized"]).run()
+    app.button(key="evaluate").click().run()
+    return finished(app)
+
+
+def test_evaluate_shows_the_saved_run_of_the_embedded_model() -> None:
+    app = open_page("evaluate")
+    assert "of 10,000 pictures" in texts(app)
+    assert len(app.dataframe[0].value) == len(FORMATS)
+    app.selectbox(key="confusion").set_value("ONNX, int8").run()
+    assert not app.exception
+
+
+def test_evaluate_asks_the_files_about_pictures_of_ones_own() -> None:
+    pictures = {f"{name}/{shade}.png": picture(shade) for name in ("cat", "truck") for shade in range(0, 250, 50)}
+    app = evaluated(packed(pictures | {"cat/broken*.png": b"none", "frog/": b"", "notes.txt": b""}))
+    assert not app.error
+    assert list(app.dataframe[0].value["File"]) == ["Original", "Scripted", "Scripted and quantized"]
+    text = texts(app)
+    assert "of 10 pictures" in text
+    assert "Cannot be read, so not counted: **1** of the pictures. cat/broken\\*.png" in text
+    assert "No pictures in: frog" in text
+    assert app.button(key="evaluate").label == "Evaluate 3 files on mine.zip again"
+
+
+def test_pictures_of_unknown_classes_are_refused_in_words() -> None:
+    app = evaluated(packed({"unicorn/1.png": picture(9)}))
+    assert "unicorn" in app.error[0].value
+    assert not app.exception
+
+
+def test_a_model_without_a_saved_run_asks_for_pictures() -> None:
+    app = open_page("evaluate")
+    app.sidebar.button_group(key="weights").set_value("random").run()
+    assert "needs labelled pictures of 10 everyday classes" in texts(app)
+    assert not app.dataframe
 
 
 def bar_text(app: AppTest) -> str:

@@ -1,0 +1,362 @@
+"""Evaluate: how often the model and its files are right about labelled pictures, and where they differ."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from deploy_core import documents, embedded, scores, settings
+from deploy_core.evaluate import Disagreement, Evaluation, Result, read_evaluation
+from deploy_core.formats import FORMATS, ORIGINAL
+from deploy_core.labelled import offered
+from deploy_core.processes import Task
+from deploy_core.types import BuildRequest
+from pages import _parts, _picker
+from pages._charts import Dot, Interval, Share, draw_diagonal, draw_intervals, draw_matrix
+
+UPLOAD = "Upload"
+LARGEST_ARCHIVE_MB = 400
+ARCHIVES = ["zip", "tar", "gz", "tgz", "xz", "bz2"]
+MOST_CLASSES_DRAWN = 20
+MOST_PAIRS = 10
+UNREADABLE_NAMED = 20
+GALLERY_COLUMNS = 4
+
+WHAT = """
+A file can agree with the original on four photographs and still lose on the fifth. Only many labelled pictures tell
+what int8 costs: this page asks the original and every file about each of them, and counts.
+
+- **Top-1** is the share of pictures whose class comes first, with its 95 % interval (Wilson's).
+- **Change** is against the original *on the same pictures*, so its interval is much narrower than that of the top-1: it
+  counts only the pictures that one of the two has right and the other has not.
+- **Calibration error** is how far the certainty of the answers is from how often they are right (ECE, 15 bins). At 0 %,
+  of the answers that are 87 % sure, 87 % are right.
+
+Int8 files are asked one picture at a time, as a phone does: their activations are scaled over a whole batch, so in a
+batch a picture's answer would depend on its neighbours.
+"""
+LAYOUT = """
+Give a **zip or tar with one folder a class**, named as the model names its classes (for ImageNet, ids such as
+`n02114367` work too):
+
+```
+pictures.zip
+├── cat/
+│   ├── 1.jpg
+│   └── 2.png
+└── dog/
+    └── 3.jpg
+```
+
+Pictures stay on this server only as long as there is room. From a script, or for sets too large to upload:
+`python -m deploy_core evaluate FILE --data FOLDER`.
+"""
+
+
+def choose_pictures() -> tuple[Path, str] | None:
+    """The labelled set to ask about, and what to call it."""
+    sets = {path.name: path for path in offered(settings.load())}
+    if sets:
+        name = st.segmented_control(
+            "Labelled pictures", [*sets, UPLOAD], default=next(iter(sets)), required=True, key="pictures"
+        )
+        if name != UPLOAD:
+            return sets[name], name
+    uploaded = st.file_uploader(
+        "Labelled pictures, as a zip or tar with one folder a class",
+        type=ARCHIVES,
+        max_upload_size=LARGEST_ARCHIVE_MB,
+        key="archive",
+    )
+    if not uploaded:
+        return None
+    if st.session_state.get("archive_kept") != uploaded.file_id:
+        kept = _parts.uploads().keep(uploaded.name, uploaded.getbuffer())
+        st.session_state["archive_path"], st.session_state["archive_kept"] = str(kept), uploaded.file_id
+    return Path(st.session_state["archive_path"]), uploaded.name
+
+
+def choose_formats() -> tuple[str, ...]:
+    reasons = _parts.abilities().formats
+    available = [key for key in FORMATS if key != ORIGINAL.key and reasons[key] is None]
+    keys = st.pills(
+        "Beside the original",
+        available,
+        selection_mode="multi",
+        default=available,
+        format_func=lambda key: FORMATS[key].title,
+        key="evaluated_formats",
+        help="What is not built yet is built first.",
+    )
+    return (ORIGINAL.key, *sorted(keys, key=available.index))
+
+
+def evaluate() -> None:
+    chosen = _picker.choice()
+    pictures = choose_pictures()
+    saved = chosen.spec.hub_id is None and chosen.weights == "pretrained"
+    if pictures is None:
+        if saved:
+            st.markdown("#### The embedded model on CIFAR-10's test pictures")
+            st.caption("A saved run. Give pictures of your own above to measure here.")
+            show(read_evaluation(embedded.SAVED_EVALUATION))
+        else:
+            st.info(f"{chosen.spec.title} needs labelled pictures of {chosen.spec.knows}.", icon=":material/dataset:")
+        with st.expander("How the pictures must be packed", expanded=not saved, icon=":material/folder_zip:"):
+            st.markdown(LAYOUT)
+        return
+    path, name = pictures
+    request = BuildRequest(chosen.spec.name, chosen.weights, choose_formats())
+    task = Task("evaluate", {"build": documents.plain(request), "pictures": str(path), "name": name})
+    if _parts.is_unfinished(_parts.follow(task)):
+        return
+    found = _parts.store().evaluation(request, path)
+    label = f"Evaluate {len(request.formats)} files on {name}"
+    if st.button(
+        f"{label} again" if found else label,
+        type="secondary" if found else "primary",
+        icon=":material/fact_check:",
+        key="evaluate",
+    ):
+        _parts.jobs().submit(task)
+        st.rerun()
+    if found:
+        show(found)
+
+
+def show(evaluation: Evaluation) -> None:
+    headline(evaluation)
+    figures(evaluation)
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("**Top-1 with its 95 % interval**")
+        accuracy(evaluation)
+    with right:
+        st.markdown("**Is it as sure as it is right?**")
+        calibration(evaluation)
+    confusion(evaluation)
+    disagreements(evaluation)
+    left_out(evaluation)
+
+
+def headline(evaluation: Evaluation) -> None:
+    original = evaluation.results[0].score
+    low, high = original.top1_interval
+    text = (
+        f"{_title(evaluation.results[0])} is right about **{original.top1:.1%}** of {original.count:,} pictures "
+        f"(between {low:.1%} and {high:.1%}, as far as so many pictures can tell)."
+    )
+    worst = min(evaluation.results[1:], key=lambda result: result.score.top1, default=None)
+    if worst and worst.change:
+        text += (
+            f" The file that loses most is {_title(worst)}: **{_signed(worst.change.top1)} points**."
+            if worst.change.top1 < 0
+            else " **None of its files loses any.**"
+        )
+    st.markdown(text)
+    if evaluation.weights == "random":
+        st.warning("The weights are random: these figures mean nothing.", icon=":material/casino:")
+
+
+def figures(evaluation: Evaluation) -> None:
+    rows = pd.DataFrame([row(result) for result in evaluation.results])
+    st.dataframe(
+        rows,
+        hide_index=True,
+        column_config={
+            "Top-1": st.column_config.NumberColumn(format="%.2f %%"),
+            "Change, points": st.column_config.TextColumn(
+                help="Top-1 against the original, with its 95 % interval; paired, on the same pictures"
+            ),
+            "Won, lost": st.column_config.TextColumn(
+                help="Pictures that only this file, or only the original, has right"
+            ),
+            "Top-5": st.column_config.NumberColumn(format="%.2f %%"),
+            "Calibration error": st.column_config.NumberColumn(format="%.2f %%"),
+            "Pictures/s": st.column_config.NumberColumn(
+                format="%.0f", help="On this server, without reading them; int8 one at a time, float in batches"
+            ),
+        },
+    )
+    st.download_button(
+        "Table as CSV",
+        rows.to_csv(index=False),
+        f"{evaluation.model}_evaluation.csv",
+        "text/csv",
+        icon=":material/download:",
+    )
+
+
+def row(result: Result) -> dict[str, object]:
+    figures, change = result.score, result.change
+    low, high = figures.top1_interval
+    return {
+        "File": _title(result),
+        "Top-1": figures.top1 * 100,
+        "95 %": f"{low * 100:.1f} to {high * 100:.1f}",
+        "Change, points": f"{_signed(change.top1)} ({_signed(change.interval[0])} to {_signed(change.interval[1])})"
+        if change
+        else "",
+        "Won, lost": f"{change.gained}, {change.lost}" if change else "",
+        "Top-5": figures.top5 * 100,
+        "Calibration error": figures.ece * 100,
+        "Pictures/s": figures.images_per_second,
+    }
+
+
+def accuracy(evaluation: Evaluation) -> None:
+    draw_intervals(
+        [
+            Interval(
+                _title(result),
+                result.score.top1 * 100,
+                result.score.top1_interval[0] * 100,
+                result.score.top1_interval[1] * 100,
+                f"{_title(result)}: {result.score.top1:.2%}",
+            )
+            for result in evaluation.results
+        ],
+        "Top-1 of each file with its 95 % interval",
+        "top-1, %",
+    )
+
+
+def calibration(evaluation: Evaluation) -> None:
+    original = evaluation.results[0].score
+    draw_diagonal(
+        [
+            Dot(
+                part.probability,
+                part.accuracy,
+                part.count,
+                f"{part.count} answers are {part.probability:.0%} sure on average; {part.accuracy:.0%} are right",
+            )
+            for part in original.calibration
+        ],
+        "Certainty of the original's answers against how often they are right",
+        "how sure it is",
+        "how often it is right",
+    )
+    st.caption(
+        f"{_title(evaluation.results[0])}: calibration error {original.ece:.1%}. On the dashed line, it is as sure as "
+        "it is right; below, too sure. A larger dot stands for more pictures."
+    )
+
+
+def confusion(evaluation: Evaluation) -> None:
+    st.markdown("#### What is taken for what")
+    by_title = {_title(result): result.score for result in evaluation.results}
+    title = st.selectbox("File", by_title, key="confusion", label_visibility="collapsed", filter_mode=None)
+    cells = by_title[title].confusion
+    names = [_short(label) for label in evaluation.labels]
+    count_of, shown = scores.totals(cells), scores.mixed_up(cells, MOST_CLASSES_DRAWN)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        draw_matrix(
+            [
+                Share(
+                    names[cell.true],
+                    names[cell.answered],
+                    cell.count / count_of[cell.true],
+                    str(cell.count),
+                    f"{cell.count} of {count_of[cell.true]}: {names[cell.true]}, called {names[cell.answered]}",
+                )
+                for cell in cells
+                if cell.true in shown and cell.answered in shown
+            ],
+            [names[index] for index in shown],
+            f"Confusion matrix of {title}",
+            "it is",
+            "it is called",
+        )
+        st.caption("The numbers count pictures; the shade is the share of what it is.")
+        if len(shown) < len(count_of):
+            st.caption(f"The {len(shown)} classes that are mixed up most, of {len(count_of)}.")
+    with right:
+        st.markdown("**The most frequent mistakes**")
+        st.dataframe(
+            pd.DataFrame(
+                [
+                    {
+                        "It is": names[cell.true],
+                        "It is called": names[cell.answered],
+                        "Pictures": cell.count,
+                        "Of its class": cell.count / count_of[cell.true] * 100,
+                    }
+                    for cell in scores.mistakes(cells)[:MOST_PAIRS]
+                ]
+            ),
+            hide_index=True,
+            column_config={"Of its class": st.column_config.NumberColumn(format="%.1f %%")},
+        )
+
+
+def disagreements(evaluation: Evaluation) -> None:
+    if len(evaluation.results) < 2:
+        return
+    st.markdown("#### Where the files disagree")
+    share = evaluation.disagreeing / evaluation.count
+    if not evaluation.disagreeing:
+        st.markdown(f"Nowhere: all files answer all {evaluation.count:,} pictures alike.")
+        return
+    st.markdown(
+        f"On **{evaluation.disagreeing:,} of {evaluation.count:,} pictures** ({share:.1%}) at least one file names "
+        "another class than the others. These are near ties, as a rule: look at how sure the answers are."
+    )
+    for start in range(0, len(evaluation.disagreements), GALLERY_COLUMNS):
+        columns = st.columns(GALLERY_COLUMNS)
+        for column, found in zip(columns, evaluation.disagreements[start : start + GALLERY_COLUMNS], strict=False):
+            with column.container(border=True):
+                disagreement(found, evaluation.labels)
+    if evaluation.disagreements and len(evaluation.disagreements) < evaluation.disagreeing:
+        st.caption(f"The first {len(evaluation.disagreements)} of {evaluation.disagreeing:,}.")
+
+
+def disagreement(found: Disagreement, labels: tuple[str, ...]) -> None:
+    st.image(base64.b64decode(found.thumbnail), width=96)
+    st.caption(f"{_parts.plain(found.picture)}: **{_short(labels[found.true])}**")
+    answers: dict[int, list[str]] = {}
+    for opinion in found.opinions:
+        answers.setdefault(opinion.answer, []).append(f"{FORMATS[opinion.subject].title} {opinion.probability:.0%}")
+    for answer, said_by in sorted(answers.items(), key=lambda pair: -len(pair[1])):
+        icon = ":green[:material/check:]" if answer == found.true else ":red[:material/close:]"
+        share = f"{len(said_by)} of {len(found.opinions)} files"
+        st.markdown(f"{icon} **{_short(labels[answer])}** · {share}", help="  \n".join(said_by))
+
+
+def left_out(evaluation: Evaluation) -> None:
+    if evaluation.unreadable:
+        names = [_parts.plain(name) for name in evaluation.unreadable[:UNREADABLE_NAMED]]
+        if len(evaluation.unreadable) > UNREADABLE_NAMED:
+            names.append("…")
+        st.warning(
+            f"Cannot be read, so not counted: **{len(evaluation.unreadable)}** of the pictures. {', '.join(names)}",
+            icon=":material/broken_image:",
+        )
+    empty = [name for name, share in evaluation.results[0].score.per_class.items() if share is None]
+    if empty:
+        st.caption(f"No pictures in: {', '.join(_parts.plain(name) for name in empty)}.")
+    if evaluation.ignored:
+        st.caption(f"Left out, because their names are not those of pictures: {evaluation.ignored} of the files.")
+
+
+def _title(result: Result) -> str:
+    return FORMATS[result.subject].title
+
+
+def _short(label: str) -> str:
+    return label.split(",")[0]
+
+
+def _signed(points: float) -> str:
+    return f"{points * 100:+.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+st.title("How often is it right?")
+st.markdown("The original and its files on labelled pictures: what int8 costs, counted instead of hoped.")
+with _parts.errors_shown():
+    evaluate()
+_parts.explain(WHAT)
