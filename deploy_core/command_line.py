@@ -16,15 +16,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from deploy_core import build, bundle, classify, documents, models, profile, settings
+from deploy_core import build, bundle, classify, documents, evaluate, models, profile, scores, settings
 from deploy_core.errors import DeployError, InvalidArtifact, InvalidRequest
 from deploy_core.formats import FORMATS, by_filename
 from deploy_core.settings import Settings
 from deploy_core.store import Store
-from deploy_core.types import Artifact, BuildRequest, BuildResult, Event, Unbuilt
+from deploy_core.types import Artifact, BuildRequest, BuildResult, Event, Progress, Unbuilt
 
 # The JSON document, the text for people, and the exit status.
 Outcome = tuple[Any, str, int]
+UNREADABLE_NAMED = 5
 EXIT_INCOMPLETE = 1
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
@@ -77,7 +78,7 @@ def _classify(options: argparse.Namespace, limits: Settings) -> Outcome:
         name = options.model or limits.default_model
         classifier = classify.open_model(name, options.weights or "pretrained", limits, _tell)
     else:
-        classifier = classify.open_artifact(options.artifact, *_origin(options, limits))
+        classifier = classify.open_artifact(options.artifact, *_origin(options.artifact, options, limits))
     prediction = classifier.classify(options.source, limits, options.top)
     spent = prediction.milliseconds
     lines = [(f"{answer.probability:7.2%}", str(answer.index), answer.label) for answer in prediction.top]
@@ -88,9 +89,8 @@ def _classify(options: argparse.Namespace, limits: Settings) -> Outcome:
     return dataclasses.asdict(prediction), text, 0
 
 
-def _origin(options: argparse.Namespace, limits: Settings) -> tuple[str, str]:
+def _origin(path: Path, options: argparse.Namespace, limits: Settings) -> tuple[str, str]:
     """The model and weights that an artifact was built from: what the build beside it says, else the options."""
-    path: Path = options.artifact
     by_filename(path)
     try:
         built = build.read_result(path.parent)
@@ -197,6 +197,70 @@ def _profile(options: argparse.Namespace, limits: Settings) -> Outcome:
     return documents.plain(report), text, 0
 
 
+def _evaluate(options: argparse.Namespace, limits: Settings) -> Outcome:
+    what = options.subject
+    if what not in models.MODELS:
+        model, weights = _origin(Path(what), options, limits)
+    elif options.model in (None, what):
+        model, weights = what, options.weights or "pretrained"
+    else:
+        raise InvalidRequest(f"{what} is a model, and so is {options.model}.", "Leave --model out.")
+    if options.shared_data and not options.scheduler:
+        raise InvalidRequest("There is no cluster to share the data with.", "Name its --scheduler.")
+    pictures = evaluate.open_pictures(options.data, models.find(model), limits)
+    if options.scheduler:
+        from deploy_core import cluster
+
+        evaluation = cluster.evaluate(
+            what, model, weights, pictures, options.scheduler, limits, _each_percent(), options.shared_data
+        )
+    else:
+        subject = evaluate.open_subject(what, model, weights, limits, _tell)
+        evaluation = evaluate.evaluate([subject], pictures, limits, _each_percent())
+    (result,) = evaluation.results
+    figures = result.score
+    document = {
+        "model": evaluation.model,
+        "weights": evaluation.weights,
+        "subject": what,
+        "data": str(options.data),
+        "count": figures.count,
+        "top1": figures.top1,
+        "top1_interval": figures.top1_interval,
+        "top5": figures.top5,
+        "ece": figures.ece,
+        "mean_probability": figures.mean_probability,
+        "images_per_second": figures.images_per_second,
+        "per_class": figures.per_class,
+        "labels": evaluation.labels,
+        "confusion": scores.matrix(figures.confusion, len(evaluation.labels)),
+        "unreadable": evaluation.unreadable,
+        "ignored_files": evaluation.ignored,
+    }
+    low, high = figures.top1_interval
+    lines = [
+        ("pictures", f"{figures.count}", ""),
+        ("top-1", f"{figures.top1:.2%}", f"95 % interval {low:.2%} to {high:.2%}"),
+        ("top-5", f"{figures.top5:.2%}", ""),
+        ("calibration error", f"{figures.ece:.2%}", f"says {figures.mean_probability:.2%} on average"),
+        ("speed", f"{figures.images_per_second:.0f} pictures/s", "without reading them"),
+    ]
+    lines += [
+        (f"  {name}", "no pictures" if share is None else f"{share:.1%}", "")
+        for name, share in figures.per_class.items()
+    ]
+    text = _table((what, "", ""), lines)
+    if evaluation.unreadable:
+        few = ", ".join(evaluation.unreadable[:UNREADABLE_NAMED])
+        more = "" if len(evaluation.unreadable) <= UNREADABLE_NAMED else ", …"
+        text += f"\n\nCannot be read, so not counted: {len(evaluation.unreadable)} of the pictures. {few}{more}"
+    if evaluation.ignored:
+        text += f"\nLeft out, because their names are not those of pictures: {evaluation.ignored} of the files."
+    if weights == "random":
+        text += "\nThe weights are random: these figures mean nothing."
+    return document, text, 0
+
+
 def _bundle(options: argparse.Namespace, limits: Settings) -> Outcome:
     path: Path = options.artifact
     result, artifact = _built(path, limits)
@@ -264,6 +328,19 @@ def _tell(event: Event) -> None:
     print(f"[{event.fraction:4.0%}] {event.message}", file=sys.stderr, flush=True)
 
 
+def _each_percent() -> Progress:
+    """Tells an event only where the percentage has changed."""
+    told: list[str] = []
+
+    def tell(event: Event) -> None:
+        percent = f"{event.fraction:.0%}"
+        if percent not in told:
+            told[:] = [percent]
+            _tell(event)
+
+    return tell
+
+
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
     return "\n".join(
@@ -307,6 +384,17 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("folder", type=Path, metavar="DIR", help="a folder that 'build' wrote")
     sub.add_argument("--repeats", type=int, default=20, help="timed rounds (20)")
     sub.add_argument("--threads", type=int, help="threads to compute with (all cores)")
+
+    sub = add("evaluate", _evaluate, "Measure how often a model or an artifact is right about labelled pictures.")
+    sub.add_argument("subject", metavar="ARTIFACT_OR_MODEL", help="a built file, or a name that 'models' lists")
+    sub.add_argument(
+        "--data", type=Path, required=True, metavar="PATH", help="one folder a class; or a tar or zip of that"
+    )
+    _add_model(sub)
+    sub.add_argument("--scheduler", metavar="ADDRESS", help="a Dask cluster that does the work: tcp://HOST:PORT")
+    sub.add_argument(
+        "--shared-data", action="store_true", help="its workers see the folder under the same path, and read it there"
+    )
 
     sub = add("bundle", _bundle, "Zip a built file with what an app needs: labels, preprocessing, code, a test.")
     sub.add_argument("artifact", type=Path, metavar="ARTIFACT", help="a file that 'build' wrote")

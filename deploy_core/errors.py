@@ -11,6 +11,7 @@
     │   └── DamagedArtifact     a file of the store that is not what was built
     ├── FormatUnavailable       this machine cannot build or run the format
     ├── StorageFailed           the disk is full, or the folder cannot be written
+    ├── ClusterUnavailable      a Dask cluster that cannot be reached, or that lost the work
     ├── QueueFull               too much heavy work waits already
     └── JobFailed               work in another process that ended without a result
         └── JobCancelled        because somebody cancelled it
@@ -28,6 +29,10 @@ class DeployError(Exception):
         super().__init__(f"{problem} {remedy}")
         self.problem = problem
         self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type[DeployError], tuple[str, str]]:
+        """Exceptions travel between processes as what they were made of; by default that is the message alone."""
+        return type(self), (self.problem, self.remedy)
 
 
 class InvalidRequest(DeployError):
@@ -67,6 +72,10 @@ class FormatUnavailable(DeployError):
 
 
 class StorageFailed(DeployError):
+    pass
+
+
+class ClusterUnavailable(DeployError):
     pass
 
 

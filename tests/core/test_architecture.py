@@ -27,9 +27,14 @@ def test_the_library_never_imports_streamlit() -> None:
     assert "streamlit" not in modules_after("\n".join(f"import {name}" for name in names))
 
 
-@pytest.mark.parametrize("name", ["formats", "models", "jobs", "store", "classify", "build", "profile", "command_line"])
+@pytest.mark.parametrize(
+    "name",
+    ["formats", "models", "jobs", "store", "classify", "build", "evaluate", "cluster", "profile", "command_line"],
+)
 def test_what_pages_import_is_light(name: str) -> None:
-    heavy = {"torch", "timm", "torchvision", "huggingface_hub"} & modules_after(f"import deploy_core.{name}")
+    heavy = {"torch", "timm", "torchvision", "huggingface_hub", "dask", "distributed"} & modules_after(
+        f"import deploy_core.{name}"
+    )
     assert heavy == set()
 
 
@@ -80,7 +85,9 @@ def test_no_page_shadows_a_module_that_something_imports() -> None:
 def test_every_direct_dependency_is_pinned_exactly() -> None:
     from importlib.metadata import packages_distributions
 
-    lines = [line for line in (PROJECT / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
+    files = ("requirements.txt", "requirements-cluster.txt")
+    written = [line for name in files for line in (PROJECT / name).read_text().splitlines()]
+    lines = [line for line in written if not line.startswith("#")]
     assert all("==" in line for line in lines)
     pinned = {line.split("==")[0].lower() for line in lines}
     imported = set()
