@@ -18,6 +18,7 @@ from PIL import Image
 
 from deploy_core import classify, embedded, evaluate, models
 from deploy_core.command_line import main
+from deploy_core.embedded import measure
 from deploy_core.errors import InvalidPictureSet
 from deploy_core.evaluate import Evaluation, Subject
 from deploy_core.formats import FORMATS
@@ -175,7 +176,7 @@ def test_the_command_tells_people(folder: Path, home: Path, capsys: pytest.Captu
     assert main(["evaluate", "demo", "--data", str(folder), "--weights", "random"]) == 0
     printed = capsys.readouterr()
     assert "top-1" in printed.out
-    assert "2 pictures could not be read and are not counted: cat/broken.jpg, dog/empty.png" in printed.out
+    assert "Cannot be read, so not counted: 2 of the pictures. cat/broken.jpg, dog/empty.png" in printed.out
     assert "these figures mean nothing" in printed.out
     assert "152 of 152 pictures" in printed.err
 
@@ -236,9 +237,7 @@ def test_the_card_states_the_saved_evaluation() -> None:
     saved = evaluate.read_evaluation(embedded.SAVED_EVALUATION)
     card = (embedded.FOLDER / "MODEL_CARD.md").read_text()
     assert saved.count == 10000
-    for result in saved.results:
-        row = f"| `{result.subject}` | {result.score.top1 * 100:.2f} % | {result.score.ece * 100:.2f} % |"
-        assert row in card, row
+    assert measure.table(saved) in card
 
 
 def test_int8_costs_no_more_than_half_a_point() -> None:
