@@ -11,7 +11,7 @@ from deploy_core.types import Prediction
 from pages import _parts, _picker
 from pages._charts import Bar, draw_bars
 
-SAMPLES = {"Rocket": "rocket.jpg", "Cat": "chelsea.png", "Coffee": "coffee.png", "Astronaut": "astronaut.png"}
+SAMPLES = {"Cat": "chelsea.png", "Rocket": "rocket.jpg", "Coffee": "coffee.png", "Astronaut": "astronaut.png"}
 FORMATS = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
 SHOWN_PIXELS = 720
 
@@ -99,7 +99,8 @@ def ready(chosen: _picker.Choice) -> bool:
 st.title("What is in the picture?")
 st.markdown(
     "DeiT, a Vision Transformer, names what it sees and how sure it is. Pick a picture here, a model in the sidebar; "
-    "then **Build** turns that model into files for a phone, and **Profile** tells which one to ship."
+    "then **Build** turns that model into files for a phone, **Evaluate** counts what they get right, and **Profile** "
+    "tells which one to ship."
 )
 left, right = st.columns(2, gap="large")
 chosen = _picker.choice()

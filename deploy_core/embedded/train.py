@@ -48,14 +48,14 @@ class Recipe:
     teacher_batch: int = 512
     teacher_lr: float = 0.3
     teacher_weight_decay: float = 5e-4
-    epochs: int = 40
+    epochs: int = 50
     batch: int = 128
     lr: float = 5e-4
     weight_decay: float = 0.05
     warmup_epochs: float = 1.5
     drop_path: float = 0.05
     patch_drop: float = 0.5
-    patch_drop_until: float = 0.85
+    patch_drop_until: float = 0.9
     label_smoothing: float = 0.1
     trivial_share: float = 0.5
     cutmix_probability: float = 0.25

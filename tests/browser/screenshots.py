@@ -12,7 +12,7 @@ from tests.browser import chromium
 from tests.browser.app import serving
 
 WIDTHS = {"desktop": (1280, 860), "phone": (390, 844)}
-STEPS = ("classify", "build", "profile")
+STEPS = ("classify", "build", "evaluate", "profile")
 MILLISECONDS = 120_000
 SETTLED = 2500
 TALLEST = 1500

@@ -69,12 +69,12 @@ def test_a_permalink_is_the_first_request_after_the_start(server: str, page: Pag
 
 def test_the_main_job(server: str, page: Page, tmp_path: Path, answer: Callable[[str], str]) -> None:
     page.goto(server)
-    expect(page.get_by_test_id("stMetricValue")).to_have_text(answer("rocket.jpg"))
+    expect(page.get_by_test_id("stMetricValue")).to_have_text(answer("chelsea.png"))
     expect(page.get_by_test_id("stImage")).to_be_visible()
 
     page.get_by_text("Upload", exact=True).click()
-    page.locator("input[type=file]").set_input_files(embedded.SAMPLES / "chelsea.png")
-    expect(page.get_by_test_id("stMetricValue")).to_have_text(answer("chelsea.png"))
+    page.locator("input[type=file]").set_input_files(embedded.SAMPLES / "rocket.jpg")
+    expect(page.get_by_test_id("stMetricValue")).to_have_text(answer("rocket.jpg"))
     no_error(page)
 
     page.goto(f"{server}/build")
