@@ -22,6 +22,7 @@ from deploy_core.store import Stored
 from pages import _parts
 
 NOT_FOUND = "There is no such file. Build it again on the Build page.\n"
+NO_TRACES = "There are no traces of this run. Measure again on the Profile page.\n"
 RETRY_SECONDS = 60
 
 
@@ -55,6 +56,14 @@ def bundle(request: Request) -> Response:
         return _parts.store().bundle(stored), f"bundle-{stored.artifact.sha256}"
 
     return _stream(request, choose)
+
+
+def traces(request: Request) -> Response:
+    """What each operator did when, in the files of a run."""
+    path = _parts.runs().traces(request.path_params["key"])
+    if path is None:
+        return PlainTextResponse(NO_TRACES, status_code=404)
+    return FileResponse(path, filename=f"traces_{path.name}", media_type="application/zip")
 
 
 def _stream(request: Request, choose: Callable[[Stored], tuple[Path, str]]) -> Response:
@@ -94,6 +103,10 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 
 app = st.App(
     "pages/_shell.py",
-    routes=[Route("/artifacts/{key}/{file}", artifact), Route("/bundles/{key}/{file}", bundle)],
+    routes=[
+        Route("/artifacts/{key}/{file}", artifact),
+        Route("/bundles/{key}/{file}", bundle),
+        Route("/traces/{key}", traces),
+    ],
     lifespan=lifespan,
 )

@@ -19,6 +19,9 @@ from typing import Any, NoReturn
 from deploy_core import build, bundle, classify, documents, evaluate, models, profile, scores, settings
 from deploy_core.errors import DeployError, InvalidArtifact, InvalidRequest
 from deploy_core.formats import FORMATS, by_filename
+from deploy_core.profile import compare, record, tables, verdicts
+from deploy_core.profile.record import Record, Row
+from deploy_core.profile.runs import Runs
 from deploy_core.settings import Settings
 from deploy_core.store import Store
 from deploy_core.types import Artifact, BuildRequest, BuildResult, Event, Progress, Unbuilt
@@ -26,6 +29,7 @@ from deploy_core.types import Artifact, BuildRequest, BuildResult, Event, Progre
 # The JSON document, the text for people, and the exit status.
 Outcome = tuple[Any, str, int]
 UNREADABLE_NAMED = 5
+OPERATORS_TOLD = 12
 EXIT_INCOMPLETE = 1
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
@@ -181,20 +185,77 @@ def _why(unbuilt: Unbuilt) -> str:
 def _profile(options: argparse.Namespace, limits: Settings) -> Outcome:
     result = build.read_result(options.folder)
     paths = {artifact.format: options.folder / artifact.file for artifact in result.artifacts}
-    report = profile.profile(result, paths, limits, options.repeats, options.threads, _tell)
+    asked = profile.Options(
+        threads=options.threads,
+        batches=options.batch,
+        seconds=options.budget,
+        rounds=options.repeats,
+        traces=options.trace,
+    )
+    run = profile.profile(result, paths, limits, asked, _each_percent())
+    text = f"{_table(tables.HEAD, tables.cells(run))}\n\n{tables.host_line(run)}\n{verdicts.certainty(run)}"
+    for row in run.unmeasured:
+        text += f"\n{FORMATS[row.format].title} was not measured: {row.reason}"
+    if options.operators:
+        text += "".join(f"\n\n{_operators(row)}" for row in run.rows)
+    if options.save:
+        text += f"\n\nSaved as run {Runs(limits).keep(run)}."
+    return documents.plain(run), text, EXIT_INCOMPLETE if run.unmeasured else 0
+
+
+def _operators(row: Row) -> str:
+    title = FORMATS[row.format].title
+    if not row.operators:
+        delegated = "" if row.delegated_percent is None else f" Its delegate has {row.delegated_percent:.0f} % of them."
+        return f"{title}: its runtime does not tell the time of its operators.{delegated}"
+    lines = [
+        (operator.name, operator.group, f"{operator.self_ms:.3f} ms", f"{operator.calls:g}")
+        for operator in row.operators[:OPERATORS_TOLD]
+    ]
+    return _table((title, "Kind", "Self time", "Calls"), lines)
+
+
+def _compare(options: argparse.Namespace, limits: Settings) -> Outcome:
+    first, second = (_run(name, limits) for name in (options.first, options.second))
+    found = compare.compare(first, second)
     lines = [
         (
-            FORMATS[row.format].title,
-            f"{row.median_ms:.2f} ms",
-            f"{row.p95_ms:.2f} ms",
-            "" if row.self_cpu_ms is None else f"{row.self_cpu_ms:.2f} ms",
-            f"{row.reduction_percent:.2f} %",
+            FORMATS[change.format].title,
+            f"{change.first.median_ms:.2f} ms",
+            f"{change.second.median_ms:.2f} ms",
+            f"{change.ratio:.2f} x ({change.interval[0]:.2f} to {change.interval[1]:.2f})",
+            f"{change.relative_ratio:.2f} x",
+            change.text,
         )
-        for row in report.rows
+        for change in found.changes
     ]
-    text = _table(("Model", "Inference time (median)", "p95", "Self CPU", "Reduction"), lines)
-    text += f"\n\n{report.host['cpu']}, {report.threads} threads, {report.repeats} rounds"
-    return documents.plain(report), text, 0
+    head = ("Model", "First run", "Second run", "Second / first", "Against its original", "So it is")
+    document = {
+        "first": found.first.key,
+        "second": found.second.key,
+        "same_files": found.same_files,
+        "same_host": found.same_host,
+        "left_out": found.left_out,
+        "changes": [
+            {
+                "format": change.format,
+                "first_ms": change.first.median_ms,
+                "second_ms": change.second.median_ms,
+                "ratio": change.ratio,
+                "interval": change.interval,
+                "relative_ratio": change.relative_ratio,
+                "is_tie": change.is_tie,
+            }
+            for change in found.changes
+        ],
+    }
+    return document, f"{found.text}\n\n{_table(head, lines)}", 0
+
+
+def _run(name: str, limits: Settings) -> Record:
+    """A run by its file, or by its key among those that were saved."""
+    path = Path(name)
+    return record.read(path) if path.exists() else Runs(limits).get(name)
 
 
 def _evaluate(options: argparse.Namespace, limits: Settings) -> Outcome:
@@ -382,8 +443,17 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = add("profile", _profile, "Time the artifacts of a build side by side.")
     sub.add_argument("folder", type=Path, metavar="DIR", help="a folder that 'build' wrote")
-    sub.add_argument("--repeats", type=int, default=20, help="timed rounds (20)")
-    sub.add_argument("--threads", type=int, help="threads to compute with (all cores)")
+    sub.add_argument("--budget", type=float, default=profile.BUDGET_SECONDS, metavar="SECONDS", help="most time (60)")
+    sub.add_argument("--repeats", type=int, help="exactly so many rounds, instead of until the ratios are known")
+    sub.add_argument("--threads", type=_numbers, default=(), metavar="N,N", help="the first for everything (all cores)")
+    sub.add_argument("--batch", type=_numbers, default=profile.BATCHES, metavar="N,N", help="batches (1,2,4,8)")
+    sub.add_argument("--operators", action="store_true", help="print where the time goes inside each file")
+    sub.add_argument("--trace", type=Path, metavar="DIR", help="write a Chrome trace of each file there")
+    sub.add_argument("--save", action="store_true", help="keep the run where the app shows it")
+
+    sub = add("compare", _compare, "Compare two runs: two machines, or before and after.")
+    sub.add_argument("first", metavar="RUN", help="what 'profile --json' wrote, or the name of a saved run")
+    sub.add_argument("second", metavar="RUN")
 
     sub = add("evaluate", _evaluate, "Measure how often a model or an artifact is right about labelled pictures.")
     sub.add_argument("subject", metavar="ARTIFACT_OR_MODEL", help="a built file, or a name that 'models' lists")
@@ -406,6 +476,13 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("store", _store, "List what the app has built and keeps.")
     sub.add_argument("--clear", action="store_true", help="remove what is not in use")
     return parser
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is no list of numbers such as 1,2,4") from error
 
 
 def _add_model(sub: argparse.ArgumentParser) -> None:

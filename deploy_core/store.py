@@ -20,14 +20,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deploy_core import build, bundle, documents, evaluate, models, profile, verify
+from deploy_core import build, bundle, documents, evaluate, models, verify
 from deploy_core.build import Answers
 from deploy_core.errors import DamagedArtifact, InvalidArtifact, StorageFailed
 from deploy_core.evaluate import Evaluation
 from deploy_core.files import atomic_write, make_folder, remove_leftovers, require_space, sha256, storage_failed
 from deploy_core.formats import FORMATS, Format, in_build_order
 from deploy_core.settings import Settings
-from deploy_core.types import Artifact, BuildRequest, BuildResult, ProfileReport
+from deploy_core.types import Artifact, BuildRequest, BuildResult
 
 RECORD = "record.json"
 EXPECTED = "expected.json"
@@ -88,7 +88,6 @@ class Store:
     def __init__(self, settings: Settings) -> None:
         self.root = settings.home / "artifacts"
         self._limit = settings.store_bytes
-        self._profiles = settings.home / "profiles"
         self._evaluations = settings.home / "evaluations"
         self._sound: dict[str, tuple[int, int, int]] = {}
         self._guard = threading.Lock()
@@ -181,7 +180,6 @@ class Store:
         for key in self._keys():
             if not (self.root / key / RECORD).exists():
                 self._remove(self.root / key)
-        remove_leftovers(self._profiles)
         remove_leftovers(self._evaluations)
 
     def make_room(self, needed: int) -> None:
@@ -211,18 +209,6 @@ class Store:
             )
         return path
 
-    def report(self, request: BuildRequest) -> ProfileReport | None:
-        """The newest profile of what ``request`` makes, measured here; None where there is none that can be read."""
-        try:
-            return profile.read_report(self._report_path(request))
-        except InvalidArtifact:
-            return None
-
-    def keep_report(self, request: BuildRequest, report: ProfileReport) -> None:
-        """Keeps a profile of what ``request`` makes. Raises StorageFailed."""
-        make_folder(self._profiles)
-        profile.save(report, self._report_path(request))
-
     def evaluation(self, request: BuildRequest, pictures: Path) -> Evaluation | None:
         """The newest evaluation of what ``request`` makes on a labelled set; None where there is none."""
         try:
@@ -243,10 +229,6 @@ class Store:
         keys = [self.key(request, row) for row in FORMATS.values()]
         made_of = [keys, str(pictures), status.st_size, status.st_mtime_ns]
         return self._evaluations / f"{request.model}-{_digest(made_of)}.json"
-
-    def _report_path(self, request: BuildRequest) -> Path:
-        keys = [self.key(request, row) for row in FORMATS.values()]
-        return self._profiles / f"{request.model}-{_digest(keys)}.json"
 
     def _require_limit(self, needed: int) -> None:
         if needed > self._limit:

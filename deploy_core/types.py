@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -178,31 +177,10 @@ class BuildResult:
 
 
 @dataclass(frozen=True)
-class ProfileRow:
-    """One artifact's speed. ``samples_ms`` holds every timed run, in order.
+class OperatorTime:
+    """What one operator of a file takes of one inference: its own time, without the operators that it calls."""
 
-    ``self_cpu_ms`` is the figure the tutorial prints (the profiler's self CPU time of one inference), None where
-    torch does not run the file; ``reduction_percent`` its last column, computed here from medians.
-    """
-
-    format: str
-    bytes: int
-    run_engine: str | None
-    median_ms: float
-    p95_ms: float
-    self_cpu_ms: float | None
-    reduction_percent: float
-    samples_ms: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class ProfileReport:
-    """All artifacts of one build, measured in turn on one host."""
-
-    model: str
-    weights: str
-    host: dict[str, Any]
-    repeats: int
-    threads: int
-    measured_at: str
-    rows: tuple[ProfileRow, ...] = field(default_factory=tuple)
+    name: str
+    group: str
+    self_ms: float
+    calls: float

@@ -12,21 +12,26 @@ import logging
 import os
 import queue
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from deploy_core import build, classify, documents, errors, evaluate, hub, models, profile, settings
+from deploy_core import build, classify, documents, errors, evaluate, hub, models, profile, settings, verify
 from deploy_core.classify import Classifier
 from deploy_core.errors import DeployError
 from deploy_core.formats import FORMATS, engines
 from deploy_core.processes import error_message, event_message
+from deploy_core.profile import alone, rounds
+from deploy_core.profile.rounds import Until
+from deploy_core.profile.runs import Runs
 from deploy_core.settings import Settings
 from deploy_core.store import Store
-from deploy_core.types import BuildRequest, BuildResult, Progress, part_of
+from deploy_core.types import BuildRequest, BuildResult, Event, Progress, part_of
 
 MODELS_IN_MEMORY = 2
 
@@ -42,13 +47,38 @@ def run_profile(request: dict[str, Any], _: bytes, limits: Settings, progress: P
     wanted = documents.structured(request["build"], BuildRequest)
     store = Store(limits)
     with store.shelf(wanted) as shelf:
-        result = build.build(wanted, shelf, limits, part_of(progress, 0.0, 0.5))
+        result = build.build(wanted, shelf, limits, part_of(progress, 0.0, 0.3))
         paths = {artifact.format: shelf.path(FORMATS[artifact.format]) for artifact in result.artifacts}
-        report = profile.profile(
-            result, paths, limits, request["repeats"], request["threads"], part_of(progress, 0.5, 1.0)
-        )
-    store.keep_report(wanted, report)
-    return None
+        threads = tuple(dict.fromkeys((os.cpu_count() or 1, 1)))
+        with tempfile.TemporaryDirectory() as traces:
+            options = profile.Options(threads=threads, seconds=request["seconds"], traces=Path(traces))
+            run = profile.profile(result, paths, limits, options, part_of(progress, 0.3, 1.0))
+            return Runs(limits).keep(run, Path(traces))
+
+
+def run_examine(request: dict[str, Any], _: bytes, limits: Settings, __: Progress) -> Any:
+    """A part of a profile, which wants a fresh process."""
+    picture = verify.reference(models.find(request["model"]), limits).tensor
+    trace = Path(request["trace"]) if request["trace"] else None
+    found = alone.examine(
+        Path(request["path"]), request["format"], picture, request["batches"], request["threads"], trace
+    )
+    return documents.plain(found)
+
+
+def run_take_turns(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
+    """A part of a profile, which wants a fresh process."""
+    import torch
+
+    torch.set_num_threads(request["threads"])
+    picture = verify.reference(models.find(request["model"]), limits).tensor
+    progress(Event("Loading the artifacts", 0.0))
+    with torch.inference_mode():
+        runs = {
+            name: partial(FORMATS[key].load(Path(path)), picture) for name, (key, path) in request["contenders"].items()
+        }
+        found = rounds.take_turns(runs, documents.structured(request["until"], Until), progress)
+    return documents.plain(found)
 
 
 def run_evaluate(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
@@ -89,6 +119,8 @@ TaskRunner = Callable[[dict[str, Any], bytes, Settings, Progress], Any]
 TASKS: dict[str, TaskRunner] = {
     "build": run_build,
     "profile": run_profile,
+    "examine": run_examine,
+    "take_turns": run_take_turns,
     "evaluate": run_evaluate,
     "download": run_download,
     "classify": run_classify,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import altair as alt
 import pandas as pd
@@ -12,6 +13,14 @@ import streamlit as st
 ROW_PIXELS = 36
 CELL_PIXELS = 34
 ROOM_FOR_TEXT = 1.25
+# More marks than 2,000, and Streamlit draws pixels instead of shapes.
+MOST_TICKS = 150
+# The height of a label, in that of a chart; and where the worst shade begins, unless something is worse.
+LABEL_SHARE = 0.055
+LEAST_SHADE = 0.99
+KIND_COLOURS = (
+    "#4c78a8", "#f58518", "#e45756", "#72b7b2", "#54a24b", "#eeca3b", "#b279a2", "#ff9da6", "#9d755d", "#bab0ac",
+)  # fmt: skip
 INK = {"light": "#2f2d2b", "dark": "#edebe8"}
 INK_ON_FULL = {"light": "#ffffff", "dark": "#10201e"}
 # The shade of an empty and of a full cell.
@@ -57,6 +66,50 @@ class Dot:
     x: float
     y: float
     weight: float
+    hint: str
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Every measurement, and their median with its 95 % interval."""
+
+    label: str
+    values: Sequence[float]
+    median: float
+    low: float
+    high: float
+    hint: str
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A labelled point; ``shade`` is 0..1, ``on_front`` whether no other is better both ways."""
+
+    label: str
+    x: float
+    y: float
+    shade: float
+    on_front: bool
+    hint: str
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a stacked bar."""
+
+    label: str
+    kind: str
+    value: float
+    hint: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """A point of a line."""
+
+    line: str
+    x: int
+    y: float
     hint: str
 
 
@@ -121,6 +174,119 @@ def draw_diagonal(dots: Sequence[Dot], alt_text: str, across: str, up: str) -> N
         size=alt.Size("weight:Q", scale=alt.Scale(range=[30, 260]), legend=None), tooltip=_hint()
     )
     st.altair_chart(diagonal + points, height=320, alt=alt_text)
+
+
+def draw_distributions(rows: Sequence[Distribution], alt_text: str, unit: str, end: float) -> None:
+    """Draws each measurement as a tick, the median and its interval over them, on one axis from zero to ``end``."""
+    ticks = pd.DataFrame(
+        [
+            {"label": row.label, "value": value, "hint": row.hint}
+            for row in rows
+            for value in row.values[:: -(-len(row.values) // MOST_TICKS)]
+        ]
+    )
+    medians = pd.DataFrame([{key: value for key, value in vars(row).items() if key != "values"} for row in rows])
+    x = alt.X("value:Q", scale=alt.Scale(domain=[0, end]), axis=alt.Axis(title=unit, tickCount=5))
+    scatter = (
+        alt.Chart(ticks)
+        .mark_tick(height=18, thickness=1, opacity=0.4, clip=True)
+        .encode(y=_labels(), x=x, tooltip=_hint())
+    )
+    base = alt.Chart(medians).encode(y=_labels(), tooltip=_hint())
+    interval = base.mark_rule(strokeWidth=4, color=_ink()).encode(x="low:Q", x2="high:Q")
+    middle = base.mark_point(filled=True, size=45, opacity=1, color=_ink()).encode(x="median:Q")
+    st.altair_chart(scatter + interval + middle, height=ROW_PIXELS * len(rows) + 45, alt=alt_text)
+
+
+def draw_tradeoff(spots: Sequence[Spot], alt_text: str, across: str, up: str, shade: str) -> None:
+    """Draws labelled points, with a line through those on the front; the lower left is best."""
+    table = pd.DataFrame([vars(spot) for spot in spots])
+    right, top = ROOM_FOR_TEXT * table["x"].max(), ROOM_FOR_TEXT * table["y"].max()
+    x = alt.X("x:Q", axis=alt.Axis(title=across, tickCount=6), scale=alt.Scale(domain=[0, right], nice=False))
+    y = alt.Y("y:Q", axis=alt.Axis(title=up, tickCount=5), scale=alt.Scale(domain=[0, top], nice=False))
+    front = (
+        alt.Chart(table[table["on_front"]])
+        .mark_line(interpolate="step-after", strokeDash=[5, 4], opacity=0.6, color=_ink())
+        .encode(x=x, y=y)
+    )
+    scale = alt.Scale(domain=[min(LEAST_SHADE, table["shade"].min()), 1], scheme="redyellowgreen")
+    legend = alt.Legend(orient="bottom", format=".3f", titleLimit=400, gradientLength=220, tickCount=2)
+    points = (
+        alt.Chart(table)
+        .mark_point(filled=True, size=130, opacity=1, stroke=_ink(), strokeWidth=0.5)
+        .encode(x=x, y=y, color=alt.Color("shade:Q", scale=scale, title=shade, legend=legend), tooltip=_hint())
+    )
+    charts = front + points
+    for is_right in (False, True):
+        side = sorted((spot for spot in spots if (spot.x > right / 2) == is_right), key=lambda spot: spot.y)
+        if side:
+            names = pd.DataFrame([{"x": spot.x, "label": spot.label} for spot in side])
+            names["y"] = _apart([spot.y for spot in side], LABEL_SHARE * top)
+            texts = alt.Chart(names).encode(x=x, y=y, text="label:N")
+            charts += (
+                texts.mark_text(align="right", dx=-11, color=_ink(), fontSize=11)
+                if is_right
+                else texts.mark_text(align="left", dx=11, color=_ink(), fontSize=11)
+            )
+    st.altair_chart(charts, height=420, alt=alt_text)
+
+
+def _apart(heights: Sequence[float], least: float) -> list[float]:
+    """Ascending heights, moved as little as puts each ``least`` above the one before, so that labels are legible.
+
+    Isotonic regression on what is left of the heights without those steps, by pooling adjacent violators.
+    """
+    pools: list[list[float]] = []
+    for place, height in enumerate(heights):
+        pools.append([height - place * least])
+        while len(pools) > 1 and fmean(pools[-2]) > fmean(pools[-1]):
+            pools[-2:] = [pools[-2] + pools[-1]]
+    levels = [fmean(pool) for pool in pools for _ in pool]
+    return [level + place * least for place, level in enumerate(levels)]
+
+
+def draw_stacks(pieces: Sequence[Piece], kinds: Sequence[str], alt_text: str, unit: str) -> None:
+    """Draws stacked bars in the given order; a kind has the same colour in every chart."""
+    table = pd.DataFrame([vars(piece) for piece in pieces])
+    chart = (
+        alt.Chart(table)
+        .mark_bar(height=20)
+        .encode(
+            y=_labels(),
+            x=alt.X("value:Q", axis=alt.Axis(title=unit, tickCount=5)),
+            color=_coloured("kind:N", kinds, [piece.kind for piece in pieces]),
+            order=alt.Order("order:Q"),
+            tooltip=_hint(),
+        )
+        .transform_calculate(order=f"indexof({list(kinds)}, datum.kind)")
+    )
+    st.altair_chart(chart, height=ROW_PIXELS * table["label"].nunique() + 150, alt=alt_text)
+
+
+def draw_lines(steps: Sequence[Step], lines: Sequence[str], alt_text: str, across: str, up: str) -> None:
+    """Draws a line for each name, over whole numbers, coloured by its place in ``lines``; nothing without steps."""
+    if not steps:
+        return
+    table = pd.DataFrame([vars(step) for step in steps])
+    chart = (
+        alt.Chart(table)
+        .mark_line(point=alt.OverlayMarkDef(filled=True, size=60))
+        .encode(
+            x=alt.X("x:O", title=across, axis=alt.Axis(labelAngle=0)),
+            y=alt.Y("y:Q", title=up),
+            color=_coloured("line:N", lines, [step.line for step in steps]),
+            tooltip=_hint(),
+        )
+    )
+    st.altair_chart(chart, height=420, alt=alt_text)
+
+
+def _coloured(field: str, known: Sequence[str], used: Sequence[str]) -> alt.Color:
+    """A colour for each of the ``known`` names, whichever of them are used; the legend tells those."""
+    scale = alt.Scale(domain=list(known), range=KIND_COLOURS[: len(known)])
+    values = [name for name in known if name in used]
+    legend = alt.Legend(orient="bottom", columns=2, values=values, labelFontSize=11, labelLimit=130, symbolSize=70)
+    return alt.Color(field, scale=scale, sort=list(known), title=None, legend=legend)
 
 
 def _labels() -> alt.Y:

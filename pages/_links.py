@@ -25,6 +25,11 @@ def bundle(stored: Stored) -> str:
     return f"bundles/{stored.key}/{stored.bundle_name}"
 
 
+def traces(run_key: str) -> str:
+    """The address of a run's traces, relative to the app."""
+    return f"traces/{run_key}"
+
+
 def draw_qr_code(address: str) -> None:
     """A QR code of an address of this app, or how to get one where phones cannot reach the address in the browser."""
     base = settings.load().public_url or _visited()

@@ -7,11 +7,14 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from deploy_core import settings
+from deploy_core import embedded, settings
 from deploy_core.errors import DeployError
 from deploy_core.inference import Abilities, Inference
 from deploy_core.jobs import FINISHED, LEAST_FRACTION_FOR_ESTIMATE, Job, Jobs, State, job_name
 from deploy_core.processes import Task, WorkerProcess
+from deploy_core.profile import record
+from deploy_core.profile.record import Record
+from deploy_core.profile.runs import Runs
 from deploy_core.store import Store
 from deploy_core.uploads import Uploads
 
@@ -38,9 +41,25 @@ def uploads() -> Uploads:
 
 
 @st.cache_resource
+def runs() -> Runs:
+    return Runs(settings.load())
+
+
+@st.cache_resource
+def shipped_run() -> Record:
+    """The embedded model's, measured by this project."""
+    return record.read(embedded.SAVED_PROFILE)
+
+
+@st.cache_resource
 def jobs() -> Jobs:
     limits = settings.load()
-    return Jobs(limits, WorkerProcess("worker", limits, BEHIND_PAGES), store().sweep)
+    return Jobs(limits, WorkerProcess("worker", limits, BEHIND_PAGES), _sweep)
+
+
+def _sweep() -> None:
+    store().sweep()
+    runs().sweep()
 
 
 @st.cache_resource

@@ -1,121 +1,91 @@
-"""Profile: all files of a build side by side, as the tutorial compares them."""
+"""Profile: which file to ship, and why another one is slower."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pandas as pd
 import streamlit as st
 
-from deploy_core import documents, embedded
+from deploy_core import documents
 from deploy_core.formats import FORMATS
 from deploy_core.processes import Task
-from deploy_core.profile import read_report
-from deploy_core.types import BuildRequest, ProfileReport, ProfileRow
-from pages import _parts, _picker
-from pages._charts import Bar, draw_bars
+from deploy_core.profile import compare, tables, verdicts
+from deploy_core.profile.record import Record, Row
+from deploy_core.profile.verdicts import TARGETS, Limits
+from deploy_core.types import BuildRequest
+from pages import _links, _parts, _picker, _profile_charts
 
-REPEATS = 20
+BUDGETS = {"10 seconds": 10.0, "30 seconds": 30.0, "2 minutes": 120.0}
+USUAL_BUDGET = "30 seconds"
+LARGEST_RECORD_MB = 5
+# What the original is compared with at first: the quantized file.
+USUAL_OTHER = 2
 
 WHAT = """
-The tutorial's last step: how long does one inference take with each file? All files are measured in turn, round by
-round, after a warm-up, in a process of their own, so that whatever else this machine does hits all of them alike. The
-table shows the median of the rounds; *reduction* is how much time the file saves against the original. *Self CPU* is
-the figure that the tutorial prints, from PyTorch's profiler.
+The tutorial's last step: how long does one inference take with each file, and what else does it cost?
 
-Int8 pays twice: a quarter of the bytes to read from memory, and integer instructions that do more work each. A phone's
-processor is not this server's: take the order of the formats from here, and the milliseconds from the phone itself.
+- **In turn.** All files answer one picture in each round, in a new order, after a warm-up, in a process of their own,
+  with garbage collection off. Whatever else this machine does hits all of them alike, so the *ratios* hold although
+  the milliseconds of another day will differ.
+- **Until it is known.** Rounds go on until the 95 % interval of every ratio to the original is narrow enough, or the
+  time is spent; the page says which. Intervals are bootstrapped over whole rounds.
+- **Alone.** Loading, the first answer, memory, batches and operators are measured in a fresh process for each file,
+  with nothing else in it. Files were read before, so loading does not wait for the disk.
+- *Self CPU* is the figure that the tutorial prints, from PyTorch's profiler.
+
+Int8 pays twice: a quarter of the bytes to read from memory, and integer instructions that do more work each. **A PC is
+not a phone**: take the order of the formats from here with care, and the milliseconds from the phone itself.
 """
-
-
-def table(report: ProfileReport) -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {
-                "Model": FORMATS[row.format].title,
-                "Inference time": row.median_ms,
-                "Reduction": row.reduction_percent,
-                "p95": row.p95_ms,
-                "Self CPU": row.self_cpu_ms,
-                "Size": row.bytes / 1e6,
-                "Engine": row.run_engine or "float32",
-            }
-            for row in report.rows
-        ]
-    )
-
-
-def results(report: ProfileReport, here: bool) -> None:
-    rows = table(report)
-    original = report.rows[0]
-    fastest = min(report.rows, key=lambda row: row.median_ms)
-    smallest = min(report.rows, key=lambda row: row.bytes)
-    st.markdown(
-        f"Fastest: **{FORMATS[fastest.format].title}**, {fastest.median_ms:.1f} ms an inference, "
-        f"{fastest.reduction_percent:.0f} % less than the original. "
-        f"Smallest: **{FORMATS[smallest.format].title}**, {smallest.bytes / 1e6:.1f} MB, "
-        f"{(1 - smallest.bytes / original.bytes) * 100:.0f} % less."
-    )
-    st.dataframe(
-        rows,
-        hide_index=True,
-        column_config={
-            "Inference time": st.column_config.NumberColumn(format="%.2f ms", help="Median of the rounds"),
-            "Reduction": st.column_config.NumberColumn(format="%.2f %%", help="Against the original"),
-            "p95": st.column_config.NumberColumn(format="%.2f ms"),
-            "Self CPU": st.column_config.NumberColumn(format="%.2f ms", help="The tutorial's figure"),
-            "Size": st.column_config.NumberColumn(format="%.2f MB"),
-        },
-    )
-    left, right = st.columns(2, gap="large")
-    with left:
-        times = [(row, row.median_ms, f"{row.median_ms:.1f} ms") for row in report.rows]
-        draw_bars([bar(*time) for time in times], "Inference time of each file", title="Inference time")
-    with right:
-        sizes = [(row, row.bytes / 1e6, f"{row.bytes / 1e6:.1f} MB") for row in report.rows]
-        draw_bars([bar(*size) for size in sizes], "Size of each file", title="File size")
-    host = report.host
-    st.caption(
-        f"{'Measured on this server' if here else 'A saved run'}: {host['cpu']}, {report.threads} threads, "
-        f"{report.repeats} rounds, torch {host['torch']}, {report.measured_at[:10]}."
-    )
-    csv = rows.to_csv(index=False)
-    st.download_button("Table as CSV", csv, f"{report.model}_profile.csv", "text/csv", icon=":material/download:")
-
-
-def bar(row: ProfileRow, value: float, text: str) -> Bar:
-    title = FORMATS[row.format].title
-    return Bar(title, value, text, f"{title}: {text}")
 
 
 def profile() -> None:
     chosen, store = _picker.choice(), _parts.store()
     request = wanted(chosen)
     built = store.find(request)
-    report = store.report(request)
+    runs = known_runs(chosen)
+    was_measured = bool(_parts.runs().of(chosen.spec.name, chosen.weights))
     measured = dataclasses.replace(request, formats=tuple(built)) if len(built) > 1 else request
-    task = Task("profile", {"build": documents.plain(measured), "repeats": REPEATS, "threads": None})
+    controls = st.container(horizontal=True, vertical_alignment="bottom")
+    with controls:
+        seconds = BUDGETS[budget()]
+    task = Task("profile", {"build": documents.plain(measured), "seconds": seconds})
     if _parts.is_unfinished(_parts.follow(task)):
         return
     label = f"Profile {len(built)} files on this server" if len(built) > 1 else "Build and profile on this server"
-    if st.button(
-        f"{label} again" if report else label,
-        type="secondary" if report else "primary",
+    if controls.button(
+        f"{label} again" if was_measured else label,
+        type="secondary" if was_measured else "primary",
         icon=":material/speed:",
         key="profile",
     ):
+        forget_link()
         _parts.jobs().submit(task)
         st.rerun()
     missing = [FORMATS[key].title for key in FORMATS if key not in built]
     if len(built) > 1 and missing:
         st.caption(f"Not built yet, so not measured: {', '.join(missing)}.")
-    saved = chosen.spec.hub_id is None and chosen.weights == "pretrained"
-    if report:
-        results(report, here=True)
-    elif saved:
-        results(read_report(embedded.SAVED_PROFILE), here=False)
+    run = choose_run(runs, chosen)
+    if run:
+        show(run)
     else:
         st.info(f"{chosen.spec.title} has not been measured here yet.", icon=":material/speed:")
+    with st.expander("Compare two runs, or bring one from another machine", icon=":material/compare_arrows:"):
+        elsewhere(runs, chosen)
+
+
+def budget() -> str:
+    return str(
+        st.segmented_control(
+            "Longest time to measure",
+            BUDGETS,
+            default=USUAL_BUDGET,
+            required=True,
+            key="budget",
+            help="It ends earlier where everything is known to ±2 %.",
+        )
+    )
 
 
 def wanted(chosen: _picker.Choice) -> BuildRequest:
@@ -125,8 +95,284 @@ def wanted(chosen: _picker.Choice) -> BuildRequest:
     return dataclasses.replace(everything, **options)
 
 
+def known_runs(chosen: _picker.Choice) -> tuple[Record, ...]:
+    """The runs of the chosen model: measured here, the newest first; brought by this visitor; the one that ships."""
+    kept = _parts.runs()
+    brought = [kept.get(key) for key in st.session_state.get("brought", ()) if kept.has(key)]
+    shipped = [_parts.shipped_run()] if chosen.spec.hub_id is None and chosen.weights == "pretrained" else []
+    others = [run for run in (*brought, *shipped) if run.model == chosen.spec.name]
+    return tuple({run.key: run for run in (*kept.of(chosen.spec.name, chosen.weights), *others)}.values())
+
+
+def choose_run(runs: tuple[Record, ...], chosen: _picker.Choice) -> Record | None:
+    """The run that the address names, else one of those that are known, the first at first."""
+    key = st.query_params.get("run", "")
+    linked = _parts.runs().get(key) if key else None
+    if linked and linked.model != chosen.spec.name:
+        st.caption(f"This link opens a run of {_parts.plain(linked.model)}.")
+    if linked and linked not in runs:
+        runs = (linked, *runs)
+    if len(runs) < 2:
+        return next(iter(runs), None)
+    first = runs.index(linked) if linked else 0
+    return st.selectbox("Run", runs, first, name_of, key=f"shown_run_{key}", on_change=forget_link, filter_mode=None)
+
+
+def forget_link() -> None:
+    st.query_params.pop("run", None)
+
+
+def name_of(run: Record) -> str:
+    return f"{run.measured_at.replace('T', ' ')[:16]} · {run.host.cpu} · {run.threads} threads · {run.key[:6]}"
+
+
+def show(run: Record) -> None:
+    recommendation(run)
+    table(run)
+    tabs = st.tabs(
+        ["Latency", "Size and latency", "Inside", "Batches and threads", "Start and memory", "The tutorial's"]
+    )
+    for tab, draw in zip(
+        tabs,
+        (
+            _profile_charts.latency,
+            _profile_charts.tradeoff,
+            inside,
+            _profile_charts.scaling,
+            _profile_charts.costs,
+            tutorial,
+        ),
+        strict=True,
+    ):
+        with tab:
+            draw(run)
+    host(run)
+    exports(run)
+
+
+def recommendation(run: Record) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown("#### What to ship", width="stretch")
+        with st.popover("Limits", icon=":material/tune:"):
+            limits = choose_limits()
+    for column, (key, target) in zip(st.columns(len(TARGETS)), TARGETS.items(), strict=True):
+        found = verdicts.recommend(run, target, limits)
+        with column.container(border=True, height="stretch", key=f"recommended_{key}"):
+            st.caption(f"For {found.target}")
+            st.markdown(f"#### {FORMATS[found.format].title if found.format else 'Nothing'}")
+            st.caption(_parts.plain(found.reason))
+    st.caption(verdicts.certainty(run))
+
+
+def choose_limits() -> Limits:
+    megabytes = st.number_input("Largest file, MB", 0.0, value=None, key="limit_mb", placeholder="none")
+    milliseconds = st.number_input("Slowest answer here, ms", 0.0, value=None, key="limit_ms", placeholder="none")
+    agreement = st.number_input(
+        "Least agreement with the original, %", 0, 100, value=None, key="limit_agreement", placeholder="none"
+    )
+    return Limits(
+        None if megabytes is None else int(megabytes * 1e6),
+        milliseconds,
+        None if agreement is None else agreement / 100,
+    )
+
+
+def table(run: Record) -> None:
+    rows = pd.DataFrame([line(row) for row in run.rows])
+    st.dataframe(
+        rows,
+        hide_index=True,
+        column_config={
+            "Model": st.column_config.TextColumn(pinned=True),
+            "Median": st.column_config.NumberColumn(format="%.2f ms", help="Inference time: the median of the rounds"),
+            "95 %": st.column_config.TextColumn(help="Interval of the median, ms"),
+            "Of the original's": st.column_config.TextColumn(help="Ratio of the medians, with its 95 % interval"),
+            "Reduction": st.column_config.NumberColumn(format="%.2f %%", help="Against the original"),
+            "p95": st.column_config.NumberColumn(format="%.2f ms"),
+            "Same answer": st.column_config.NumberColumn(
+                format="%.0f %%", help="First answer as the original's, on the reference pictures"
+            ),
+            "Size": st.column_config.NumberColumn(format="%.2f MB"),
+            "Engine": st.column_config.TextColumn(
+                help="What computed it here: for int8 in TorchScript, the fastest quantized engine of this torch"
+            ),
+        },
+    )
+    for failed in run.unmeasured:
+        st.warning(
+            f"**{FORMATS[failed.format].title}** was not measured. {_parts.plain(failed.reason)}",
+            icon=":material/error:",
+        )
+
+
+def line(row: Row) -> dict[str, object]:
+    return {
+        "Model": FORMATS[row.format].title,
+        "Median": row.median_ms,
+        "95 %": f"{row.median_interval_ms[0]:.2f} to {row.median_interval_ms[1]:.2f}",
+        "Of the original's": f"{row.ratio:.2f} ({row.ratio_interval[0]:.2f} to {row.ratio_interval[1]:.2f})",
+        "Reduction": row.reduction_percent,
+        "p95": row.p95_ms,
+        "Same answer": row.top1_agreement * 100,
+        "Size": row.bytes / 1e6,
+        "Engine": row.run_engine,
+    }
+
+
+def inside(run: Record) -> None:
+    _profile_charts.operators(run)
+    seen = [row for row in run.rows if row.operators]
+    if len(seen) < 2:
+        return
+    st.markdown("**Two files side by side**")
+    left, right = st.columns(2)
+    by_title = {FORMATS[row.format].title: row for row in seen}
+    usual = min(USUAL_OTHER, len(by_title) - 1)
+    first = by_title[str(left.selectbox("One", by_title, key="operators_of", filter_mode=None))]
+    second = by_title[str(right.selectbox("The other", by_title, index=usual, key="operators_in", filter_mode=None))]
+    if first is second:
+        st.caption("These are the same file.")
+        return
+    found = verdicts.differences(first, second)
+    st.markdown(f"{verdicts.between(first, second).text} {f'Most of all, {found[0].text}.' if found else ''}")
+    st.dataframe(
+        pd.DataFrame(
+            [
+                {
+                    "Operator": operator.name,
+                    "Kind": operator.group,
+                    "Difference": operator.difference_ms,
+                    "Why": operator.reason or "",
+                }
+                for operator in found
+            ]
+        ),
+        hide_index=True,
+        column_config={
+            "Difference": st.column_config.NumberColumn(
+                format="%+.3f ms", help="Self time in the other, less that here"
+            )
+        },
+    )
+
+
+def tutorial(run: Record) -> None:
+    rows = {row.format: row for row in run.rows}
+    st.dataframe(
+        pd.DataFrame(
+            [
+                {
+                    "Model": told.model,
+                    "Inference Time": rows[told.format].self_cpu_ms,
+                    "Reduction": told_reduction(rows, told.format),
+                    "Tutorial's time": told.milliseconds,
+                    "Tutorial's reduction": told.reduction_percent,
+                }
+                for told in tables.TUTORIAL
+                if told.format in rows
+            ]
+        ),
+        hide_index=True,
+        column_config={
+            name: st.column_config.NumberColumn(format="%.2f ms") for name in ("Inference Time", "Tutorial's time")
+        }
+        | {name: st.column_config.NumberColumn(format="%.2f %%") for name in ("Reduction", "Tutorial's reduction")},
+    )
+    st.caption(
+        "As the tutorial computes it: the profiler's self CPU time of one inference, and how much less it is than the "
+        "original's. Its figures are of DeiT-Base on Google Colab. The table above says the same from medians of many "
+        "rounds, without the profiler's own cost."
+    )
+
+
+def told_reduction(rows: dict[str, Row], key: str) -> float | None:
+    return tables.tutorial_reduction(rows["original"], rows[key])
+
+
+def host(run: Record) -> None:
+    machine = run.host
+    st.caption(
+        f"{_parts.plain(tables.host_line(run))}. {machine.memory_bytes / 1e9:.0f} GB of memory, "
+        f"{_parts.plain(machine.system)}. Other work took {verdicts.percent(run.others_load)} of the processors "
+        "meanwhile. A PC is not a phone."
+    )
+
+
+def exports(run: Record) -> None:
+    name = f"{run.model}_profile_{run.key[:6]}"
+    document = json.dumps(documents.plain(run), indent=2)
+    with st.container(horizontal=True):
+        offer("CSV", tables.as_csv(run), f"{name}.csv")
+        offer("JSON", document, f"{name}.json")
+        offer("Markdown", tables.as_markdown(run), f"{name}.md")
+        if _parts.runs().traces(run.key):
+            st.link_button(
+                "Traces",
+                _links.traces(run.key),
+                icon=":material/download:",
+                help="When each operator ran, in each file: open one at ui.perfetto.dev or chrome://tracing",
+            )
+        if _parts.runs().has(run.key):
+            st.link_button("Link to this run", f"?run={run.key}", icon=":material/link:")
+
+
+def offer(label: str, text: str, name: str) -> None:
+    st.download_button(label, text, name, icon=":material/download:", on_click="ignore")
+
+
+def elsewhere(runs: tuple[Record, ...], chosen: _picker.Choice) -> None:
+    st.markdown(
+        "On another machine, a Raspberry Pi for one: `python -m deploy_core profile DIR --json > run.json`. "
+        "Give that file here."
+    )
+    given = st.file_uploader(
+        "A run as JSON", type="json", max_upload_size=LARGEST_RECORD_MB, key="run_file", label_visibility="collapsed"
+    )
+    if given and st.session_state.get("run_taken") != given.file_id:
+        key = _parts.runs().take_in(given.getvalue())
+        st.session_state["run_taken"] = given.file_id
+        st.session_state["brought"] = tuple(dict.fromkeys((*st.session_state.get("brought", ()), key)))
+        st.query_params["run"] = key
+        st.rerun()
+    if len(runs) < 2:
+        st.caption(f"Two runs of {chosen.spec.title} can be compared here once there are two.")
+        return
+    left, right = st.columns(2)
+    first = left.selectbox("First run", runs, index=1, format_func=name_of, key="first_run", filter_mode=None)
+    second = right.selectbox("Second run", runs, index=0, format_func=name_of, key="second_run", filter_mode=None)
+    found = compare.compare(first, second)
+    st.markdown(_parts.plain(found.text))
+    st.dataframe(
+        pd.DataFrame(
+            [
+                {
+                    "Model": FORMATS[change.format].title,
+                    "First": change.first.median_ms,
+                    "Second": change.second.median_ms,
+                    "Second / first": f"{change.ratio:.2f} ({change.interval[0]:.2f} to {change.interval[1]:.2f})",
+                    "Against its original": change.relative_ratio,
+                    "So it is": change.text,
+                }
+                for change in found.changes
+            ]
+        ),
+        hide_index=True,
+        column_config={name: st.column_config.NumberColumn(format="%.2f ms") for name in ("First", "Second")}
+        | {
+            "Against its original": st.column_config.NumberColumn(
+                format="%.2f x",
+                help="The same of the ratios to each run's own original: leaves the machine's speed out",
+            )
+        },
+    )
+    st.caption(
+        f"Two runs were not measured in turn, so a difference below {verdicts.percent(compare.DRIFT)} may be the "
+        "machine's own, and counts as none."
+    )
+
+
 st.title("Which file to ship?")
-st.markdown("Every file of the model, timed side by side on the same picture: what it costs, and what it saves.")
+st.markdown("Every file of the model, measured side by side: what it costs, what it saves, and where its time goes.")
 with _parts.errors_shown():
     profile()
 _parts.explain(WHAT)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from deploy_core.errors import InvalidArtifact, InvalidRequest
 from deploy_core.formats import eager, executorch, onnx, torchscript
-from deploy_core.formats.format import Format, Run, Workbench
+from deploy_core.formats.format import Format, Workbench
+from deploy_core.formats.inside import Run
 
 __all__ = ["FORMATS", "ORIGINAL", "Format", "Run", "Workbench", "by_filename", "in_build_order"]
 

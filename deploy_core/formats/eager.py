@@ -7,8 +7,9 @@ from typing import Any
 
 from deploy_core import models
 from deploy_core.errors import InvalidArtifact, StorageFailed
-from deploy_core.formats import effects
-from deploy_core.formats.format import Format, Run, Workbench
+from deploy_core.formats import effects, inside
+from deploy_core.formats.format import Format, Workbench
+from deploy_core.formats.inside import Run
 
 MODEL_KEY = "deit_deploy_model"
 
@@ -61,7 +62,7 @@ FORMATS = (
         effort=0.5,
         least_cosine=0.9999,
         probe=lambda: None,
-        run_engine=lambda: None,
+        run_engine=lambda: "torch",
         convert=_convert,
         save=_save,
         load=_load,
@@ -69,6 +70,7 @@ FORMATS = (
         inspect=lambda _: (),
         app_code="timm",
         runs_in_torch=True,
+        observe=inside.by_torch(_load),
         effect=effects.original,
     ),
 )

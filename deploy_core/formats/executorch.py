@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from deploy_core.errors import InvalidArtifact, InvalidRequest
 from deploy_core.formats import compatibility, effects
 from deploy_core.formats.exporting import one_picture, quiet, with_plain_attention
-from deploy_core.formats.format import Format, Run, Workbench, missing
+from deploy_core.formats.format import Format, Workbench, missing
+from deploy_core.formats.inside import Run
 from deploy_core.types import Delegation, Runtime
 
 if TYPE_CHECKING:
@@ -212,6 +213,7 @@ FORMATS = (
         inspect=compatibility.inspect_executorch,
         app_code="executorch",
         runs_in_torch=False,
+        observe=None,
         effect=effects.executorch,
     ),
     Format(
@@ -235,6 +237,7 @@ FORMATS = (
         inspect=compatibility.inspect_executorch,
         app_code="executorch",
         runs_in_torch=False,
+        observe=None,
         effect=effects.executorch_int8,
     ),
 )

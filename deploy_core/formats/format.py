@@ -8,14 +8,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deploy_core.formats.inside import Observe, Run
 from deploy_core.types import BuildResult, Delegation, Finding, Runtime
 
 if TYPE_CHECKING:
-    import torch
-
     from deploy_core.models import LoadedModel
-
-Run = Callable[["torch.Tensor"], "torch.Tensor"]
 
 
 @dataclass
@@ -39,13 +36,14 @@ class Format:
     - ``effort``: how long building takes, in the time that scripting takes
     - ``least_cosine``: below it on any picture, an artifact disagrees with the original
     - ``probe``: None, or why the format is not available here
-    - ``run_engine``: the engine that its files run under here; None for torch's own float kernels
+    - ``run_engine``: what computes its files here: torch, torch's quantized engine, or another runtime
     - ``convert``: makes the result in memory; what the row needs is then in ``Workbench.results``
     - ``save``: writes that result to a path
     - ``load``: reads a file back; gives a callable on float32 (N, 3, S, S), N = 1 where ``takes_batches`` is False
     - ``runtimes``, ``inspect``: what on a device loads its files, and the checks of one file against those
     - ``app_code``: the folder of the bundle's templates for an app
     - ``runs_in_torch``: whether torch's profiler sees inside
+    - ``observe``: the operators of a file by self time; None where its runtime does not tell
     - ``effect``: what the step did to size and speed in a build, and why; one sentence or two
     """
 
@@ -61,7 +59,7 @@ class Format:
     effort: float
     least_cosine: float
     probe: Callable[[], str | None]
-    run_engine: Callable[[], str | None]
+    run_engine: Callable[[], str]
     convert: Callable[[Workbench], Any]
     save: Callable[[Workbench, Any, Path], None]
     load: Callable[[Path], Run]
@@ -69,6 +67,7 @@ class Format:
     inspect: Callable[[Path], tuple[Finding, ...]]
     app_code: str | None
     runs_in_torch: bool
+    observe: Observe | None
     effect: Callable[[BuildResult], str]
 
     def filename(self, model: str) -> str:

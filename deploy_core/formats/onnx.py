@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploy_core.errors import InvalidArtifact
-from deploy_core.formats import compatibility, effects
+from deploy_core.formats import compatibility, effects, inside
 from deploy_core.formats.exporting import one_picture, quiet, with_plain_attention
-from deploy_core.formats.format import Format, Run, Workbench, missing
+from deploy_core.formats.format import Format, Workbench, missing
+from deploy_core.formats.inside import Run
 from deploy_core.types import Runtime
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ FORMATS = (
         inspect=compatibility.inspect_onnx,
         app_code="onnx",
         runs_in_torch=False,
+        observe=inside.by_onnxruntime,
         effect=effects.onnx,
     ),
     Format(
@@ -183,6 +185,7 @@ FORMATS = (
         inspect=compatibility.inspect_onnx,
         app_code="onnx",
         runs_in_torch=False,
+        observe=inside.by_onnxruntime,
         effect=effects.onnx_int8,
     ),
 )

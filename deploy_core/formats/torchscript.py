@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from deploy_core.errors import InvalidArtifact, StorageFailed
-from deploy_core.formats import compatibility, effects, engines
-from deploy_core.formats.format import Format, Run, Workbench
+from deploy_core.formats import compatibility, effects, engines, inside
+from deploy_core.formats.format import Format, Workbench
+from deploy_core.formats.inside import Run
 from deploy_core.types import Runtime
 
 
@@ -141,7 +142,7 @@ FORMATS = (
         effort=1,
         least_cosine=0.9999,
         probe=_always,
-        run_engine=lambda: None,
+        run_engine=lambda: "torch",
         convert=_under_build_engine(_script),
         save=_save_with("save"),
         load=_load_with(_read_script),
@@ -149,6 +150,7 @@ FORMATS = (
         inspect=compatibility.inspect_torchscript,
         app_code="torchscript",
         runs_in_torch=True,
+        observe=inside.by_torch(_load_with(_read_script)),
         effect=effects.scripted,
     ),
     Format(
@@ -172,6 +174,7 @@ FORMATS = (
         inspect=compatibility.inspect_torchscript,
         app_code="torchscript",
         runs_in_torch=True,
+        observe=inside.by_torch(_load_with(_read_script)),
         effect=effects.quantized,
     ),
     Format(
@@ -195,6 +198,7 @@ FORMATS = (
         inspect=compatibility.inspect_torchscript,
         app_code="torchscript",
         runs_in_torch=True,
+        observe=inside.by_torch(_load_with(_read_script)),
         effect=effects.optimized,
     ),
     Format(
@@ -218,6 +222,7 @@ FORMATS = (
         inspect=compatibility.inspect_lite,
         app_code="lite",
         runs_in_torch=True,
+        observe=inside.by_torch(_load_with(_read_lite)),
         effect=effects.lite,
     ),
 )

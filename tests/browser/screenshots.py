@@ -13,6 +13,10 @@ from tests.browser.app import serving
 
 WIDTHS = {"desktop": (1280, 860), "phone": (390, 844)}
 STEPS = ("classify", "build", "evaluate", "profile")
+CHARTS = {
+    "tradeoff": ("Size and latency", "Size of each file against its latency"),
+    "inside": ("Inside", "Self time of each kind of operator, by file"),
+}
 MILLISECONDS = 120_000
 SETTLED = 2500
 TALLEST = 1500
@@ -39,6 +43,16 @@ def take(page: Page, address: str, step: str, path: Path) -> None:
     page.screenshot(path=path)
 
 
+def take_charts(page: Page, address: str, folder: Path) -> None:
+    page.goto(f"{address}/profile")
+    for name, (tab, alt_text) in CHARTS.items():
+        page.get_by_role("tab", name=tab, exact=True).click()
+        chart = page.locator(f'[data-testid="stVegaLiteChart"][aria-label="{alt_text}"]')
+        expect(chart).to_be_visible()
+        page.wait_for_timeout(SETTLED)
+        chart.screenshot(path=folder / f"profile_{name}.png")
+
+
 def main(folder: Path) -> None:
     expect.set_options(MILLISECONDS)
     with (
@@ -48,6 +62,7 @@ def main(folder: Path) -> None:
         playwright.chromium.launch(executable_path=chromium.find(), args=chromium.ARGUMENTS) as browser,
     ):
         prepare(browser.new_page(), server.address)
+        take_charts(browser.new_page(viewport={"width": 1280, "height": 1500}), server.address, folder)
         for width, (pixels, height) in WIDTHS.items():
             for scheme in ("light", "dark"):
                 context = browser.new_context(

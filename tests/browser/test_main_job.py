@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import subprocess
 import time
 import zipfile
@@ -16,6 +17,7 @@ from safetensors.torch import save_file
 
 from deploy_core import bundle, classify, embedded, models
 from deploy_core.formats import FORMATS
+from deploy_core.profile import record
 from deploy_core.settings import Settings
 from tests.browser import chromium
 from tests.browser.app import serving
@@ -64,7 +66,7 @@ def test_a_permalink_is_the_first_request_after_the_start(server: str, page: Pag
     page.goto(f"{server}/profile")
     expect(page.get_by_role("heading", name="Which file to ship?")).to_be_visible()
     expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(4)
-    expect(page.get_by_text("A saved run")).to_be_visible()
+    expect(page.get_by_text("rounds, torch")).to_be_visible()
 
 
 def test_the_main_job(server: str, page: Page, tmp_path: Path, answer: Callable[[str], str]) -> None:
@@ -95,17 +97,60 @@ def test_the_main_job(server: str, page: Page, tmp_path: Path, answer: Callable[
     assert phone.top[0].label == answer("chelsea.png")
     no_error(page)
 
+
+def test_the_charts_of_the_saved_run_say_what_its_record_says(server: str, page: Page) -> None:
     page.goto(f"{server}/profile")
-    page.get_by_role("button", name="Profile 9 files on this server").click()
-    expect(page.get_by_text("Measured on this server")).to_be_visible()
-    expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(2)
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Table as CSV").click()
-    table = Path(download.value.path()).read_text().splitlines()
-    assert table[0].startswith("Model,Inference time,Reduction")
-    assert table[1].startswith("Original,")
-    assert len(table) == 1 + len(FORMATS)
+    charts_say(page, record.read(embedded.SAVED_PROFILE))
     no_error(page)
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP], ids=["desktop"], indirect=True, scope="module")
+def test_a_profile_is_run_shown_and_handed_out(server: str, page: Page) -> None:
+    page.goto(f"{server}/profile")
+    page.get_by_text("10 seconds", exact=True).click()
+    page.get_by_role("button", name="profile", exact=False).filter(has_text="on this server").click()
+    expect(page.get_by_role("button", name="Profile 9 files on this server again")).to_be_visible(timeout=240 * SECONDS)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="JSON", exact=True).click()
+    run = record.read(Path(download.value.path()))
+    assert [row.format for row in run.rows] == list(FORMATS)
+    charts_say(page, run)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV", exact=True).click()
+    assert len(Path(download.value.path()).read_text().splitlines()) == 1 + len(FORMATS)
+    link = page.locator('a[href*="traces/"]:visible').get_attribute("href")
+    answer = requests.get(f"{server}/{link}", timeout=60)
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as traces:
+        assert set(traces.namelist()) == {f"{row.file}.trace.json" for row in run.rows if row.operators}
+    assert requests.get(f"{server}/traces/{'0' * 16}", timeout=60).status_code == 404
+    page.goto(f"{server}/profile?run={run.key}")
+    charts_say(page, run)
+    no_error(page)
+
+
+def charts_say(page: Page, run: record.Record) -> None:
+    titles = [FORMATS[row.format].title for row in run.rows]
+    latency = chart(page, "Every timed inference of each file, with the medians")
+    for title in titles:
+        expect(latency.get_by_text(title, exact=True)).to_have_count(1)
+    latency.hover()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as PNG").filter(visible=True).first.click()
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+    page.get_by_role("tab", name="Size and latency").click()
+    points = chart(page, "Size of each file against its latency")
+    for row, title in zip(run.rows, titles, strict=True):
+        expect(
+            points.locator(f'[aria-label*="{title}: {row.bytes / 1e6:.1f} MB, {row.median_ms:.2f} ms"]')
+        ).to_have_count(1)
+    page.get_by_role("tab", name="Inside").click()
+    stacks = chart(page, "Self time of each kind of operator, by file")
+    for row, title in zip(run.rows, titles, strict=True):
+        expect(stacks.get_by_text(title, exact=True)).to_have_count(1 if row.operators else 0)
+
+
+def chart(page: Page, alt_text: str) -> Locator:
+    return page.locator(f'[data-testid="stVegaLiteChart"][aria-label="{alt_text}"]')
 
 
 def test_files_are_asked_about_labelled_pictures(server: str, page: Page, tmp_path: Path) -> None:
@@ -218,7 +263,7 @@ def test_the_web_process_never_imports_torch(tmp_path: Path, browser: Browser) -
         page.get_by_role("button", name="Build 9 files").click()
         expect(page.get_by_text("Building")).to_be_visible(timeout=60 * SECONDS)
         page.goto(f"{server.address}/profile")
-        expect(page.get_by_text("A saved run")).to_be_visible()
+        expect(page.get_by_text("rounds, torch")).to_be_visible()
         mapped = (Path("/proc") / str(server.process.pid) / "maps").read_text()
         assert "python" in mapped
         assert not any(name in mapped for name in ("libtorch", "torch/_C", "onnxruntime", "executorch"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -146,9 +147,14 @@ def test_store_lists_and_clears(capsys: pytest.CaptureFixture[str], limits: Sett
     assert run_json(capsys, "store", "--clear")["artifacts"] == []
 
 
-def test_profile(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    report = run_json(capsys, "profile", str(built), "--repeats", "2", "--threads", "1")
+def test_profile(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    built = str(tmp_path / "built")
+    run_json(capsys, "build", "--formats", "scripted", "--out", built)
+    asked = ["--repeats", "2", "--threads", "1", "--batch", "1,2", "--trace", str(tmp_path / "traces")]
+    report = run_json(capsys, "profile", built, *asked)
     assert report["host"]["cpu"]
+    assert [[found["batch"] for found in row["throughput"]] for row in report["rows"]] == [[1, 2], [1, 2]]
+    assert len(list((tmp_path / "traces").iterdir())) == 2
     promised = {"format", "median_ms", "p95_ms", "self_cpu_ms", "reduction_percent"}
     assert all(promised <= set(row) for row in report["rows"])
     assert report["rows"][0]["format"] == "original"
@@ -165,13 +171,18 @@ def test_people_get_text(arguments: list[str], capsys: pytest.CaptureFixture[str
         json.loads(capsys.readouterr().out)
 
 
-def test_people_see_a_table_of_a_build_and_of_a_profile(
-    built: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_people_see_a_table_of_a_build_and_of_a_profile(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["build", "--formats", "scripted", "--out", str(tmp_path)]) == 0
     assert "demo_scripted.pt" in capsys.readouterr().out
-    assert main(["profile", str(built), "--repeats", "1"]) == 0
-    assert "Lite interpreter" in capsys.readouterr().out
+    assert main(["profile", str(tmp_path), "--budget", "0.1", "--batch", "1", "--operators", "--save"]) == 0
+    printed = capsys.readouterr().out
+    assert "Scripted" in printed
+    assert "aten::addmm" in printed
+    assert "The 0.1 seconds ended before" in printed
+    key = re.findall(r"Saved as run (\w+)\.", printed)[0]
+    assert main(["compare", key, str(embedded.SAVED_PROFILE)]) == 0
+    assert "In the second run: Original" in capsys.readouterr().out
+    assert run_json(capsys, "compare", key, key)["same_files"]
 
 
 def test_random_weights_say_that_the_answer_means_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -200,6 +211,8 @@ def test_random_weights_say_that_the_answer_means_nothing(capsys: pytest.Capture
         (["build", "--formats", "gguf"], "no format 'gguf'"),
         (["build", "--engine", "cuda"], "engine 'cuda'"),
         (["profile", "nowhere"], "no finished build"),
+        (["profile", "nowhere", "--batch", "x"], "'x' is no list of numbers"),
+        (["compare", "nowhere", "nowhere"], "no run 'nowhere'"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(

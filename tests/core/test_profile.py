@@ -1,128 +1,408 @@
+"""A profile of the embedded model's files, measured here, and what is made of it."""
+
 from __future__ import annotations
 
-import gc
-import statistics
+import csv
+import dataclasses
+import io
+import json
+import math
+import re
+import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
-import torch
 
-from deploy_core import build, embedded, profile
+from deploy_core import build, documents, embedded, files, profile
 from deploy_core.errors import InvalidArtifact, InvalidRequest
 from deploy_core.formats import FORMATS
+from deploy_core.formats.inside import GROUPS, OTHER, group_of
+from deploy_core.profile import compare, record, tables, verdicts
+from deploy_core.profile.record import Record, Row
+from deploy_core.profile.rounds import Until, take_turns
+from deploy_core.profile.runs import Runs
+from deploy_core.profile.verdicts import TARGETS, Limits
 from deploy_core.settings import Settings
-from deploy_core.types import Event, ProfileReport, Progress, silent
+from deploy_core.types import Event, OperatorTime
 from tests.conftest import WholeBuild
+from tests.core.clock import Clock, contenders
 
-REPEATS = 4
-
-
-@pytest.fixture(scope="module")
-def folder(whole_build: WholeBuild) -> Path:
-    return whole_build.folder
+ROUNDS = 4
 
 
-def profiled(folder: Path, repeats: int, threads: int | None = 1, progress: Progress = silent) -> ProfileReport:
+def profiled(folder: Path, options: profile.Options, events: list[Event] | None = None) -> Record:
     result = build.read_result(folder)
     paths = {artifact.format: folder / artifact.file for artifact in result.artifacts}
-    return profile.profile(result, paths, Settings(), repeats, threads, progress)
+    told = [] if events is None else events
+    return profile.profile(result, paths, Settings(), options, told.append)
 
 
 @pytest.fixture(scope="module")
-def measured(folder: Path) -> tuple[ProfileReport, list[Event]]:
-    events: list[Event] = []
-    return profiled(folder, REPEATS, 1, events.append), events
+def broken(whole_build: WholeBuild, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole build, where one file vanished and another was damaged."""
+    folder = tmp_path_factory.mktemp("broken") / "build"
+    shutil.copytree(whole_build.folder, folder)
+    (folder / FORMATS["scripted"].filename("demo")).unlink()
+    (folder / FORMATS["onnx"].filename("demo")).write_bytes(b"no graph")
+    return folder
 
 
-def test_every_artifact_has_a_row_and_the_original_is_the_first(measured: tuple[ProfileReport, list[Event]]) -> None:
-    report, _ = measured
-    assert [row.format for row in report.rows] == list(FORMATS)
-    assert report.rows[0].reduction_percent == 0
-    assert (report.model, report.weights, report.threads, report.repeats) == ("demo", "pretrained", 1, REPEATS)
+@pytest.fixture(scope="module")
+def events() -> list[Event]:
+    return []
 
 
-def test_figures_come_from_the_samples(measured: tuple[ProfileReport, list[Event]]) -> None:
-    report, _ = measured
-    yardstick = report.rows[0].median_ms
-    for row in report.rows:
-        assert len(row.samples_ms) == REPEATS
-        assert row.median_ms == statistics.median(row.samples_ms)
+@pytest.fixture(scope="module")
+def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("traces") / "here"
+
+
+@pytest.fixture(scope="module")
+def run(broken: Path, traces: Path, events: list[Event]) -> Record:
+    options = profile.Options(threads=(1, 2), batches=(1, 3), rounds=ROUNDS, traces=traces)
+    return profiled(broken, options, events)
+
+
+@pytest.fixture(scope="module")
+def saved() -> Record:
+    return record.read(embedded.SAVED_PROFILE)
+
+
+def row_of(run: Record, key: str) -> Row:
+    return next(row for row in run.rows if row.format == key)
+
+
+def test_every_sound_artifact_has_a_row_and_the_others_a_reason(run: Record) -> None:
+    assert [row.format for row in run.rows] == [key for key in FORMATS if key not in ("scripted", "onnx")]
+    reasons = {failed.format: failed.reason for failed in run.unmeasured}
+    assert reasons == {
+        "scripted": "demo_scripted.pt is gone. Build it again.",
+        "onnx": "demo.onnx is not what was built. Build it again.",
+    }
+
+
+def test_figures_come_from_the_samples(run: Record) -> None:
+    original = run.rows[0]
+    assert (original.ratio, original.ratio_interval, original.reduction_percent) == (1, (1, 1), 0)
+    for row in run.rows:
+        assert len(row.samples_ms) == run.repeats == ROUNDS
+        assert min(row.samples_ms) <= row.median_interval_ms[0] <= row.median_ms <= row.median_interval_ms[1]
         assert row.median_ms <= row.p95_ms <= max(row.samples_ms)
-        assert row.reduction_percent == pytest.approx((1 - row.median_ms / yardstick) * 100)
-        assert (row.self_cpu_ms is not None) == FORMATS[row.format].runs_in_torch
-        assert row.self_cpu_ms is None or row.self_cpu_ms > 0
+        assert row.ratio == pytest.approx(row.median_ms / original.median_ms)
         assert row.run_engine == FORMATS[row.format].run_engine()
 
 
-def test_formats_are_measured_in_turn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    order: list[object] = []
-    timed = profile._time
-
-    def record(run: object, tensor: object) -> float:
-        order.append(run)
-        assert not gc.isenabled()
-        return timed(run, tensor)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(profile, "_time", record)
-    profiled(folder, 8)
-    assert gc.isenabled()
-    count = len(FORMATS)
-    assert len(order) == count * (profile.WARMUP_ROUNDS + 8)
-    rounds = [order[start : start + count] for start in range(0, len(order), count)]
-    assert all(set(turn) == set(order) for turn in rounds)
-    assert any(turn != rounds[0] for turn in rounds)
+def test_each_file_is_examined_alone(run: Record) -> None:
+    for row in run.rows:
+        assert row.load_ms > 0
+        assert row.first_ms > 0
+        assert row.peak_bytes > row.runtime_bytes > 10_000_000
+        assert [found.batch for found in row.throughput] == ([1, 3] if FORMATS[row.format].takes_batches else [])
+        assert all(found.pictures_per_second > 0 for found in row.throughput)
+        assert [found.threads for found in row.scaling] == [1, 2]
+    # A file that a quarter of the bytes are enough for takes less memory, too.
+    assert row_of(run, "lite").peak_bytes < row_of(run, "original").peak_bytes
 
 
-def test_a_planted_slowdown_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a clock of our own: the file that is loaded third takes 3 ms, the others 1 ms."""
-    seen: list[object] = []
-
-    def timed(run: object, tensor: object) -> float:
-        if run not in seen:
-            seen.append(run)
-        return 3.0 if seen.index(run) == 2 else 1.0
-
-    monkeypatch.setattr(profile, "_time", timed)
-    report = profiled(folder, 3)
-    slow = list(FORMATS)[2]
-    assert {row.format: row.median_ms for row in report.rows} == dict.fromkeys(FORMATS, 1.0) | {slow: 3.0}
-    assert {row.format: row.reduction_percent for row in report.rows if row.reduction_percent} == {slow: -200.0}
-
-
-def test_a_report_is_saved_and_read_back(measured: tuple[ProfileReport, list[Event]], tmp_path: Path) -> None:
-    profile.save(measured[0], tmp_path / "p.json")
-    assert profile.read_report(tmp_path / "p.json") == measured[0]
+def test_operators_say_where_the_time_goes(run: Record) -> None:
+    for row in run.rows:
+        assert bool(row.operators) == (FORMATS[row.format].observe is not None)
+        assert (row.self_cpu_ms is not None) == FORMATS[row.format].runs_in_torch
+        if row.operators:
+            assert "matrix products" in verdicts.by_group(row)
+            assert sum(operator.self_ms for operator in row.operators if operator.group == OTHER) < 0.1 * sum(
+                operator.self_ms for operator in row.operators
+            )
+    assert "aten::addmm" in {operator.name for operator in row_of(run, "original").operators}
+    assert "quantized::linear_dynamic" in {operator.name for operator in row_of(run, "lite").operators}
+    delegated = row_of(run, "executorch").delegated_percent
+    assert delegated is not None
+    assert delegated > 50
 
 
-def test_the_shipped_run_is_of_the_embedded_model_on_a_named_host() -> None:
-    report = profile.read_report(embedded.SAVED_PROFILE)
-    assert report.model == "demo"
-    assert report.host["cpu"]
-    assert [row.format for row in report.rows] == list(FORMATS)
+def test_traces_are_written_for_who_asks(run: Record, traces: Path) -> None:
+    written = {path.name.removesuffix(".trace.json"): json.loads(path.read_text()) for path in traces.iterdir()}
+    assert set(written) == {row.file for row in run.rows if row.operators}
+    for trace in written.values():
+        events = trace if isinstance(trace, list) else trace["traceEvents"]
+        assert sum(event.get("ph") == "X" for event in events) > 50
+
+
+def test_progress_goes_to_the_end(run: Record, events: list[Event]) -> None:
+    fractions = [event.fraction for event in events]
+    assert fractions == sorted(fractions)
+    assert events[-1] == Event("Done", 1.0)
+    assert f"Measuring round {ROUNDS} of {ROUNDS}" in {event.message for event in events}
+
+
+def test_the_machine_is_told(run: Record) -> None:
+    assert run.host.cpu
+    assert run.host.cpus >= 1
+    assert run.host.memory_bytes > 1e9
+    assert set(run.host.versions) == {"torch", "onnxruntime", "executorch"}
+    assert 0 <= run.others_load <= 1
 
 
 @pytest.mark.parametrize(
-    ("repeats", "threads", "words"), [(0, None, "0 repeats"), (1, 0, "0 threads"), (1, 10_000, "10000 threads")]
+    ("options", "words"),
+    [
+        (profile.Options(rounds=0), "0 repeats"),
+        (profile.Options(threads=(0,)), "0 threads"),
+        (profile.Options(threads=(10_000,)), "10000 threads"),
+        (profile.Options(batches=(1, 0)), "batch of 0"),
+        (profile.Options(seconds=0), "0 seconds"),
+        (profile.Options(seconds=math.nan), "nan seconds"),
+    ],
 )
-def test_numbers_that_make_no_sense_are_refused(repeats: int, threads: int | None, words: str, folder: Path) -> None:
+def test_numbers_that_make_no_sense_are_refused(options: profile.Options, words: str, broken: Path) -> None:
     with pytest.raises(InvalidRequest, match=words):
-        profiled(folder, repeats, threads)
+        profiled(broken, options)
 
 
-def test_threads_are_put_back(folder: Path) -> None:
-    before = torch.get_num_threads()
-    profiled(folder, 1, 1)
-    assert torch.get_num_threads() == before
+def test_without_the_original_there_is_nothing_to_compare_with(broken: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "build"
+    shutil.copytree(broken, folder)
+    (folder / FORMATS["original"].filename("demo")).unlink()
+    with pytest.raises(Exception, match="demo.safetensors is gone"):
+        profiled(folder, profile.Options(rounds=1))
 
 
-def test_a_vanished_file_is_told(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / build.MANIFEST).write_text((folder / build.MANIFEST).read_text())
-    with pytest.raises(InvalidArtifact, match="is gone"):
-        profiled(tmp_path, 1)
+# Records
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"rows": [{}]}'])
-def test_a_report_that_is_none_is_told(text: str, tmp_path: Path) -> None:
-    (tmp_path / "p.json").write_text(text)
-    with pytest.raises(InvalidArtifact, match="ProfileReport of this version|is damaged"):
-        profile.read_report(tmp_path / "p.json")
+def test_a_record_is_saved_and_read_back(run: Record, tmp_path: Path) -> None:
+    record.save(run, tmp_path / "p.json")
+    assert record.read(tmp_path / "p.json") == run
+    assert record.parse((tmp_path / "p.json").read_bytes()).key == run.key
+
+
+def test_the_shipped_run_is_of_the_embedded_model_on_a_named_host(saved: Record) -> None:
+    assert saved.model == "demo"
+    assert saved.host.cpu
+    assert [row.format for row in saved.rows] == list(FORMATS)
+    assert not saved.unmeasured
+    assert saved.settled
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "no JSON document"),
+        ("[" * 100_000, "no JSON document"),
+        ('{"version": NaN}', "no JSON document"),
+        ("[1]", "no record of a profile"),
+        ("{}", "no record of a profile"),
+        ('{"version": 1}', "record of version 1, and this app reads version 2"),
+        ('{"version": 2, "rows": []}', "no Record of this version"),
+    ],
+)
+def test_a_record_that_is_none_is_told(text: str, words: str) -> None:
+    with pytest.raises(InvalidArtifact, match=words):
+        record.parse(text.encode())
+
+
+def test_a_record_of_unknown_formats_is_told(saved: Record) -> None:
+    document = documents.plain(saved)
+    document["rows"][0]["format"] = "coreml"
+    with pytest.raises(InvalidArtifact, match="formats that this app does not know"):
+        record.parse(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "value"),
+    [(0, "format", "lite"), (1, "format", "original"), (1, "samples_ms", [1.0]), (1, "median_ms", 0), (0, "bytes", -1)],
+)
+def test_a_record_whose_figures_do_not_fit_together_is_told(saved: Record, row: int, field: str, value: object) -> None:
+    document = documents.plain(saved)
+    document["rows"][row][field] = value
+    with pytest.raises(InvalidArtifact, match="do not fit together"):
+        record.parse(json.dumps(document).encode())
+
+
+def test_runs_are_kept_listed_and_brought_from_elsewhere(run: Record, saved: Record, limits: Settings) -> None:
+    runs = Runs(limits)
+    assert runs.of("demo", "pretrained") == ()
+    older = dataclasses.replace(run, measured_at="2020-01-01T00:00:00+00:00")
+    keys = [runs.keep(kept) for kept in (older, run, run)]
+    assert keys[1] == keys[2] == run.key != keys[0]
+    assert runs.of("demo", "pretrained") == (run, older)
+    assert runs.of("demo", "random") == ()
+    assert runs.get(run.key) == run
+    (limits.home / "runs" / f"{run.key}.json").write_text("{")
+    assert runs.of("demo", "pretrained") == (older,)
+    # Whoever brings a run opens it by its key, and nobody else sees it.
+    elsewhere = dataclasses.replace(saved, measured_at="2099-01-01T00:00:00+00:00")
+    key = runs.take_in(json.dumps(documents.plain(elsewhere)).encode())
+    assert runs.get(key) == elsewhere
+    assert runs.of("demo", "pretrained") == (older,)
+    for wrong in ("../../etc/passwd", "given/x", "0" * 16):
+        assert not runs.has(wrong)
+        with pytest.raises(InvalidRequest, match="no run"):
+            runs.get(wrong)
+
+
+def test_traces_stay_with_their_run(saved: Record, limits: Settings, tmp_path: Path) -> None:
+    folder = files.make_folder(tmp_path / "traces")
+    (folder / "demo.trace.json").write_text("[]")
+    runs = Runs(limits)
+    kept = runs.traces(runs.keep(saved, folder))
+    assert kept is not None
+    with zipfile.ZipFile(kept) as archive:
+        assert archive.namelist() == ["demo.trace.json"]
+    assert runs.traces("0" * 16) is None
+
+
+def test_only_the_newest_runs_stay(saved: Record, limits: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deploy_core.profile.runs.MOST_RUNS", 2)
+    runs = Runs(limits)
+    keys = [runs.keep(dataclasses.replace(saved, measured_at=f"2026-01-0{day}T00:00:00+00:00")) for day in (1, 2, 3)]
+    assert [runs.has(key) for key in keys] == [False, True, True]
+
+
+def test_the_record_does_not_tell_where_a_checkpoint_lies(saved: Record, limits: Settings) -> None:
+    assert record.weights_name("/home/ada/secret/wolf.safetensors") == "wolf.safetensors"
+    runs = Runs(limits)
+    runs.keep(dataclasses.replace(saved, weights="wolf.safetensors"))
+    assert len(runs.of("demo", "/home/ada/secret/wolf.safetensors")) == 1
+
+
+# Verdicts
+
+
+def planted(saved: Record, **factors: float) -> Record:
+    """The shipped run, with the times of some formats multiplied."""
+    rows = tuple(
+        dataclasses.replace(row, samples_ms=tuple(value * factors.get(row.format, 1) for value in row.samples_ms))
+        for row in saved.rows
+    )
+    return dataclasses.replace(saved, rows=rows)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_planted_slowdown_is_named_and_a_planted_tie_is_called_a_tie(saved: Record, seed: int) -> None:
+    clock = Clock(seed=seed)
+    runs = contenders(clock, original=100, optimized=40, lite=40, quantized=44)
+    found = take_turns(runs, Until(profile.BOUND, seconds=600), clock=clock)
+    assert found.settled
+    rows = {key: dataclasses.replace(row_of(saved, key), samples_ms=samples) for key, samples in found.samples.items()}
+    tie = verdicts.between(rows["lite"], rows["optimized"])
+    assert tie.is_tie
+    assert tie.text == "Optimized for mobile and Lite interpreter are equally fast, as far as this run can tell."
+    slow = verdicts.between(rows["lite"], rows["quantized"])
+    assert not slow.is_tie
+    assert slow.interval[0] <= 1.1 <= slow.interval[1]
+    assert re.match(r"Scripted and quantized is (8|9|10|11|12) % slower than Lite interpreter \(95 %", slow.text)
+
+
+def test_the_difference_of_two_files_is_named_with_its_reason(saved: Record) -> None:
+    fast = row_of(saved, "optimized")
+    slow = dataclasses.replace(
+        fast,
+        operators=(
+            *(operator for operator in fast.operators if operator.name != "aten::copy_"),
+            OperatorTime("prepacked::conv2d_clamp_run", "convolution", 0.1, 1),
+            OperatorTime("aten::copy_", "copies and layout", 5.8, 40),
+        ),
+    )
+    first = verdicts.differences(fast, slow)[0]
+    assert first.name == "aten::copy_"
+    assert first.difference_ms == pytest.approx(5.8, abs=0.3)
+    assert first.reason is not None
+    assert "channels-last" in first.reason
+    assert verdicts.differences(fast, fast) == ()
+
+
+def test_operators_of_all_runtimes_fall_into_the_same_groups() -> None:
+    assert {group_of(name) for name in ("aten::addmm", "MatMulInteger", "quantized::linear_dynamic")} == {
+        "matrix products"
+    }
+    assert {group_of(name) for name in ("aten::copy_", "Transpose", "ReorderOutput")} == {"copies and layout"}
+    assert group_of("custom::thing") == OTHER
+    assert OTHER not in GROUPS
+
+
+def test_the_pareto_front_is_what_nothing_beats_both_ways(saved: Record) -> None:
+    front = verdicts.pareto(saved.rows)
+    for row in saved.rows:
+        beaten = any(
+            other.bytes < row.bytes and other.median_ms < row.median_ms for other in saved.rows if other is not row
+        )
+        assert not (row in front and beaten)
+    assert min(saved.rows, key=lambda row: row.median_ms) in front
+    assert min(saved.rows, key=lambda row: row.bytes) in front
+
+
+def test_recommendations_fit_the_target_and_the_limits(saved: Record) -> None:
+    free = {key: verdicts.recommend(saved, target, Limits()) for key, target in TARGETS.items()}
+    assert free["server"].format == min(saved.rows, key=lambda row: row.median_ms).format or free["server"].format
+    assert free["web"].format == "onnx_int8"
+    assert free["phone"].format is not None
+    assert "A PC is not a phone" in free["phone"].text
+    none = verdicts.recommend(saved, TARGETS["web"], Limits(bytes=1000))
+    assert none.format is None
+    assert "For a web page: nothing. No file that runs there keeps these limits. The nearest is" in none.text
+    exact = verdicts.recommend(saved, TARGETS["web"], Limits(agreement=1.0))
+    assert exact.format is None or row_of(saved, exact.format).top1_agreement == 1.0
+
+
+def test_a_file_whose_answers_are_wrong_is_never_recommended(saved: Record) -> None:
+    rows = tuple(dataclasses.replace(row, disagrees=row.format != "original") for row in saved.rows)
+    found = verdicts.recommend(dataclasses.replace(saved, rows=rows), TARGETS["phone"], Limits())
+    assert found.format is None
+
+
+def test_it_says_whether_it_went_on_long_enough(saved: Record) -> None:
+    assert verdicts.certainty(saved) == "Every ratio to the original is known to ±2 % (95 %)."
+    assert "120 seconds ended before" in verdicts.certainty(dataclasses.replace(saved, settled=False))
+    counted = dataclasses.replace(saved, settled=False, budget_seconds=None)
+    assert f"{saved.repeats} rounds ended before" in verdicts.certainty(counted)
+
+
+# Two runs
+
+
+def test_two_runs_are_compared(saved: Record) -> None:
+    later = planted(saved, lite=1.2)
+    found = compare.compare(saved, later)
+    texts = {change.format: change.text for change in found.changes}
+    assert texts.pop("lite") == "20 % slower"
+    assert set(texts.values()) == {"as fast"}
+    assert found.same_files
+    assert found.same_host
+
+
+def test_runs_of_different_models_or_formats_are_not_compared(saved: Record) -> None:
+    with pytest.raises(InvalidRequest, match="One run is of demo, the other of deit"):
+        compare.compare(saved, dataclasses.replace(saved, model="deit_tiny_patch16_224"))
+    with pytest.raises(InvalidRequest, match="no format in common"):
+        compare.compare(
+            dataclasses.replace(saved, rows=saved.rows[:1]), dataclasses.replace(saved, rows=saved.rows[1:])
+        )
+
+
+# Tables
+
+
+def test_tables_say_what_the_record_says(saved: Record) -> None:
+    lines = list(csv.DictReader(io.StringIO(tables.as_csv(saved))))
+    assert [line["format"] for line in lines] == [row.format for row in saved.rows]
+    assert [float(line["median_ms"]) for line in lines] == [row.median_ms for row in saved.rows]
+    markdown = tables.as_markdown(saved)
+    for row in saved.rows:
+        assert f"| {FORMATS[row.format].title} | {row.median_ms:.2f} ms |" in markdown
+    assert saved.host.cpu in markdown
+
+
+def test_the_tutorials_table_is_there_line_for_line(saved: Record) -> None:
+    assert [told.model for told in tables.TUTORIAL] == [
+        "original model",
+        "scripted model",
+        "scripted & quantized model",
+        "scripted & quantized & optimized model",
+        "lite model",
+    ]
+    for told in tables.TUTORIAL:
+        expected = (1 - told.milliseconds / tables.TUTORIAL[0].milliseconds) * 100
+        assert told.reduction_percent == pytest.approx(expected, abs=0.01)
+        assert tables.tutorial_reduction(saved.rows[0], row_of(saved, told.format)) is not None

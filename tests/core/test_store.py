@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from deploy_core import build, embedded, files, profile, store
+from deploy_core import build, embedded, files, store
 from deploy_core.build import Answers
 from deploy_core.errors import DamagedArtifact, InvalidArtifact, InvalidCheckpoint, StorageFailed
 from deploy_core.formats import FORMATS
@@ -304,11 +304,3 @@ def test_a_build_finds_what_an_earlier_one_made(made: Store, limits: Settings) -
     tensor = torch.frombuffer(bytearray(stored.tensor()), dtype=torch.float32).view(1, 3, 32, 32)
     assert row.load(stored.path)(tensor)[0].tolist() == pytest.approx(stored.expected().logits, abs=1e-4)
     assert stored.expected().labels == embedded.LABELS
-
-
-def test_a_profile_stays_with_what_it_measured(made: Store) -> None:
-    report = profile.read_report(embedded.SAVED_PROFILE)
-    assert made.report(REQUEST) is None
-    made.keep_report(REQUEST, report)
-    assert made.report(dataclasses.replace(REQUEST, formats=("lite",))) == report
-    assert made.report(dataclasses.replace(REQUEST, optimize="tutorial")) is None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -17,10 +19,11 @@ from PIL import Image
 from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 
-from deploy_core import models
+from deploy_core import documents, embedded, models
 from deploy_core.formats import FORMATS
 from deploy_core.models import MODELS
 from deploy_core.processes import WorkerProcess
+from deploy_core.profile import record
 from deploy_core.settings import Settings
 from pages import _parts
 
@@ -42,6 +45,7 @@ def fresh() -> Iterator[None]:
     _parts.jobs.clear()
     _parts.store.clear()
     _parts.uploads.clear()
+    _parts.runs.clear()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -228,13 +232,50 @@ def test_without_a_format_there_is_nothing_to_build() -> None:
 def test_profile_shows_the_saved_run_and_then_one_of_this_machine() -> None:
     app = build_two(open_page("build"))
     app.switch_page(PAGES["profile"]).run()
-    assert "A saved run" in texts(app)
+    assert list(app.dataframe[0].value["Model"]) == [row.title for row in FORMATS.values()]
     assert app.button(key="profile").label == "Profile 3 files on this server"
     assert "Not built yet, so not measured: Optimized for mobile, Lite interpreter" in texts(app)
+    app.button_group(key="budget").set_value("10 seconds").run()
     app.button(key="profile").click().run()
     app = finished(app)
-    assert "Measured on this server" in texts(app)
     assert list(app.dataframe[0].value["Model"]) == ["Original", "Scripted", "Scripted and quantized"]
+    (run,) = _parts.runs().of("demo", "pretrained")
+    assert list(app.dataframe[0].value["Median"]) == [row.median_ms for row in run.rows]
+    link = open_page("profile")
+    link.query_params["run"] = run.key
+    link.run()
+    assert list(link.dataframe[0].value["Median"]) == [row.median_ms for row in run.rows]
+
+
+def test_a_run_from_another_machine_is_brought_in_and_compared() -> None:
+    saved = record.read(embedded.SAVED_PROFILE)
+    there = replace(saved, host=replace(saved.host, cpu="Cortex-A76"), measured_at="2026-01-01T00:00:00+00:00")
+    _parts.runs().keep(saved)
+    app = open_page("profile")
+    document = json.dumps(documents.plain(there)).encode()
+    app.file_uploader(key="run_file").upload("pi.json", document, "application/json").run()
+    assert not app.exception
+    assert "Cortex-A76" in texts(app)
+    assert "the same files on" in texts(app)
+    assert app.query_params["run"] == there.key
+
+
+def test_a_run_that_is_none_is_a_sentence() -> None:
+    app = open_page("profile")
+    app.file_uploader(key="run_file").upload("none.json", b"{}", "application/json").run()
+    assert "This is no record of a profile" in app.error[0].value
+    app = open_page("profile")
+    app.query_params["run"] = "../../etc/passwd"
+    app.run()
+    assert "There is no run" in app.error[0].value
+
+
+def test_limits_change_what_is_recommended() -> None:
+    app = open_page("profile")
+    assert "#### Nothing" not in texts(app)
+    app.number_input(key="limit_mb").set_value(0.5).run()
+    assert "#### Nothing" in texts(app)
+    assert "keeps these limits. The nearest is" in texts(app)
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name != "demo"])

@@ -1,0 +1,93 @@
+"""One artifact in a process of its own: loading, the first answer, memory, batches, and what happens inside."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploy_core.formats import FORMATS, Run
+from deploy_core.profile.record import Throughput
+from deploy_core.types import OperatorTime
+
+if TYPE_CHECKING:
+    import torch
+
+STATUS = Path("/proc/self/status")
+RUNS = 3
+BATCH_RUNS = 5
+BATCH_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What ``examine`` found; times in milliseconds."""
+
+    load_ms: float
+    first_ms: float
+    peak_bytes: int
+    runtime_bytes: int
+    throughput: tuple[Throughput, ...]
+    operators: tuple[OperatorTime, ...]
+
+
+def examine(
+    path: Path, key: str, picture: torch.Tensor, batches: Sequence[int], threads: int, trace: Path | None
+) -> Examination:
+    """Wants a fresh process. ``picture`` is float32 (1, 3, S, S); ``batches`` are left out where a format takes none.
+
+    Raises InvalidArtifact for a file that cannot be read.
+    """
+    import torch
+
+    row = FORMATS[key]
+    torch.set_num_threads(threads)
+    before = _resident()
+    with torch.inference_mode():
+        started = time.perf_counter()
+        run = row.load(path)
+        loaded = time.perf_counter()
+        run(picture)
+        answered = time.perf_counter()
+        for _ in range(RUNS):
+            run(picture)
+        peak = _peak()
+        throughput = tuple(_throughput(run, picture, batch) for batch in batches) if row.takes_batches else ()
+        operators = row.observe(path, picture, trace) if row.observe else ()
+    return Examination(
+        load_ms=(loaded - started) * 1000,
+        first_ms=(answered - loaded) * 1000,
+        peak_bytes=peak,
+        runtime_bytes=before,
+        throughput=throughput,
+        operators=operators,
+    )
+
+
+def _throughput(run: Run, picture: torch.Tensor, batch: int) -> Throughput:
+    pictures = picture.repeat(batch, 1, 1, 1)
+    run(pictures)
+    seconds: list[float] = []
+    while len(seconds) < BATCH_RUNS and sum(seconds) < BATCH_SECONDS:
+        started = time.perf_counter()
+        run(pictures)
+        seconds.append(time.perf_counter() - started)
+    return Throughput(batch, batch / statistics.median(seconds))
+
+
+def _resident() -> int:
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
+def _peak() -> int:
+    """The most memory this process has held. getrusage would tell that of its parent's, which forked it, if more."""
+    try:
+        fields = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
+        return int(fields["VmHWM"].split()[0]) * 1024
+    except (OSError, KeyError):
+        return _resident()

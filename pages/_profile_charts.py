@@ -1,0 +1,166 @@
+"""The charts of a profile."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from deploy_core.formats import FORMATS
+from deploy_core.formats.inside import GROUPS, OTHER
+from deploy_core.profile import verdicts
+from deploy_core.profile.record import Record, Row
+from pages._charts import (
+    MOST_TICKS,
+    Bar,
+    Distribution,
+    Piece,
+    Spot,
+    Step,
+    draw_bars,
+    draw_distributions,
+    draw_lines,
+    draw_stacks,
+    draw_tradeoff,
+)
+
+# How far the chart of the latencies goes, in the largest p95.
+ROOM_BEYOND = 1.25
+
+
+def latency(run: Record) -> None:
+    end = ROOM_BEYOND * max(row.p95_ms for row in run.rows)
+    beyond = [value for row in run.rows for value in row.samples_ms if value > end]
+    draw_distributions(
+        [
+            Distribution(
+                title(row),
+                row.samples_ms,
+                row.median_ms,
+                *row.median_interval_ms,
+                f"{title(row)}: median {row.median_ms:.2f} ms, p95 {row.p95_ms:.2f} ms",
+            )
+            for row in run.rows
+        ],
+        "Every timed inference of each file, with the medians",
+        "ms for one picture",
+        end,
+    )
+    drawn = f"{min(run.repeats, MOST_TICKS)} of {run.repeats} are drawn"
+    st.caption(
+        f"A tick is one round ({drawn}), the dot their median, the bar its 95 % interval."
+        + (f" {len(beyond)} measurements lie beyond the chart, up to {max(beyond):.0f} ms." if beyond else "")
+    )
+    if not run.rows[1:]:
+        return
+    draw_bars(
+        [bar(row, max(0.0, row.reduction_percent), f"{row.reduction_percent:.1f} %") for row in run.rows[1:]],
+        "Reduction of the latency against the original",
+        largest=100,
+        title="Less time than the original",
+    )
+
+
+def tradeoff(run: Record) -> None:
+    front = verdicts.pareto(run.rows)
+    draw_tradeoff(
+        [
+            Spot(
+                title(row),
+                row.bytes / 1e6,
+                row.median_ms,
+                row.cosine,
+                row in front,
+                f"{title(row)}: {row.bytes / 1e6:.1f} MB, {row.median_ms:.2f} ms, cosine {row.cosine:.5f}",
+            )
+            for row in run.rows
+        ],
+        "Size of each file against its latency",
+        "MB",
+        "ms",
+        "cosine to the original's answers",
+    )
+    st.caption("Lower left is better. No file is both smaller and faster than those on the dashed line.")
+
+
+def operators(run: Record) -> None:
+    pieces = [
+        Piece(title(row), group, spent, f"{title(row)}: {group} {spent:.2f} ms")
+        for row in run.rows
+        for group, spent in verdicts.by_group(row).items()
+    ]
+    if pieces:
+        draw_stacks(
+            pieces,
+            [*GROUPS, OTHER],
+            "Self time of each kind of operator, by file",
+            "ms for one picture, under the profiler",
+        )
+    for row in run.rows:
+        if row.delegated_percent is not None:
+            left = f"; left outside: {', '.join(row.undelegated)}" if row.undelegated else ""
+            st.caption(
+                f"{title(row)} does not tell the time of its operators. Its delegate, XNNPACK, computes "
+                f"{row.delegated_percent:.0f} % of them{left}."
+            )
+
+
+def scaling(run: Record) -> None:
+    lines = [row.title for row in FORMATS.values()]
+    st.markdown("**Pictures a second, by batch**")
+    draw_lines(
+        [
+            Step(title(row), found.batch, found.pictures_per_second, hint)
+            for row in run.rows
+            for found in row.throughput
+            if (hint := f"{title(row)}: {found.pictures_per_second:.0f} pictures/s, {found.batch} at once")
+        ],
+        lines,
+        "Throughput by batch",
+        "pictures at once",
+        "pictures/s",
+    )
+    alone = [title(row) for row in run.rows if not row.throughput]
+    if alone:
+        st.caption(f"One picture at a time only: {'; '.join(alone)}.")
+    if {found.threads for row in run.rows for found in row.scaling} == {run.threads}:
+        st.caption(f"Measured with {run.threads} threads only.")
+        return
+    st.markdown("**Milliseconds for one picture, by threads**")
+    draw_lines(
+        [
+            Step(title(row), found.threads, found.median_ms, hint)
+            for row in run.rows
+            for found in row.scaling
+            if (hint := f"{title(row)}: {found.median_ms:.2f} ms, {found.threads} threads")
+        ],
+        lines,
+        "Latency by threads",
+        "threads",
+        "ms",
+    )
+
+
+def costs(run: Record) -> None:
+    left, right = st.columns(2, gap="large")
+    with left:
+        draw_bars([bar(row, row.load_ms, f"{row.load_ms:.0f} ms") for row in run.rows], "Load time", title="Load")
+        draw_bars(
+            [bar(row, row.first_ms, f"{row.first_ms:.1f} ms") for row in run.rows], "First answer", title="First answer"
+        )
+    with right:
+        held = [(row, (row.peak_bytes - row.runtime_bytes) / 1e6) for row in run.rows]
+        draw_bars([bar(row, value, f"{value:.0f} MB") for row, value in held], "Memory", title="Memory that it adds")
+        sizes = [(row, row.bytes / 1e6) for row in run.rows]
+        draw_bars([bar(row, value, f"{value:.1f} MB") for row, value in sizes], "File size", title="File size")
+    st.caption(
+        f"In a fresh process for each file. Memory comes on top of the {run.rows[0].runtime_bytes / 1e6:.0f} MB that "
+        "Python with torch holds already. Each brings its own runtime, and the original the code of its model, timm: "
+        "most of its loading is importing that."
+    )
+
+
+def title(row: Row) -> str:
+    return FORMATS[row.format].title
+
+
+def bar(row: Row, value: float, text: str) -> Bar:
+    return Bar(title(row), value, text, f"{title(row)}: {text}")
