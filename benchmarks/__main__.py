@@ -14,12 +14,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import build, web
+from benchmarks import build, harness, page, web
 from benchmarks.figure import Figure
+from deploy_core.formats import FORMATS
 
 PROJECT = Path(__file__).parents[1]
 CLI = [sys.executable, "-m", "deploy_core"]
 MEGABYTE = 1e6
+INT8 = [key for key, row in FORMATS.items() if row.is_int8]
 
 
 def main() -> int:
@@ -37,7 +39,8 @@ def main() -> int:
         run_json("build", "--model", options.model, "--weights", "random", *tutorial)
         slow = run_json("profile", str(folder / "tutorial"), "--repeats", str(options.repeats))
         measured = [*sizes(built), *speeds(report), *build.figures(options.model, options.rounds, folder)]
-    measured += web.figures()
+        measured += harness.figures(folder / "default", options.model)
+    measured += [*page.figures(), *web.figures()]
     print(f"{options.model}, random weights, on {report['host']['cpu']}, {report['threads']} threads\n")
     print("| figure | measured | bound | holds |\n| --- | --- | --- | --- |")
     for figure in measured:
@@ -61,6 +64,9 @@ def speeds(report: dict[str, Any]) -> list[Figure]:
         Figure(f"{key} against {yardstick}", ratio(report, key, yardstick), bound, "x")
         for yardstick, bound in (("quantized", 1.05), ("original", 0.45))
         for key in ("optimized", "lite")
+    ] + [
+        Figure(f"best int8 file against {yardstick}", min(ratio(report, key, yardstick) for key in INT8), bound, "x")
+        for yardstick, bound in (("original", 0.36), ("onnx_int8", 1.0))
     ]
 
 

@@ -1,0 +1,62 @@
+"""Whether the harness of ``profile`` can be believed: one artifact entered twice must come out as fast as itself."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.figure import Figure
+from deploy_core import documents, profile, settings
+from deploy_core.processes import Task, WorkerProcess
+from deploy_core.profile.intervals import estimates
+from deploy_core.profile.rounds import Rounds, Until
+
+RUNS = 10
+WITHIN = 0.02
+# Work in bursts of up to a second, as of somebody else's on the same machine.
+NEIGHBOUR = """
+import random, time
+while True:
+    end = time.monotonic() + random.random()
+    while time.monotonic() < end: pass
+    time.sleep(random.random())
+"""
+
+
+def figures(folder: Path, model: str) -> list[Figure]:
+    """``folder`` holds a build with the quantized file."""
+    with _busy():
+        apart = [abs(_twins(folder, model) - 1) for _ in range(RUNS)]
+    missed = sum(ratio > WITHIN for ratio in apart)
+    print(f"twins apart: {', '.join(f'{ratio:.2%}' for ratio in sorted(apart))}")
+    return [Figure(f"runs of {RUNS} in which a file is not within 2 % of itself, on a busy machine", missed, 1, "runs")]
+
+
+def _twins(folder: Path, model: str) -> float:
+    path = str(next(folder.glob("*_scripted_quantized.pt")))
+    contenders = {"one": ["quantized", path], "other": ["quantized", path]}
+    request = {
+        "model": model,
+        "contenders": contenders,
+        "threads": 2,
+        "until": documents.plain(Until(profile.BOUND, profile.BUDGET_SECONDS)),
+    }
+    process = WorkerProcess("measuring process", settings.load())
+    try:
+        found = documents.structured(process.submit(Task("take_turns", request)).result(), Rounds)
+    finally:
+        process.close()
+    return estimates(found.samples)["other"].ratio
+
+
+@contextlib.contextmanager
+def _busy() -> Iterator[None]:
+    neighbour = subprocess.Popen([sys.executable, "-c", NEIGHBOUR])  # noqa: S603
+    try:
+        yield
+    finally:
+        neighbour.kill()
+        neighbour.wait()
