@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from deploy_core import build, bundle, classify, documents, evaluate, models, profile, scores, settings
+from deploy_core import build, bundle, classify, documents, evaluate, files, models, profile, scores, settings
 from deploy_core.errors import DeployError, InvalidArtifact, InvalidRequest
 from deploy_core.formats import FORMATS, by_filename
 from deploy_core.profile import compare, record, tables, verdicts
@@ -255,7 +255,7 @@ def _compare(options: argparse.Namespace, limits: Settings) -> Outcome:
 def _run(name: str, limits: Settings) -> Record:
     """A run by its file, or by its key among those that were saved."""
     path = Path(name)
-    return record.read(path) if path.exists() else Runs(limits).get(name)
+    return record.read(path) if files.is_file(path) else Runs(limits).get(name)
 
 
 def _evaluate(options: argparse.Namespace, limits: Settings) -> Outcome:

@@ -24,6 +24,7 @@ from typing import Any
 from deploy_core import build, classify, documents, errors, evaluate, hub, models, profile, settings, verify
 from deploy_core.classify import Classifier
 from deploy_core.errors import DeployError
+from deploy_core.files import make_folder
 from deploy_core.formats import FORMATS, engines
 from deploy_core.processes import error_message, event_message
 from deploy_core.profile import alone, rounds
@@ -50,7 +51,7 @@ def run_profile(request: dict[str, Any], _: bytes, limits: Settings, progress: P
         result = build.build(wanted, shelf, limits, part_of(progress, 0.0, 0.3))
         paths = {artifact.format: shelf.path(FORMATS[artifact.format]) for artifact in result.artifacts}
         threads = tuple(dict.fromkeys((os.cpu_count() or 1, 1)))
-        with tempfile.TemporaryDirectory() as traces:
+        with tempfile.TemporaryDirectory(dir=make_folder(limits.home / "runs"), prefix=".", suffix=".part") as traces:
             options = profile.Options(threads=threads, seconds=request["seconds"], traces=Path(traces))
             run = profile.profile(result, paths, limits, options, part_of(progress, 0.3, 1.0))
             return Runs(limits).keep(run, Path(traces))
@@ -73,12 +74,18 @@ def run_take_turns(request: dict[str, Any], _: bytes, limits: Settings, progress
     torch.set_num_threads(request["threads"])
     picture = verify.reference(models.find(request["model"]), limits).tensor
     progress(Event("Loading the artifacts", 0.0))
+    runs: dict[str, Callable[[], object]] = {}
+    failed: dict[str, str] = {}
     with torch.inference_mode():
-        runs = {
-            name: partial(FORMATS[key].load(Path(path)), picture) for name, (key, path) in request["contenders"].items()
-        }
+        for name, (key, path) in request["contenders"].items():
+            try:
+                runs[name] = partial(FORMATS[key].load(Path(path)), picture)
+            except DeployError as error:
+                if not runs:
+                    raise
+                failed[name] = str(error)
         found = rounds.take_turns(runs, documents.structured(request["until"], Until), progress)
-    return documents.plain(found)
+    return documents.plain(replace(found, failed=failed | found.failed))
 
 
 def run_evaluate(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:

@@ -176,14 +176,15 @@ def draw_diagonal(dots: Sequence[Dot], alt_text: str, across: str, up: str) -> N
     st.altair_chart(diagonal + points, height=320, alt=alt_text)
 
 
+def thinned(values: Sequence[float]) -> Sequence[float]:
+    """At most ``MOST_TICKS`` of the values, evenly chosen."""
+    return values[:: -(-len(values) // MOST_TICKS)]
+
+
 def draw_distributions(rows: Sequence[Distribution], alt_text: str, unit: str, end: float) -> None:
     """Draws each measurement as a tick, the median and its interval over them, on one axis from zero to ``end``."""
     ticks = pd.DataFrame(
-        [
-            {"label": row.label, "value": value, "hint": row.hint}
-            for row in rows
-            for value in row.values[:: -(-len(row.values) // MOST_TICKS)]
-        ]
+        [{"label": row.label, "value": value, "hint": row.hint} for row in rows for value in thinned(row.values)]
     )
     medians = pd.DataFrame([{key: value for key, value in vars(row).items() if key != "values"} for row in rows])
     x = alt.X("value:Q", scale=alt.Scale(domain=[0, end]), axis=alt.Axis(title=unit, tickCount=5))

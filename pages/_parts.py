@@ -42,7 +42,9 @@ def uploads() -> Uploads:
 
 @st.cache_resource
 def runs() -> Runs:
-    return Runs(settings.load())
+    kept = Runs(settings.load())
+    kept.sweep()
+    return kept
 
 
 @st.cache_resource
@@ -54,12 +56,7 @@ def shipped_run() -> Record:
 @st.cache_resource
 def jobs() -> Jobs:
     limits = settings.load()
-    return Jobs(limits, WorkerProcess("worker", limits, BEHIND_PAGES), _sweep)
-
-
-def _sweep() -> None:
-    store().sweep()
-    runs().sweep()
+    return Jobs(limits, WorkerProcess("worker", limits, BEHIND_PAGES), store().sweep)
 
 
 @st.cache_resource

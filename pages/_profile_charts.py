@@ -8,8 +8,8 @@ from deploy_core.formats import FORMATS
 from deploy_core.formats.inside import GROUPS, OTHER
 from deploy_core.profile import verdicts
 from deploy_core.profile.record import Record, Row
+from pages import _parts
 from pages._charts import (
-    MOST_TICKS,
     Bar,
     Distribution,
     Piece,
@@ -20,6 +20,7 @@ from pages._charts import (
     draw_lines,
     draw_stacks,
     draw_tradeoff,
+    thinned,
 )
 
 # How far the chart of the latencies goes, in the largest p95.
@@ -44,7 +45,7 @@ def latency(run: Record) -> None:
         "ms for one picture",
         end,
     )
-    drawn = f"{min(run.repeats, MOST_TICKS)} of {run.repeats} are drawn"
+    drawn = f"{len(thinned(run.rows[0].samples_ms))} of {run.repeats} are drawn"
     st.caption(
         f"A tick is one round ({drawn}), the dot their median, the bar its 95 % interval."
         + (f" {len(beyond)} measurements lie beyond the chart, up to {max(beyond):.0f} ms." if beyond else "")
@@ -96,7 +97,7 @@ def operators(run: Record) -> None:
         )
     for row in run.rows:
         if row.delegated_percent is not None:
-            left = f"; left outside: {', '.join(row.undelegated)}" if row.undelegated else ""
+            left = f"; left outside: {_parts.plain(', '.join(row.undelegated))}" if row.undelegated else ""
             st.caption(
                 f"{title(row)} does not tell the time of its operators. Its delegate, XNNPACK, computes "
                 f"{row.delegated_percent:.0f} % of them{left}."

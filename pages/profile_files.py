@@ -20,8 +20,8 @@ from pages import _links, _parts, _picker, _profile_charts
 BUDGETS = {"10 seconds": 10.0, "30 seconds": 30.0, "2 minutes": 120.0}
 USUAL_BUDGET = "30 seconds"
 LARGEST_RECORD_MB = 5
-# What the original is compared with at first: the quantized file.
-USUAL_OTHER = 2
+# What the original is compared with at first.
+USUAL_OTHER = FORMATS["quantized"].title
 
 WHAT = """
 The tutorial's last step: how long does one inference take with each file, and what else does it cost?
@@ -44,35 +44,48 @@ def profile() -> None:
     chosen, store = _picker.choice(), _parts.store()
     request = wanted(chosen)
     built = store.find(request)
-    runs = known_runs(chosen)
-    was_measured = bool(_parts.runs().of(chosen.spec.name, chosen.weights))
     measured = dataclasses.replace(request, formats=tuple(built)) if len(built) > 1 else request
     controls = st.container(horizontal=True, vertical_alignment="bottom")
     with controls:
         seconds = BUDGETS[budget()]
-    task = Task("profile", {"build": documents.plain(measured), "seconds": seconds})
-    if _parts.is_unfinished(_parts.follow(task)):
-        return
+    is_running = _parts.is_unfinished(_parts.follow(asked(measured, seconds)))
+    was_measured = bool(_parts.runs().of(request.model, request.weights, request.optimize))
     label = f"Profile {len(built)} files on this server" if len(built) > 1 else "Build and profile on this server"
     if controls.button(
         f"{label} again" if was_measured else label,
         type="secondary" if was_measured else "primary",
         icon=":material/speed:",
         key="profile",
+        disabled=is_running,
     ):
-        forget_link()
+        st.query_params.pop("run", None)
+        task = Task("profile", {"build": documents.plain(measured), "seconds": seconds})
+        st.session_state["profiling"] = task
         _parts.jobs().submit(task)
         st.rerun()
     missing = [FORMATS[key].title for key in FORMATS if key not in built]
     if len(built) > 1 and missing:
         st.caption(f"Not built yet, so not measured: {', '.join(missing)}.")
-    run = choose_run(runs, chosen)
+    runs, linked = known_runs(chosen, request), linked_run()
+    if linked and linked.model != chosen.spec.name:
+        st.caption(f"This link opens a run of {_parts.plain(linked.model)}.")
+    elif linked and linked not in runs:
+        runs = (linked, *runs)
+    run = choose_run(runs, linked)
     if run:
         show(run)
-    else:
+    elif not is_running:
         st.info(f"{chosen.spec.title} has not been measured here yet.", icon=":material/speed:")
     with st.expander("Compare two runs, or bring one from another machine", icon=":material/compare_arrows:"):
         elsewhere(runs, chosen)
+
+
+def asked(measured: BuildRequest, seconds: float) -> Task:
+    """What this visitor asked for last of this model, whatever was built or chosen since; else what they could ask."""
+    task: Task | None = st.session_state.get("profiling")
+    if task and all(task.request["build"][name] == getattr(measured, name) for name in ("model", "weights")):
+        return task
+    return Task("profile", {"build": documents.plain(measured), "seconds": seconds})
 
 
 def budget() -> str:
@@ -83,7 +96,8 @@ def budget() -> str:
             default=USUAL_BUDGET,
             required=True,
             key="budget",
-            help="It ends earlier where everything is known to ±2 %.",
+            help="For the rounds; they end earlier where every ratio is known to ±2 %. Looking at each file alone "
+            "comes before that, and a quarter as many rounds on one thread after it.",
         )
     )
 
@@ -95,35 +109,47 @@ def wanted(chosen: _picker.Choice) -> BuildRequest:
     return dataclasses.replace(everything, **options)
 
 
-def known_runs(chosen: _picker.Choice) -> tuple[Record, ...]:
+def known_runs(chosen: _picker.Choice, request: BuildRequest) -> tuple[Record, ...]:
     """The runs of the chosen model: measured here, the newest first; brought by this visitor; the one that ships."""
     kept = _parts.runs()
     brought = [kept.get(key) for key in st.session_state.get("brought", ()) if kept.has(key)]
     shipped = [_parts.shipped_run()] if chosen.spec.hub_id is None and chosen.weights == "pretrained" else []
     others = [run for run in (*brought, *shipped) if run.model == chosen.spec.name]
-    return tuple({run.key: run for run in (*kept.of(chosen.spec.name, chosen.weights), *others)}.values())
+    measured = kept.of(request.model, request.weights, request.optimize)
+    return tuple({run.key: run for run in (*measured, *others)}.values())
 
 
-def choose_run(runs: tuple[Record, ...], chosen: _picker.Choice) -> Record | None:
+def linked_run() -> Record | None:
+    """The run that the address names."""
+    key = st.query_params.get("run")
+    if not key:
+        return None
+    return _parts.shipped_run() if key == _parts.shipped_run().key else _parts.runs().get(key)
+
+
+def choose_run(runs: tuple[Record, ...], linked: Record | None) -> Record | None:
     """The run that the address names, else one of those that are known, the first at first."""
-    key = st.query_params.get("run", "")
-    linked = _parts.runs().get(key) if key else None
-    if linked and linked.model != chosen.spec.name:
-        st.caption(f"This link opens a run of {_parts.plain(linked.model)}.")
     if linked and linked not in runs:
-        runs = (linked, *runs)
+        return linked
     if len(runs) < 2:
         return next(iter(runs), None)
+    key = f"shown_run_{linked.key if linked else ''}"
     first = runs.index(linked) if linked else 0
-    return st.selectbox("Run", runs, first, name_of, key=f"shown_run_{key}", on_change=forget_link, filter_mode=None)
+    return st.selectbox("Run", runs, first, name_of, key=key, on_change=open_run, args=(key,), filter_mode=None)
 
 
-def forget_link() -> None:
-    st.query_params.pop("run", None)
+def open_run(widget: str) -> None:
+    st.query_params["run"] = st.session_state[widget].key
 
 
 def name_of(run: Record) -> str:
-    return f"{run.measured_at.replace('T', ' ')[:16]} · {run.host.cpu} · {run.threads} threads · {run.key[:6]}"
+    return f"{run.measured_at.replace('T', ' ')[:16]} · {run.host.cpu} · {run.threads} threads · {origin(run)}"
+
+
+def origin(run: Record) -> str:
+    if run.key == _parts.shipped_run().key:
+        return "ships with the project"
+    return "measured here" if _parts.runs().was_measured_here(run.key) else "brought from elsewhere"
 
 
 def show(run: Record) -> None:
@@ -227,14 +253,15 @@ def inside(run: Record) -> None:
     st.markdown("**Two files side by side**")
     left, right = st.columns(2)
     by_title = {FORMATS[row.format].title: row for row in seen}
-    usual = min(USUAL_OTHER, len(by_title) - 1)
+    usual = [*by_title].index(USUAL_OTHER) if USUAL_OTHER in by_title else 1
     first = by_title[str(left.selectbox("One", by_title, key="operators_of", filter_mode=None))]
     second = by_title[str(right.selectbox("The other", by_title, index=usual, key="operators_in", filter_mode=None))]
     if first is second:
         st.caption("These are the same file.")
         return
     found = verdicts.differences(first, second)
-    st.markdown(f"{verdicts.between(first, second).text} {f'Most of all, {found[0].text}.' if found else ''}")
+    told = f"{verdicts.between(first, second).text} {verdicts.main_difference(first, second) or ''}"
+    st.markdown(_parts.plain(told))
     st.dataframe(
         pd.DataFrame(
             [
@@ -292,7 +319,8 @@ def told_reduction(rows: dict[str, Row], key: str) -> float | None:
 def host(run: Record) -> None:
     machine = run.host
     st.caption(
-        f"{_parts.plain(tables.host_line(run))}. {machine.memory_bytes / 1e9:.0f} GB of memory, "
+        f"{origin(run).capitalize()}: {_parts.plain(tables.host_line(run))}, {_parts.plain(run.weights)} weights, "
+        f"{_parts.plain(run.optimize)} way to optimize. {machine.memory_bytes / 1e9:.0f} GB of memory, "
         f"{_parts.plain(machine.system)}. Other work took {verdicts.percent(run.others_load)} of the processors "
         "meanwhile. A PC is not a phone."
     )
@@ -312,12 +340,17 @@ def exports(run: Record) -> None:
                 icon=":material/download:",
                 help="When each operator ran, in each file: open one at ui.perfetto.dev or chrome://tracing",
             )
-        if _parts.runs().has(run.key):
+        if run.key == _parts.shipped_run().key or _parts.runs().has(run.key):
             st.link_button("Link to this run", f"?run={run.key}", icon=":material/link:")
 
 
 def offer(label: str, text: str, name: str) -> None:
     st.download_button(label, text, name, icon=":material/download:", on_click="ignore")
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def compared(first_key: str, second_key: str, _first: Record, _second: Record) -> compare.Comparison:  # noqa: ARG001
+    return compare.compare(_first, _second)
 
 
 def elsewhere(runs: tuple[Record, ...], chosen: _picker.Choice) -> None:
@@ -340,7 +373,7 @@ def elsewhere(runs: tuple[Record, ...], chosen: _picker.Choice) -> None:
     left, right = st.columns(2)
     first = left.selectbox("First run", runs, index=1, format_func=name_of, key="first_run", filter_mode=None)
     second = right.selectbox("Second run", runs, index=0, format_func=name_of, key="second_run", filter_mode=None)
-    found = compare.compare(first, second)
+    found = compared(first.key, second.key, first, second)
     st.markdown(_parts.plain(found.text))
     st.dataframe(
         pd.DataFrame(

@@ -102,12 +102,8 @@ def _save(bench: Workbench, model: Any, path: Path) -> None:  # noqa: ARG001
 
 def _load(path: Path) -> Run:
     import onnxruntime
-    import torch
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    # Threads that wait for the next call by spinning take the processor from whatever is measured beside them.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options = inside.onnxruntime_options()
     try:
         return _Session(onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]))
     except Exception as error:  # a dozen kinds, as above

@@ -10,24 +10,26 @@ import math
 import os
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deploy_core import documents, files
-from deploy_core.errors import DeployError, InvalidRequest, JobCancelled, JobFailed
+from deploy_core.errors import DeployError, InvalidRequest, JobFailed
 from deploy_core.formats import FORMATS, ORIGINAL
 from deploy_core.processes import Task, WorkerProcess
 from deploy_core.profile import host, record
 from deploy_core.profile.alone import Examination
 from deploy_core.profile.intervals import Estimate, estimates
 from deploy_core.profile.record import Record, Row, Scaling, Unmeasured
-from deploy_core.profile.rounds import LEAST_ROUNDS, Rounds, Until
+from deploy_core.profile.rounds import MOST_ROUNDS, Rounds, Until
 from deploy_core.settings import Settings
 from deploy_core.types import Artifact, BuildResult, Event, Progress, part_of, silent
 
 BOUND = 0.02
 BUDGET_SECONDS = 60.0
 BATCHES = (1, 2, 4, 8)
+# How much of the budget each further thread count may take.
+SCALING_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class Options:
     """``threads``: the counts to measure with, the first for everything; all cores where empty.
 
     ``rounds`` fixes their number; otherwise they go on until the ratios are known to ``bound``, or ``seconds`` are
-    spent. ``traces`` is a folder for a Chrome trace of each artifact, None for none.
+    spent, and a quarter of that for each further thread count. ``traces`` is a folder for a Chrome trace of each
+    artifact, None for none.
     """
 
     threads: tuple[int, ...] = ()
@@ -82,12 +85,15 @@ def profile(
         files.make_folder(options.traces)
     with host.watched() as load:
         examined = _examine_each(session, order, part_of(progress, 0.0, 0.4))
-        turns = _take_turns(session, options.threads[0], _until(options), part_of(progress, 0.4, 0.9))
+        until = Until(options.bound, options.seconds, options.rounds)
+        turns = _take_turns(session, options.threads[0], until, part_of(progress, 0.4, 0.9))
         session.failed |= turns.failed
         scaling = {options.threads[0]: turns}
-        for count in options.threads[1:]:
-            few = Until(options.bound, options.seconds, LEAST_ROUNDS)
-            scaling[count] = _take_turns(session, count, few, part_of(progress, 0.9, 1.0))
+        for number, count in enumerate(options.threads[1:]):
+            step = 0.1 / len(options.threads[1:])
+            begun = 0.9 + number * step
+            few = Until(options.bound, options.seconds * SCALING_SHARE, options.rounds)
+            scaling[count] = _take_turns(session, count, few, part_of(progress, begun, begun + step))
     found = estimates(turns.samples)
     rows = tuple(
         _row(artifact, examined[artifact.format], turns.samples[artifact.format], found[artifact.format], scaling)
@@ -115,21 +121,19 @@ def profile(
 
 def _checked(options: Options) -> Options:
     cores = os.cpu_count() or 1
-    threads = options.threads or (cores,)
+    threads = tuple(dict.fromkeys(options.threads)) or (cores,)
     wrong = [count for count in threads if not 1 <= count <= cores]
     if wrong:
-        raise InvalidRequest(f"{wrong[0]} threads do not fit this machine's {cores} cores.", f"Ask for 1 to {cores}.")
+        raise InvalidRequest(
+            f"{wrong[0]} threads do not fit this machine's {cores} processors.", f"Ask for 1 to {cores}."
+        )
     if any(batch < 1 for batch in options.batches):
         raise InvalidRequest(f"A batch of {min(options.batches)} holds no picture.", "Ask for 1 or more.")
-    if options.rounds is not None and options.rounds < 1:
-        raise InvalidRequest(f"{options.rounds} repeats measure nothing.", "Ask for 1 or more.")
+    if options.rounds is not None and not 1 <= options.rounds <= MOST_ROUNDS:
+        raise InvalidRequest(f"{options.rounds} repeats cannot be measured.", f"Ask for 1 to {MOST_ROUNDS}.")
     if not 0 < options.seconds < math.inf:
         raise InvalidRequest(f"{options.seconds:g} seconds measure nothing.", "Give a number above 0.")
-    return Options(threads, options.batches, options.bound, options.seconds, options.rounds, options.traces)
-
-
-def _until(options: Options) -> Until:
-    return Until(options.bound, options.seconds, options.rounds)
+    return replace(options, threads=threads)
 
 
 def _examine_each(session: _Session, artifacts: Sequence[Artifact], progress: Progress) -> dict[str, Examination]:
@@ -139,8 +143,6 @@ def _examine_each(session: _Session, artifacts: Sequence[Artifact], progress: Pr
         progress(Event(f"Examining {title}", number / len(artifacts)))
         try:
             examined[artifact.format] = _examine(session, artifact)
-        except JobCancelled:
-            raise
         except DeployError as error:
             if artifact.format == ORIGINAL.key:
                 raise

@@ -54,9 +54,24 @@ class Comparison:
     @property
     def text(self) -> str:
         files = "the same files" if self.same_files else "files of different builds"
-        host = "the same machine" if self.same_host else f"{self.first.host.cpu} and {self.second.host.cpu}"
-        told = [f"{FORMATS[change.format].title} {change.text}" for change in self.changes]
-        return f"{self.first.model}: {files} on {host}. In the second run: {', '.join(told)}."
+        told = "; ".join(f"{FORMATS[change.format].title} {change.text}" for change in self.changes)
+        lacking = ", ".join(FORMATS[key].title for key in self.left_out)
+        only_in_one = f" Only in one of them: {lacking}." if lacking else ""
+        return f"{self.first.model}: {files}, {self._circumstances}. In the second run: {told}.{only_in_one}"
+
+    @property
+    def _circumstances(self) -> str:
+        """What else differs between the runs."""
+        one, other = self.first, self.second
+        found = [] if self.same_host else [f"{one.host.cpu} and {other.host.cpu}"]
+        if one.threads != other.threads:
+            found.append(f"{one.threads} and {other.threads} threads")
+        found += [
+            f"{name} {version} and {other.host.versions.get(name, 'none')}"
+            for name, version in one.host.versions.items()
+            if other.host.versions.get(name) != version
+        ]
+        return ", ".join(found) or "the same kind of machine"
 
 
 def compare(first: Record, second: Record) -> Comparison:

@@ -54,9 +54,10 @@ def describe() -> Host:
     """This machine."""
     import psutil
 
+    flags = _flags()
     return Host(
         cpu=_cpu_name(),
-        instructions=tuple(title for flag, title in INSTRUCTIONS.items() if flag in _flags()),
+        instructions=tuple(title for flag, title in INSTRUCTIONS.items() if flag in flags),
         cores=psutil.cpu_count(logical=False),
         cpus=os.cpu_count() or 1,
         memory_bytes=psutil.virtual_memory().total,

@@ -42,7 +42,7 @@ def estimates(samples: Mapping[str, Sequence[float]]) -> dict[str, Estimate]:
 
     table = np.array([*samples.values()])
     generator = np.random.default_rng(SEED)
-    drawn = generator.integers(0, table.shape[1], (RESAMPLES, table.shape[1]))
+    drawn = generator.integers(0, table.shape[1], (RESAMPLES, table.shape[1]), dtype=np.int32)
     medians = np.stack([np.median(row[drawn], axis=1) for row in table])
     measured = np.median(table, axis=1)
     ratios = medians / medians[0]

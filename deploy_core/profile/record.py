@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from deploy_core import documents
 from deploy_core.errors import InvalidArtifact
 from deploy_core.formats import FORMATS, ORIGINAL
 from deploy_core.profile.host import Host
 from deploy_core.profile.intervals import Interval
+from deploy_core.profile.rounds import MOST_ROUNDS
 from deploy_core.types import OperatorTime
 
 VERSION = 2
+LARGEST_NUMBER = 1e15
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,8 @@ def parse(data: bytes) -> Record:
             "Measure again with 'python -m deploy_core profile'.",
         )
     record = documents.structured(document, Record)
-    if not {row.format for row in record.rows} <= set(FORMATS):
+    named = {row.format for row in record.rows} | {failed.format for failed in record.unmeasured}
+    if not named <= set(FORMATS):
         raise InvalidArtifact("The record names formats that this app does not know.", "Use the same version for both.")
     if not _holds_together(record):
         raise InvalidArtifact(
@@ -179,19 +181,25 @@ def _holds_together(record: Record) -> bool:
     return (
         formats[:1] == [ORIGINAL.key]
         and len(set(formats)) == len(formats)
-        and record.repeats > 0
+        and 0 < record.repeats <= MOST_ROUNDS
         and all(len(row.samples_ms) == record.repeats for row in record.rows)
-        and all(0 < value < math.inf for value in positive)
+        and all(value > 0 for value in positive)
+        and _is_measurable(documents.plain(record))
     )
+
+
+def _is_measurable(value: object) -> bool:
+    """Whether all numbers in a document are such as can be measured: finite, and not beyond all bounds."""
+    if isinstance(value, dict):
+        return all(map(_is_measurable, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_measurable, value))
+    return not isinstance(value, (int, float)) or abs(value) < LARGEST_NUMBER
 
 
 def _document(data: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(data, parse_constant=_no_number)
+        document = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise InvalidArtifact("This is no JSON document.", "Give a file that 'profile --json' wrote.") from error
     return document if isinstance(document, dict) else {}
-
-
-def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,9 +13,13 @@ from dataclasses import dataclass
 from deploy_core.profile.intervals import estimates
 from deploy_core.types import Event, Progress, silent
 
+log = logging.getLogger(__name__)
+
 WARMUP_ROUNDS = 3
 # A bootstrap of fewer medians than that takes chance for certainty.
 LEAST_ROUNDS = 12
+# So many tell whatever can be told here, and a record of them can still be sent around.
+MOST_ROUNDS = 5000
 # How many more rounds until the intervals are looked at again; looking costs time too.
 GROWTH = 1.3
 ORDER_SEED = 0
@@ -25,7 +30,7 @@ DIGITS = 4
 @dataclass(frozen=True)
 class Until:
     """When to stop: after ``rounds`` where set; else once each ratio's 95 % interval is within plus or minus ``bound``
-    (a share of it) of the ratio, or ``seconds`` are spent."""
+    (a share of it) of the ratio, or ``seconds`` are spent, or ``MOST_ROUNDS`` done."""
 
     bound: float
     seconds: float
@@ -67,7 +72,7 @@ def take_turns(
     def is_over() -> bool:
         if until.rounds is not None:
             return done >= until.rounds
-        return settled or clock() - started >= until.seconds
+        return settled or clock() - started >= until.seconds or done >= MOST_ROUNDS
 
     with _no_garbage_collection():
         while done < 1 or not is_over():
@@ -78,7 +83,8 @@ def take_turns(
                 except Exception as error:
                     if name == first:
                         raise
-                    failed[name] = str(error)
+                    log.exception("%s failed in mid-run", name)
+                    failed[name] = f"It failed while it was measured ({type(error).__name__}). Build it again."
                     order.remove(name)
                     del samples[name]
                     continue
@@ -87,11 +93,14 @@ def take_turns(
             done += 1
             progress(_event(done, until, clock() - started))
             if done == look_at:
-                settled = all(found.half_width <= until.bound for found in estimates(samples).values())
+                settled = _are_known(samples, until.bound)
                 look_at = int(done * GROWTH) + 1
-    if until.rounds is not None and done >= 2:
-        settled = all(found.half_width <= until.bound for found in estimates(samples).values())
+    settled = done >= LEAST_ROUNDS and _are_known(samples, until.bound)
     return Rounds({name: tuple(found) for name, found in samples.items()}, failed, settled)
+
+
+def _are_known(samples: Mapping[str, list[float]], bound: float) -> bool:
+    return all(found.half_width <= bound for found in estimates(samples).values())
 
 
 def _timed(run: Callable[[], object], clock: Callable[[], float]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -54,54 +55,66 @@ class Runs:
 
     def get(self, key: str) -> Record:
         """The run of a key. Raises InvalidRequest where there is none, InvalidArtifact for a damaged one."""
-        path = self._path(key)
-        if path is None:
-            raise InvalidRequest(f"There is no run '{key}' here.", "Choose one from the list, or measure again.")
-        return _read(path, path.stat().st_mtime_ns)
+        for folder in (self._measured, self._given):
+            with suppress(FileNotFoundError):
+                if KEY.fullmatch(key):
+                    path = folder / f"{key}.json"
+                    return _read(path, path.stat().st_mtime_ns)
+        raise InvalidRequest(f"There is no run '{key}' here.", "Choose one from the list, or measure again.")
 
     def has(self, key: str) -> bool:
-        return self._path(key) is not None
+        return self.was_measured_here(key) or (
+            KEY.fullmatch(key) is not None and (self._given / f"{key}.json").is_file()
+        )
+
+    def was_measured_here(self, key: str) -> bool:
+        return KEY.fullmatch(key) is not None and (self._measured / f"{key}.json").is_file()
 
     def traces(self, key: str) -> Path | None:
         """The archive of a run's traces, where there is one."""
         path = self._measured / f"{key}.zip"
         return path if KEY.fullmatch(key) and path.is_file() else None
 
-    def of(self, model: str, weights: str) -> tuple[Record, ...]:
-        """The runs measured here of a model with these weights, the newest first. Damaged ones are left out."""
+    def of(self, model: str, weights: str, optimize: str) -> tuple[Record, ...]:
+        """The runs measured here of a model with these weights and this way to optimize, the newest first.
+
+        Damaged ones are left out.
+        """
+        wanted = (model, weights_name(weights), optimize)
         found = []
         for path in self._measured.glob("*.json"):
             try:
                 run = _read(path, path.stat().st_mtime_ns)
             except (InvalidArtifact, FileNotFoundError):
                 continue
-            if (run.model, run.weights) == (model, weights_name(weights)):
+            if (run.model, run.weights, run.optimize) == wanted:
                 found.append(run)
         return tuple(sorted(found, key=lambda run: run.measured_at, reverse=True))
 
     def sweep(self) -> None:
-        """Removes what a killed process left half-written."""
+        """Removes what a killed process left half-written; for the start, when nobody writes."""
         remove_leftovers(self._measured)
         remove_leftovers(self._given)
 
     def _save(self, run: Record, folder: Path) -> str:
         make_folder(folder)
         record.save(run, folder / f"{run.key}.json")
-        oldest_last = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        oldest_last = sorted(folder.glob("*.json"), key=_changed, reverse=True)
         for path in oldest_last[MOST_RUNS:]:
             path.unlink(missing_ok=True)
             path.with_suffix(".zip").unlink(missing_ok=True)
         return run.key
 
-    def _path(self, key: str) -> Path | None:
-        if not KEY.fullmatch(key):
-            return None
-        return next(
-            (path for folder in (self._measured, self._given) if (path := folder / f"{key}.json").is_file()), None
-        )
+
+def _changed(path: Path) -> int:
+    """When a file was written last; long ago where another process has just removed it."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
-@lru_cache(maxsize=2 * MOST_RUNS)
+@lru_cache(maxsize=MOST_RUNS)
 def _read(path: Path, changed_ns: int) -> Record:
     """A page lists every run at each click, and a run never changes."""
     del changed_ns

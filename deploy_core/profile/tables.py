@@ -13,6 +13,7 @@ from deploy_core.profile.record import Record, Row
 Cells = tuple[str, ...]
 HEAD: Cells = (
     "Model",
+    "Engine",
     "Inference time",
     "95 % interval",
     "p95",
@@ -24,8 +25,9 @@ HEAD: Cells = (
     "Size",
 )
 CSV_FIELDS = (
-    "format", "file", "sha256", "bytes", "run_engine", "median_ms", "p95_ms", "spread_ms", "ratio", "reduction_percent",
-    "self_cpu_ms", "load_ms", "first_ms", "peak_bytes", "runtime_bytes", "top1_agreement", "cosine",
+    "format", "file", "sha256", "bytes", "run_engine", "median_ms", "median_low_ms", "median_high_ms", "p95_ms",
+    "spread_ms", "ratio", "ratio_low", "ratio_high", "reduction_percent", "self_cpu_ms", "load_ms", "first_ms",
+    "peak_bytes", "runtime_bytes", "top1_agreement", "cosine",
 )  # fmt: skip
 
 
@@ -65,7 +67,7 @@ def as_csv(run: Record) -> str:
     buffer = StringIO()
     writer = csv.DictWriter(buffer, CSV_FIELDS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(vars(row) for row in run.rows)
+    writer.writerows(vars(row) | _bounds(row) for row in run.rows)
     return buffer.getvalue()
 
 
@@ -79,16 +81,30 @@ def host_line(run: Record) -> str:
     """Where, when and how a run was measured, in one line."""
     host = run.host
     instructions = f" ({', '.join(host.instructions)})" if host.instructions else ""
+    cores = f"{host.cores} cores, " if host.cores else ""
+    versions = ", ".join(f"{name} {version}" for name, version in host.versions.items())
     return (
-        f"{host.cpu}{instructions}, {run.threads} of {host.cpus} threads, {run.repeats} rounds, "
-        f"torch {host.versions.get('torch', '?')}, {run.measured_at[:10]}"
+        f"{host.cpu}{instructions}, {cores}{run.threads} of {host.cpus} threads, {run.repeats} rounds, "
+        f"{versions}, {run.measured_at[:10]}"
     )
+
+
+def _bounds(row: Row) -> dict[str, float]:
+    median_low, median_high = row.median_interval_ms
+    ratio_low, ratio_high = row.ratio_interval
+    return {
+        "median_low_ms": median_low,
+        "median_high_ms": median_high,
+        "ratio_low": ratio_low,
+        "ratio_high": ratio_high,
+    }
 
 
 def _line(row: Row) -> Cells:
     low, high = row.median_interval_ms
     return (
         FORMATS[row.format].title,
+        row.run_engine,
         f"{row.median_ms:.2f} ms",
         f"{low:.2f} to {high:.2f}",
         f"{row.p95_ms:.2f} ms",

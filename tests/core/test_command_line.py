@@ -149,12 +149,12 @@ def test_store_lists_and_clears(capsys: pytest.CaptureFixture[str], limits: Sett
 
 def test_profile(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     built = str(tmp_path / "built")
-    run_json(capsys, "build", "--formats", "scripted", "--out", built)
+    run_json(capsys, "build", "--formats", "original", "--out", built)
     asked = ["--repeats", "2", "--threads", "1", "--batch", "1,2", "--trace", str(tmp_path / "traces")]
     report = run_json(capsys, "profile", built, *asked)
     assert report["host"]["cpu"]
-    assert [[found["batch"] for found in row["throughput"]] for row in report["rows"]] == [[1, 2], [1, 2]]
-    assert len(list((tmp_path / "traces").iterdir())) == 2
+    assert [found["batch"] for found in report["rows"][0]["throughput"]] == [1, 2]
+    assert [path.name for path in (tmp_path / "traces").iterdir()] == ["demo.safetensors.trace.json"]
     promised = {"format", "median_ms", "p95_ms", "self_cpu_ms", "reduction_percent"}
     assert all(promised <= set(row) for row in report["rows"])
     assert report["rows"][0]["format"] == "original"
@@ -178,7 +178,7 @@ def test_people_see_a_table_of_a_build_and_of_a_profile(capsys: pytest.CaptureFi
     printed = capsys.readouterr().out
     assert "Scripted" in printed
     assert "aten::addmm" in printed
-    assert "The 0.1 seconds ended before" in printed
+    assert "rounds are too few for an interval" in printed
     key = re.findall(r"Saved as run (\w+)\.", printed)[0]
     assert main(["compare", key, str(embedded.SAVED_PROFILE)]) == 0
     assert "In the second run: Original" in capsys.readouterr().out

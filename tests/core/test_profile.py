@@ -7,8 +7,10 @@ import dataclasses
 import io
 import json
 import math
+import os
 import re
 import shutil
+import time
 import zipfile
 from pathlib import Path
 
@@ -16,11 +18,11 @@ import pytest
 
 from deploy_core import build, documents, embedded, files, profile
 from deploy_core.errors import InvalidArtifact, InvalidRequest
-from deploy_core.formats import FORMATS
+from deploy_core.formats import FORMATS, engines
 from deploy_core.formats.inside import GROUPS, OTHER, group_of
-from deploy_core.profile import compare, record, tables, verdicts
+from deploy_core.profile import compare, host, record, tables, verdicts
 from deploy_core.profile.record import Record, Row
-from deploy_core.profile.rounds import Until, take_turns
+from deploy_core.profile.rounds import LEAST_ROUNDS, MOST_ROUNDS, Until, take_turns
 from deploy_core.profile.runs import Runs
 from deploy_core.profile.verdicts import TARGETS, Limits
 from deploy_core.settings import Settings
@@ -29,6 +31,7 @@ from tests.conftest import WholeBuild
 from tests.core.clock import Clock, contenders
 
 ROUNDS = 4
+BUILT = ("original", "scripted", "lite", "executorch", "onnx", "onnx_int8")
 
 
 def profiled(folder: Path, options: profile.Options, events: list[Event] | None = None) -> Record:
@@ -40,9 +43,12 @@ def profiled(folder: Path, options: profile.Options, events: list[Event] | None 
 
 @pytest.fixture(scope="module")
 def broken(whole_build: WholeBuild, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The whole build, where one file vanished and another was damaged."""
+    """A build of each runtime's files, where one vanished and another was damaged."""
     folder = tmp_path_factory.mktemp("broken") / "build"
     shutil.copytree(whole_build.folder, folder)
+    result = build.read_result(folder)
+    artifacts = tuple(artifact for artifact in result.artifacts if artifact.format in BUILT)
+    documents.write(folder / build.MANIFEST, dataclasses.replace(result, artifacts=artifacts))
     (folder / FORMATS["scripted"].filename("demo")).unlink()
     (folder / FORMATS["onnx"].filename("demo")).write_bytes(b"no graph")
     return folder
@@ -74,7 +80,13 @@ def row_of(run: Record, key: str) -> Row:
 
 
 def test_every_sound_artifact_has_a_row_and_the_others_a_reason(run: Record) -> None:
-    assert [row.format for row in run.rows] == [key for key in FORMATS if key not in ("scripted", "onnx")]
+    assert {row.format: row.run_engine for row in run.rows} == {
+        "original": "torch",
+        "lite": engines.run_engine(),
+        "executorch": "XNNPACK",
+        "onnx_int8": "onnxruntime",
+    }
+    assert [row.format for row in run.rows] == ["original", "lite", "executorch", "onnx_int8"]
     reasons = {failed.format: failed.reason for failed in run.unmeasured}
     assert reasons == {
         "scripted": "demo_scripted.pt is gone. Build it again.",
@@ -90,7 +102,6 @@ def test_figures_come_from_the_samples(run: Record) -> None:
         assert min(row.samples_ms) <= row.median_interval_ms[0] <= row.median_ms <= row.median_interval_ms[1]
         assert row.median_ms <= row.p95_ms <= max(row.samples_ms)
         assert row.ratio == pytest.approx(row.median_ms / original.median_ms)
-        assert row.run_engine == FORMATS[row.format].run_engine()
 
 
 def test_each_file_is_examined_alone(run: Record) -> None:
@@ -144,6 +155,26 @@ def test_the_machine_is_told(run: Record) -> None:
     assert 0 <= run.others_load <= 1
 
 
+def test_the_instructions_that_matter_are_told_of_an_arm_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nFeatures\t: fp asimd asimddp\n\nModel\t\t: Raspberry Pi 5\n")
+    monkeypatch.setattr(host, "CPUINFO", tmp_path / "cpuinfo")
+    found = host.describe()
+    assert (found.cpu, found.instructions) == ("Raspberry Pi 5", ("NEON", "NEON dot product"))
+
+
+def test_the_load_of_others_is_what_is_busy_beside_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy, own, clock = iter((100.0, 112.0)), iter((50.0, 54.0)), iter((0.0, 10.0))
+    monkeypatch.setattr(host, "_busy", lambda _: next(busy))
+    monkeypatch.setattr(host, "_own_seconds", lambda: next(own))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    with host.watched() as load:
+        pass
+    assert load.others == pytest.approx((12 - 4) / 20)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -190,7 +221,7 @@ def test_the_shipped_run_is_of_the_embedded_model_on_a_named_host(saved: Record)
     [
         ("", "no JSON document"),
         ("[" * 100_000, "no JSON document"),
-        ('{"version": NaN}', "no JSON document"),
+        ('{"version": NaN}', "no record of a profile"),
         ("[1]", "no record of a profile"),
         ("{}", "no record of a profile"),
         ('{"version": 1}', "record of version 1, and this app reads version 2"),
@@ -211,7 +242,16 @@ def test_a_record_of_unknown_formats_is_told(saved: Record) -> None:
 
 @pytest.mark.parametrize(
     ("row", "field", "value"),
-    [(0, "format", "lite"), (1, "format", "original"), (1, "samples_ms", [1.0]), (1, "median_ms", 0), (0, "bytes", -1)],
+    [
+        (0, "format", "lite"),
+        (1, "format", "original"),
+        (1, "samples_ms", [1.0]),
+        (1, "median_ms", 0),
+        (0, "bytes", -1),
+        (0, "peak_bytes", 10**400),
+        (0, "load_ms", "nan"),
+        (0, "first_ms", 1e999),
+    ],
 )
 def test_a_record_whose_figures_do_not_fit_together_is_told(saved: Record, row: int, field: str, value: object) -> None:
     document = documents.plain(saved)
@@ -220,22 +260,35 @@ def test_a_record_whose_figures_do_not_fit_together_is_told(saved: Record, row: 
         record.parse(json.dumps(document).encode())
 
 
+def test_a_record_of_more_rounds_than_anybody_measures_is_told(saved: Record) -> None:
+    rows = [dataclasses.replace(row, samples_ms=(1.0,) * (MOST_ROUNDS + 1)) for row in saved.rows]
+    forged = dataclasses.replace(saved, repeats=MOST_ROUNDS + 1, rows=tuple(rows))
+    with pytest.raises(InvalidArtifact, match="do not fit together"):
+        record.parse(json.dumps(documents.plain(forged)).encode())
+
+
+def test_a_record_that_names_an_unknown_format_as_unmeasured_is_told(saved: Record) -> None:
+    forged = dataclasses.replace(saved, unmeasured=(record.Unmeasured("coreml", "because"),))
+    with pytest.raises(InvalidArtifact, match="does not know"):
+        record.parse(json.dumps(documents.plain(forged)).encode())
+
+
 def test_runs_are_kept_listed_and_brought_from_elsewhere(run: Record, saved: Record, limits: Settings) -> None:
     runs = Runs(limits)
-    assert runs.of("demo", "pretrained") == ()
+    assert runs.of("demo", "pretrained", "default") == ()
     older = dataclasses.replace(run, measured_at="2020-01-01T00:00:00+00:00")
     keys = [runs.keep(kept) for kept in (older, run, run)]
     assert keys[1] == keys[2] == run.key != keys[0]
-    assert runs.of("demo", "pretrained") == (run, older)
-    assert runs.of("demo", "random") == ()
+    assert runs.of("demo", "pretrained", "default") == (run, older)
+    assert runs.of("demo", "random", "default") == runs.of("demo", "pretrained", "tutorial") == ()
     assert runs.get(run.key) == run
     (limits.home / "runs" / f"{run.key}.json").write_text("{")
-    assert runs.of("demo", "pretrained") == (older,)
+    assert runs.of("demo", "pretrained", "default") == (older,)
     # Whoever brings a run opens it by its key, and nobody else sees it.
     elsewhere = dataclasses.replace(saved, measured_at="2099-01-01T00:00:00+00:00")
     key = runs.take_in(json.dumps(documents.plain(elsewhere)).encode())
     assert runs.get(key) == elsewhere
-    assert runs.of("demo", "pretrained") == (older,)
+    assert runs.of("demo", "pretrained", "default") == (older,)
     for wrong in ("../../etc/passwd", "given/x", "0" * 16):
         assert not runs.has(wrong)
         with pytest.raises(InvalidRequest, match="no run"):
@@ -264,7 +317,7 @@ def test_the_record_does_not_tell_where_a_checkpoint_lies(saved: Record, limits:
     assert record.weights_name("/home/ada/secret/wolf.safetensors") == "wolf.safetensors"
     runs = Runs(limits)
     runs.keep(dataclasses.replace(saved, weights="wolf.safetensors"))
-    assert len(runs.of("demo", "/home/ada/secret/wolf.safetensors")) == 1
+    assert len(runs.of("demo", "/home/ada/secret/wolf.safetensors", "default")) == 1
 
 
 # Verdicts
@@ -305,6 +358,15 @@ def test_the_difference_of_two_files_is_named_with_its_reason(saved: Record) -> 
             OperatorTime("aten::copy_", "copies and layout", 5.8, 40),
         ),
     )
+    slow = dataclasses.replace(slow, samples_ms=tuple(value * 4 for value in fast.samples_ms))
+    told = verdicts.main_difference(fast, slow)
+    assert told is not None
+    assert re.match(
+        r"Most of it in copies and layout, \+5\.\d\d ms \(aten::copy_ \+5\.\d\d ms, the prepacked patch", told
+    )
+    assert verdicts.main_difference(fast, fast) is None
+    less = {found.name: found for found in verdicts.differences(slow, fast)}
+    assert less["aten::copy_"].reason is None
     first = verdicts.differences(fast, slow)[0]
     assert first.name == "aten::copy_"
     assert first.difference_ms == pytest.approx(5.8, abs=0.3)
@@ -335,15 +397,38 @@ def test_the_pareto_front_is_what_nothing_beats_both_ways(saved: Record) -> None
 
 def test_recommendations_fit_the_target_and_the_limits(saved: Record) -> None:
     free = {key: verdicts.recommend(saved, target, Limits()) for key, target in TARGETS.items()}
-    assert free["server"].format == min(saved.rows, key=lambda row: row.median_ms).format or free["server"].format
-    assert free["web"].format == "onnx_int8"
-    assert free["phone"].format is not None
+    assert {key: found.format for key, found in free.items()} == {
+        "phone": "executorch_int8",
+        "web": "onnx_int8",
+        "server": "executorch_int8",
+    }
     assert "A PC is not a phone" in free["phone"].text
     none = verdicts.recommend(saved, TARGETS["web"], Limits(bytes=1000))
     assert none.format is None
     assert "For a web page: nothing. No file that runs there keeps these limits. The nearest is" in none.text
-    exact = verdicts.recommend(saved, TARGETS["web"], Limits(agreement=1.0))
-    assert exact.format is None or row_of(saved, exact.format).top1_agreement == 1.0
+    assert verdicts.recommend(saved, TARGETS["server"], Limits(milliseconds=0.01)).format is None
+    rows = tuple(dataclasses.replace(row, top1_agreement=0.5 if "int8" in row.format else 1) for row in saved.rows)
+    exact = dataclasses.replace(saved, rows=rows)
+    assert verdicts.recommend(exact, TARGETS["web"], Limits(agreement=0.9)).format == "onnx"
+
+
+def test_of_files_that_are_as_fast_a_server_gets_the_smaller_one(saved: Record) -> None:
+    best = row_of(saved, "executorch_int8")
+    rows = (
+        saved.rows[0],
+        dataclasses.replace(row_of(saved, "onnx"), median_ms=best.median_ms * 0.999),
+        best,
+    )
+    assert verdicts.recommend(dataclasses.replace(saved, rows=rows), TARGETS["server"], Limits()).format == best.format
+
+
+def test_too_few_rounds_name_no_winner(saved: Record) -> None:
+    few = tuple(dataclasses.replace(row, samples_ms=row.samples_ms[: LEAST_ROUNDS - 1]) for row in saved.rows)
+    told = verdicts.between(few[0], few[-1])
+    assert told.is_tie
+    assert "11 rounds are too few" in told.text
+    short = dataclasses.replace(saved, rows=few, repeats=LEAST_ROUNDS - 1, settled=False)
+    assert verdicts.certainty(short) == "11 rounds are too few for an interval. Measure longer."
 
 
 def test_a_file_whose_answers_are_wrong_is_never_recommended(saved: Record) -> None:
@@ -354,7 +439,9 @@ def test_a_file_whose_answers_are_wrong_is_never_recommended(saved: Record) -> N
 
 def test_it_says_whether_it_went_on_long_enough(saved: Record) -> None:
     assert verdicts.certainty(saved) == "Every ratio to the original is known to ±2 % (95 %)."
-    assert "120 seconds ended before" in verdicts.certainty(dataclasses.replace(saved, settled=False))
+    assert "120 seconds ended before every ratio was known to ±2 %: ExecuTorch is at ±1.8 %" in verdicts.certainty(
+        dataclasses.replace(saved, settled=False)
+    )
     counted = dataclasses.replace(saved, settled=False, budget_seconds=None)
     assert f"{saved.repeats} rounds ended before" in verdicts.certainty(counted)
 
@@ -368,6 +455,10 @@ def test_two_runs_are_compared(saved: Record) -> None:
     texts = {change.format: change.text for change in found.changes}
     assert texts.pop("lite") == "20 % slower"
     assert set(texts.values()) == {"as fast"}
+    assert "the same files, the same kind of machine." in found.text
+    one = compare.compare(saved, dataclasses.replace(later, threads=1, rows=later.rows[:-1]))
+    assert "2 and 1 threads" in one.text
+    assert "Only in one of them: ONNX, int8." in one.text
     assert found.same_files
     assert found.same_host
 
@@ -390,7 +481,7 @@ def test_tables_say_what_the_record_says(saved: Record) -> None:
     assert [float(line["median_ms"]) for line in lines] == [row.median_ms for row in saved.rows]
     markdown = tables.as_markdown(saved)
     for row in saved.rows:
-        assert f"| {FORMATS[row.format].title} | {row.median_ms:.2f} ms |" in markdown
+        assert f"| {FORMATS[row.format].title} | {row.run_engine} | {row.median_ms:.2f} ms |" in markdown
     assert saved.host.cpu in markdown
 
 

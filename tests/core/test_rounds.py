@@ -49,6 +49,13 @@ def test_a_budget_too_short_for_one_round_still_gives_one() -> None:
     assert not found.settled
 
 
+def test_few_rounds_never_count_as_known() -> None:
+    clock = Clock(jitter=0, drift=0)
+    few = take_turns(contenders(clock, original=10, other=10), Until(0.03, 600, LEAST_ROUNDS - 1), clock=clock)
+    enough = take_turns(contenders(clock, original=10, other=10), Until(0.03, 600, LEAST_ROUNDS), clock=clock)
+    assert (few.settled, enough.settled) == (False, True)
+
+
 def test_rounds_can_be_counted_instead() -> None:
     clock, events = Clock(), list[Event]()
     found = take_turns(contenders(clock, original=1), Until(0.03, 600, rounds=5), events.append, clock)
@@ -85,7 +92,7 @@ def test_who_fails_in_mid_run_drops_out_and_the_others_stay() -> None:
             raise RuntimeError("out of luck")
 
     found = take_turns(runs | {"bad": breaks}, Until(0.03, 600, rounds=6), clock=clock)
-    assert found.failed == {"bad": "out of luck"}
+    assert found.failed == {"bad": "It failed while it was measured (RuntimeError). Build it again."}
     assert {name: len(samples) for name, samples in found.samples.items()} == {"original": 6, "good": 6}
 
 

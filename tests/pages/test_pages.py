@@ -239,12 +239,22 @@ def test_profile_shows_the_saved_run_and_then_one_of_this_machine() -> None:
     app.button(key="profile").click().run()
     app = finished(app)
     assert list(app.dataframe[0].value["Model"]) == ["Original", "Scripted", "Scripted and quantized"]
-    (run,) = _parts.runs().of("demo", "pretrained")
+    (run,) = _parts.runs().of("demo", "pretrained", "default")
     assert list(app.dataframe[0].value["Median"]) == [row.median_ms for row in run.rows]
     link = open_page("profile")
     link.query_params["run"] = run.key
     link.run()
     assert list(link.dataframe[0].value["Median"]) == [row.median_ms for row in run.rows]
+
+
+def test_a_profile_asked_for_while_a_build_runs_waits_and_says_so() -> None:
+    app = open_page("build")
+    app.button(key="build").click().run()
+    app.switch_page(PAGES["profile"]).run()
+    app.button(key="profile").click().run()
+    assert "Waiting: 1 job is before yours" in bar_text(app)
+    assert app.button(key="profile").disabled
+    assert list(app.dataframe[0].value["Model"]) == [row.title for row in FORMATS.values()]
 
 
 def test_a_run_from_another_machine_is_brought_in_and_compared() -> None:
@@ -256,7 +266,8 @@ def test_a_run_from_another_machine_is_brought_in_and_compared() -> None:
     app.file_uploader(key="run_file").upload("pi.json", document, "application/json").run()
     assert not app.exception
     assert "Cortex-A76" in texts(app)
-    assert "the same files on" in texts(app)
+    assert "the same files, Cortex-A76 and AMD EPYC" in texts(app)
+    assert "brought from elsewhere" in texts(app).lower()
     assert app.query_params["run"] == there.key
 
 
