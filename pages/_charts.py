@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -120,7 +121,7 @@ def draw_bars(bars: Sequence[Bar], alt_text: str, largest: float | None = None, 
     base = alt.Chart(rows).encode(
         y=_labels(),
         x=alt.X("value:Q", scale=alt.Scale(domain=[0, full]), axis=None),
-        tooltip=_hint(),
+        **_hint(),
     )
     chart = base.mark_bar(height=18, cornerRadiusEnd=4) + base.mark_text(align="left", dx=6, color=_ink()).encode(
         text="text:N"
@@ -133,7 +134,7 @@ def draw_bars(bars: Sequence[Bar], alt_text: str, largest: float | None = None, 
 def draw_intervals(intervals: Sequence[Interval], alt_text: str, unit: str) -> None:
     """Draws values with their intervals, in the given order, on one axis that need not begin at zero."""
     rows = pd.DataFrame([vars(interval) for interval in intervals])
-    base = alt.Chart(rows).encode(y=_labels(), tooltip=_hint())
+    base = alt.Chart(rows).encode(y=_labels(), **_hint())
     scale = alt.Scale(zero=False, nice=True, padding=12)
     axis = alt.Axis(title=unit, tickCount=5)
     line = base.mark_rule(strokeWidth=3, opacity=0.45).encode(x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q")
@@ -149,7 +150,7 @@ def draw_matrix(cells: Sequence[Share], names: Sequence[str], alt_text: str, row
     base = alt.Chart(rows).encode(
         x=alt.X("column:N", sort=list(names), scale=alt.Scale(domain=list(names)), title=column, axis=_slanted()),
         y=alt.Y("row:N", sort=list(names), scale=alt.Scale(domain=list(names)), title=row),
-        tooltip=_hint(),
+        **_hint(),
     )
     scale = alt.Scale(domain=[0, 1], range=[empty, full], type="pow", exponent=0.5)
     squares = base.mark_rect().encode(color=alt.Color("share:Q", scale=scale, legend=None))
@@ -171,7 +172,7 @@ def draw_diagonal(dots: Sequence[Dot], alt_text: str, across: str, up: str) -> N
         x=alt.X("x:Q", scale=scale, axis=axis, title=across), y=alt.Y("y:Q", scale=scale, axis=axis, title=up)
     )
     points = points.mark_point(filled=True, opacity=1).encode(
-        size=alt.Size("weight:Q", scale=alt.Scale(range=[30, 260]), legend=None), tooltip=_hint()
+        size=alt.Size("weight:Q", scale=alt.Scale(range=[30, 260]), legend=None), **_hint()
     )
     st.altair_chart(diagonal + points, height=320, alt=alt_text)
 
@@ -189,11 +190,9 @@ def draw_distributions(rows: Sequence[Distribution], alt_text: str, unit: str, e
     medians = pd.DataFrame([{key: value for key, value in vars(row).items() if key != "values"} for row in rows])
     x = alt.X("value:Q", scale=alt.Scale(domain=[0, end]), axis=alt.Axis(title=unit, tickCount=5))
     scatter = (
-        alt.Chart(ticks)
-        .mark_tick(height=18, thickness=1, opacity=0.4, clip=True)
-        .encode(y=_labels(), x=x, tooltip=_hint())
+        alt.Chart(ticks).mark_tick(height=18, thickness=1, opacity=0.4, clip=True).encode(y=_labels(), x=x, **_hint())
     )
-    base = alt.Chart(medians).encode(y=_labels(), tooltip=_hint())
+    base = alt.Chart(medians).encode(y=_labels(), **_hint())
     interval = base.mark_rule(strokeWidth=4, color=_ink()).encode(x="low:Q", x2="high:Q")
     middle = base.mark_point(filled=True, size=45, opacity=1, color=_ink()).encode(x="median:Q")
     st.altair_chart(scatter + interval + middle, height=ROW_PIXELS * len(rows) + 45, alt=alt_text)
@@ -215,7 +214,7 @@ def draw_tradeoff(spots: Sequence[Spot], alt_text: str, across: str, up: str, sh
     points = (
         alt.Chart(table)
         .mark_point(filled=True, size=130, opacity=1, stroke=_ink(), strokeWidth=0.5)
-        .encode(x=x, y=y, color=alt.Color("shade:Q", scale=scale, title=shade, legend=legend), tooltip=_hint())
+        .encode(x=x, y=y, color=alt.Color("shade:Q", scale=scale, title=shade, legend=legend), **_hint())
     )
     charts = front + points
     for is_right in (False, True):
@@ -257,7 +256,7 @@ def draw_stacks(pieces: Sequence[Piece], kinds: Sequence[str], alt_text: str, un
             x=alt.X("value:Q", axis=alt.Axis(title=unit, tickCount=5)),
             color=_coloured("kind:N", kinds, [piece.kind for piece in pieces]),
             order=alt.Order("order:Q"),
-            tooltip=_hint(),
+            **_hint(),
         )
         .transform_calculate(order=f"indexof({list(kinds)}, datum.kind)")
     )
@@ -276,7 +275,7 @@ def draw_lines(steps: Sequence[Step], lines: Sequence[str], alt_text: str, acros
             x=alt.X("x:O", title=across, axis=alt.Axis(labelAngle=0)),
             y=alt.Y("y:Q", title=up),
             color=_coloured("line:N", lines, [step.line for step in steps]),
-            tooltip=_hint(),
+            **_hint(),
         )
     )
     st.altair_chart(chart, height=420, alt=alt_text)
@@ -298,8 +297,9 @@ def _slanted() -> alt.Axis:
     return alt.Axis(labelAngle=-45, labelOverlap=False)
 
 
-def _hint() -> alt.Tooltip:
-    return alt.Tooltip("hint:N", title=" ")
+def _hint() -> dict[str, Any]:
+    """What a mark says when it is pointed at, and to a screen reader."""
+    return {"tooltip": alt.Tooltip("hint:N", title=" "), "description": alt.Description("hint:N")}
 
 
 def _theme() -> str:

@@ -207,12 +207,12 @@ def test_curl_keeps_the_name_and_resumes_a_broken_download(server: str, page: Pa
 
 def test_the_bundle_opens_and_its_expected_answers_hold(server: str, page: Page, tmp_path: Path) -> None:
     page.goto(f"{server}/build")
-    link = page.locator('a[href*="bundles/demo-onnx_int8-"]:visible')
+    link = page.locator('a[href*="bundles/demo-lite-"]:visible')
     expect(link).to_be_visible()
     with page.expect_download() as download:
         link.click()
     path = tmp_path / download.value.suggested_filename
-    assert path.name == "demo_int8_bundle.zip"
+    assert path.name == "demo_optimized_scripted_quantized_lite_bundle.zip"
     download.value.save_as(path)
     assert bundle.verify(path, Settings()).holds
     again = requests.get(f"{server}/{link.get_attribute('href')}", headers={"Range": "bytes=5-"}, timeout=30)
