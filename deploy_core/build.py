@@ -9,17 +9,18 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from deploy_core import documents, models, verify
+from deploy_core import documents, models, own, verify
 from deploy_core.classify import Classifier
 from deploy_core.errors import DeployError, FormatUnavailable, InvalidArtifact, InvalidRequest, StorageFailed
 from deploy_core.files import atomic_write, make_folder, remove, require_space, sha256
 from deploy_core.formats import FORMATS, ORIGINAL, Format, Workbench, engines, in_build_order
-from deploy_core.models import LoadedModel, ModelSpec
+from deploy_core.models import LoadedModel
 from deploy_core.settings import Settings
+from deploy_core.spec import BYTES_PER_WEIGHT, ModelSpec
 from deploy_core.types import Artifact, BuildRequest, BuildResult, Event, Progress, Seconds, Unbuilt, part_of, silent
 from deploy_core.verify import Reference
 
@@ -88,7 +89,7 @@ def build_into(folder: Path, request: BuildRequest, settings: Settings, progress
     spec = models.find(request.model)
     require_space(make_folder(folder), sum(expected_bytes(row, spec) for row in rows))
     result = build(request, Folder(folder, spec.name), settings, progress)
-    documents.write(folder / MANIFEST, result)
+    documents.write(folder / MANIFEST, replace(result, model=ORIGINAL.filename(spec.name)) if spec.file else result)
     return result
 
 
@@ -129,7 +130,7 @@ def build(
         _give_memory_back()
     progress(Event("Done", 1.0))
     return BuildResult(
-        model=spec.name,
+        model=spec.reference,
         weights=request.weights,
         engine=request.engine,
         optimize=request.optimize,
@@ -154,12 +155,15 @@ def read_result(folder: Path) -> BuildResult:
     formats = {artifact.format for artifact in result.artifacts}
     if not formats <= set(FORMATS) or ORIGINAL.key not in formats:
         raise InvalidArtifact(f"{folder} was built by another version.", "Build again into this folder.")
+    if own.is_reference(result.model):
+        # One's own model comes with its build, as the original.
+        return replace(result, model=str(folder / Path(result.model).name))
     return result
 
 
 def expected_bytes(row: Format, spec: ModelSpec) -> int:
     """About how large the row's file will be."""
-    return int(1.05 * spec.parameters * (1 if row.is_int8 else models.BYTES_PER_WEIGHT)) + 1_000_000
+    return int(1.05 * spec.parameters * (1 if row.is_int8 else BYTES_PER_WEIGHT)) + 1_000_000
 
 
 @dataclass

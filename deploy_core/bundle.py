@@ -23,14 +23,14 @@ from typing import Any
 
 import numpy as np
 
-from deploy_core import documents, models
+from deploy_core import documents, models, own
 from deploy_core import verify as verification
 from deploy_core.classify import Classifier
 from deploy_core.errors import DeployError, FormatUnavailable, InvalidArtifact
 from deploy_core.files import atomic_write, is_file, require_space, storage_failed
 from deploy_core.formats import FORMATS, Format
-from deploy_core.models import ModelSpec
 from deploy_core.settings import Settings
+from deploy_core.spec import Architecture, ModelSpec
 from deploy_core.types import Answer, Artifact, BuildResult, Preprocessing, Runtime
 
 README, LABELS, PREPROCESSING = "README.md", "labels.txt", "preprocessing.json"
@@ -86,7 +86,10 @@ class Expected:
 
 @dataclass(frozen=True)
 class Versions:
-    """``versions.json``: what made the artifact, and what loads it. Options that do not matter to it are None."""
+    """``versions.json``: what made the artifact, and what loads it. Options that do not matter to it are None.
+
+    ``architecture`` is that of one's own model; the catalogue's have a name.
+    """
 
     model: str
     weights: str
@@ -98,6 +101,7 @@ class Versions:
     optimize: str | None
     packages: dict[str, str | None]
     runtimes: tuple[Runtime, ...]
+    architecture: Architecture | None = None
 
 
 @dataclass(frozen=True)
@@ -183,7 +187,7 @@ def _pieces(
     expected = Expected(
         sample.picture, TENSOR, (1, 3, side, side), _top(sample.logits, labels), tolerance, sample.logits
     )
-    versions = _versions(row, artifact, build)
+    versions = _versions(row, artifact, build, spec)
     code = _app_code(row, _code_values(row, artifact, spec, preprocessing))
     return {
         README: _readme(row, artifact, build, spec, versions, expected, tuple(code)).encode(),
@@ -216,9 +220,9 @@ def _is_near_tie(logits: tuple[float, ...]) -> bool:
     return first - second < NEAR_TIE
 
 
-def _versions(row: Format, artifact: Artifact, build: BuildResult) -> Versions:
+def _versions(row: Format, artifact: Artifact, build: BuildResult, spec: ModelSpec) -> Versions:
     return Versions(
-        model=build.model,
+        model=spec.name,
         weights=_kind(build.weights),
         format=row.key,
         file=artifact.file,
@@ -228,6 +232,7 @@ def _versions(row: Format, artifact: Artifact, build: BuildResult) -> Versions:
         optimize=build.optimize if "optimize" in row.options else None,
         packages=row.versions(),
         runtimes=row.runtimes,
+        architecture=spec.architecture,
     )
 
 
@@ -376,9 +381,9 @@ def _licence(spec: ModelSpec, weights: str) -> str:
     kind = _kind(weights)
     if kind == "random":
         return "The weights are random numbers; nobody holds rights in them."
-    if kind == "checkpoint":
+    if kind == "checkpoint" or spec.file:
         return "The weights come from a checkpoint; whoever gave it knows its licence."
-    if spec.hub_id is None:
+    if spec.is_embedded:
         return "Apache-2.0. This project trained the model on CIFAR-10 (Krizhevsky, 2009)."
     return (
         "The weights are Apache-2.0, by Facebook Research (https://github.com/facebookresearch/deit), trained on "
@@ -473,8 +478,12 @@ def _row(versions: Versions) -> Format:
 
 
 def _spec(versions: Versions, pieces: Mapping[str, bytes], expected: Expected) -> ModelSpec:
-    """The catalogue's entry for the bundle's model, once input and answer have its shape."""
-    spec = models.MODELS.get(versions.model)
+    """The bundle's model, of the catalogue or one's own, once input and answer have its shape."""
+    if versions.architecture:
+        labels = pieces[LABELS].decode(errors="replace").splitlines()
+        spec: ModelSpec | None = own.spec(versions.architecture, versions.model, tuple(labels))
+    else:
+        spec = models.MODELS.get(versions.model)
     if spec is None:
         raise _invalid(f"{VERSIONS} names a model that this version does not know.")
     tensor = np.frombuffer(pieces[TENSOR][: len(pieces[TENSOR]) // 4 * 4], "<f4")

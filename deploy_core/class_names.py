@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from deploy_core import models
 from deploy_core.errors import InvalidPictureSet
-from deploy_core.models import ModelSpec
+from deploy_core.spec import ModelSpec
 
 SEPARATORS = re.compile(r"[\s_-]+")
 SHOWN = 3

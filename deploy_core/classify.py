@@ -11,13 +11,16 @@ from deploy_core import images, models
 from deploy_core.errors import InvalidArtifact, InvalidRequest
 from deploy_core.files import is_file
 from deploy_core.formats import Run, by_filename
-from deploy_core.models import ModelSpec
 from deploy_core.settings import Settings
+from deploy_core.spec import ModelSpec
 from deploy_core.types import Answer, Milliseconds, Prediction, Progress, silent
 
 if TYPE_CHECKING:
     import torch
     from PIL import Image
+
+
+USUAL_TOP = 5
 
 
 @dataclass(frozen=True)
@@ -29,15 +32,15 @@ class Classifier:
     labels: tuple[str, ...]
     run: Run
 
-    def classify(self, source: str, settings: Settings, top: int = 5) -> Prediction:
-        """The ``top`` most probable classes of a picture file or http(s) URL.
+    def classify(self, source: str, settings: Settings, top: int | None = None) -> Prediction:
+        """The ``top`` most probable classes of a picture file or http(s) URL; five, or all of fewer, by default.
 
         Raises InvalidRequest, InvalidPicture, PictureUnreachable or InvalidArtifact.
         """
         started = time.perf_counter()
         return self._classify(images.read(source, settings), source, settings, top, started)
 
-    def classify_bytes(self, data: bytes, name: str, settings: Settings, top: int = 5) -> Prediction:
+    def classify_bytes(self, data: bytes, name: str, settings: Settings, top: int | None = None) -> Prediction:
         """As ``classify``, for the bytes of a picture file; ``name`` is what the answer calls it."""
         return self._classify(data, name, settings, top, time.perf_counter())
 
@@ -67,9 +70,10 @@ class Classifier:
             raise InvalidArtifact("The model answers with infinities, or with no numbers at all.", "Check its weights.")
         return logits
 
-    def _classify(self, data: bytes, name: str, settings: Settings, top: int, started: float) -> Prediction:
+    def _classify(self, data: bytes, name: str, settings: Settings, top: int | None, started: float) -> Prediction:
         import torch
 
+        top = min(USUAL_TOP, self.spec.classes) if top is None else top
         if not 1 <= top <= self.spec.classes:
             raise InvalidRequest(
                 f"{self.spec.name} knows {self.spec.classes} classes, so it cannot name the top {top}.",

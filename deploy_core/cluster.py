@@ -79,6 +79,8 @@ def evaluate(
         root = str(pictures.path.absolute())
         pictures = _Listed(**vars(pictures))
     spec = models.find(model)
+    if spec.file:
+        raise InvalidRequest("A model of your own is evaluated on this machine only.", "Leave --scheduler out.")
     with _connected(scheduler) as client:
         parcel = _packed(what, model, weights, settings, progress)
         with _delivered(client, scheduler, _courier(vars(parcel), root, vars(settings))) as plugin:

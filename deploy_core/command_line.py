@@ -16,13 +16,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from deploy_core import build, bundle, classify, documents, evaluate, files, models, profile, scores, settings
-from deploy_core.errors import DeployError, InvalidArtifact, InvalidRequest
+from deploy_core import build, bundle, classify, documents, evaluate, files, models, own, profile, scores, settings
+from deploy_core.errors import DeployError, InvalidArtifact, InvalidCheckpoint, InvalidRequest
 from deploy_core.formats import FORMATS, by_filename
 from deploy_core.profile import compare, record, tables, verdicts
 from deploy_core.profile.record import Record, Row
 from deploy_core.profile.runs import Runs
 from deploy_core.settings import Settings
+from deploy_core.spec import ModelSpec
 from deploy_core.store import Store
 from deploy_core.types import Artifact, BuildRequest, BuildResult, Event, Progress, Unbuilt
 
@@ -30,6 +31,7 @@ from deploy_core.types import Artifact, BuildRequest, BuildResult, Event, Progre
 Outcome = tuple[Any, str, int]
 UNREADABLE_NAMED = 5
 OPERATORS_TOLD = 12
+LABELS_TOLD = 5
 EXIT_INCOMPLETE = 1
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
@@ -101,11 +103,43 @@ def _origin(path: Path, options: argparse.Namespace, limits: Settings) -> tuple[
     except DeployError:
         built = None
     if built is None or path.name not in {artifact.file for artifact in built.artifacts}:
-        return options.model or limits.default_model, options.weights or "unknown"
+        return options.model or _model_within(path) or limits.default_model, options.weights or "unknown"
     for option, told, true in (("--model", options.model, built.model), ("--weights", options.weights, built.weights)):
         if told not in (None, true):
             raise InvalidRequest(f"{path.name} was built with {option} {true}, not {told}.", f"Leave {option} out.")
     return built.model, built.weights
+
+
+def _model_within(path: Path) -> str | None:
+    """One's own model, where the file says what it holds."""
+    try:
+        return own.read(path).reference if own.is_reference(path.name) else None
+    except InvalidCheckpoint:
+        return None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise InvalidRequest(f"{path} cannot be read.", "Check its path.") from error
+
+
+def _import(options: argparse.Namespace, limits: Settings) -> Outcome:
+    labels = own.parse_labels(_read(options.labels)) if options.labels else None
+    told = own.Corrections(heads=options.heads, size=options.size, resize=options.resize, labels=labels)
+    spec = own.bring(options.checkpoint, options.out, limits, told, _tell)
+    shape = spec.architecture
+    document = {
+        "file": spec.reference,
+        "name": spec.name,
+        "parameters": spec.parameters,
+        "architecture": documents.plain(shape),
+        "preprocessing": documents.plain(spec.preprocessing),
+        "labels": spec.own_labels,
+    }
+    few = ", ".join(spec.own_labels[:LABELS_TOLD]) + (", …" if spec.classes > LABELS_TOLD else "")
+    return document, f"{spec.reference}: {own.described(spec)}\nLabels: {few}", 0
 
 
 def _build(options: argparse.Namespace, limits: Settings) -> Outcome:
@@ -114,7 +148,7 @@ def _build(options: argparse.Namespace, limits: Settings) -> Outcome:
     request = BuildRequest(model, options.weights or "pretrained", keys, options.engine, options.optimize)
     result = build.build_into(options.out, request, limits, _tell)
     document = {
-        "model": result.model,
+        "model": models.find(result.model).name,
         "weights": result.weights,
         "engine": result.engine,
         "optimize": result.optimize,
@@ -327,7 +361,7 @@ def _bundle(options: argparse.Namespace, limits: Settings) -> Outcome:
     result, artifact = _built(path, limits)
     spec = models.find(result.model)
     out = options.out or path.with_name(f"{path.stem}_bundle.zip")
-    sample = bundle.sample(path, artifact, spec.name, limits)
+    sample = bundle.sample(path, artifact, result.model, limits)
     bundle.write(path, artifact, result, sample, models.labels(spec), spec.preprocessing, out)
     document = {"artifact": str(path), "bundle": str(out), "bytes": out.stat().st_size}
     return document, f"{out}: {out.stat().st_size / 1e6:.2f} MB", 0
@@ -379,8 +413,8 @@ def _store(options: argparse.Namespace, limits: Settings) -> Outcome:
     return document, text, 0
 
 
-def _where(spec: models.ModelSpec) -> str:
-    if spec.hub_id is None:
+def _where(spec: ModelSpec) -> str:
+    if spec.is_embedded:
         return "embedded"
     return "in the local cache" if spec.is_here() else f"{spec.download_bytes / 1e6:.0f} MB from the Hub"
 
@@ -430,7 +464,15 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("source", metavar="SOURCE", help="a picture file, or an http(s) URL")
     _add_model(sub)
     sub.add_argument("--artifact", type=Path, metavar="FILE", help="answer with a built file instead")
-    sub.add_argument("--top", type=int, default=5, help="how many classes to name (5)")
+    sub.add_argument("--top", type=int, help=f"how many classes to name ({classify.USUAL_TOP})")
+
+    sub = add("import", _import, "Make a model file of a fine-tuned DeiT, for --model.")
+    sub.add_argument("checkpoint", metavar="CHECKPOINT", help="a .safetensors, .pth or .pt file, or hf-hub:OWNER/NAME")
+    sub.add_argument("--labels", type=Path, metavar="FILE", help="one label a line, or JSON (the checkpoint's own)")
+    sub.add_argument("--heads", type=int, help="attention heads, which no shape tells (one for 64 of width)")
+    sub.add_argument("--size", type=int, help="pixels of the input's side (as trained)")
+    sub.add_argument("--resize", type=int, help="pixels of a picture's short side before the center crop")
+    sub.add_argument("--out", type=Path, default=Path("models"), metavar="DIR", help="folder to write to (models)")
 
     sub = add("build", _build, "Build the deployable artifacts and check them against the original.")
     _add_model(sub)
@@ -486,5 +528,5 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _add_model(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--model", help="a name that 'models' lists (demo)")
+    sub.add_argument("--model", help="a name that 'models' lists (demo), or a file that 'import' wrote")
     sub.add_argument("--weights", help="pretrained (the default), random, or a checkpoint file")

@@ -21,9 +21,9 @@ from deploy_core.classify import Classifier, tensor_of
 from deploy_core.errors import InvalidPicture, InvalidPictureSet
 from deploy_core.formats import by_filename
 from deploy_core.labelled import Entry, LabelledSet
-from deploy_core.models import ModelSpec
 from deploy_core.scores import Change, Replies, Score
 from deploy_core.settings import Settings
+from deploy_core.spec import ModelSpec
 from deploy_core.types import Event, Progress, silent
 
 if TYPE_CHECKING:

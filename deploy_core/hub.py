@@ -1,13 +1,18 @@
-"""One weights file from the Hugging Face Hub, a mirror of it (``HF_ENDPOINT``), or the local cache."""
+"""Weights from the Hugging Face Hub, a mirror of it (``HF_ENDPOINT``), or the local cache."""
 
 from __future__ import annotations
 
+import json
+import re
 import threading
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy_core.errors import WeightsUnavailable
+from deploy_core.errors import InvalidCheckpoint, InvalidRequest, WeightsUnavailable
 from deploy_core.settings import Settings
 from deploy_core.types import Event, Progress
 
@@ -15,6 +20,22 @@ FILENAME = "model.safetensors"
 WAYS_OUT = (
     "Choose the embedded model 'demo', set HF_ENDPOINT to a mirror in reach, or name a checkpoint file as weights."
 )
+PREFIX = "hf-hub:"
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+CONFIG = "config.json"
+LARGEST_CONFIG = 1_000_000
+WEIGHTS = {"model.safetensors": ".safetensors", "pytorch_model.bin": ".pth"}
+ARCHITECTURE = re.compile(
+    r"deit_(tiny|small|base)(_distilled)?_patch16_(224|384)|deit3_(small|medium|base)_patch16_(224|384)"
+)
+
+
+@dataclass(frozen=True)
+class Repository:
+    """What somebody's repository holds: a checkpoint, and the ``config.json`` that timm wrote beside it."""
+
+    weights: Path
+    config: Mapping[str, Any]
 
 
 def is_cached(repo_id: str) -> bool:
@@ -37,15 +58,87 @@ def download(repo_id: str, progress: Progress, settings: Settings) -> Path:
     if cached is not None:
         return cached
     from huggingface_hub import constants, hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError
 
     if constants.HF_HUB_OFFLINE:
         raise WeightsUnavailable(
             f"The weights of {repo_id} are not in the local cache, and HF_HUB_OFFLINE forbids a download.", WAYS_OUT
         )
-    _require_reachable(repo_id, settings)
-    try:
+    _require_reachable(repo_id, FILENAME, settings)
+    with _plain_words(repo_id):
         return Path(hf_hub_download(repo_id, FILENAME, tqdm_class=_progress_bar(repo_id, progress)))
+
+
+def fetch_repository(name: str, folder: Path, progress: Progress, settings: Settings) -> Repository:
+    """Somebody's repository ``hf-hub:OWNER/NAME``, downloaded into ``folder``, without any token of this machine's.
+
+    Only DeiTs are taken, and only what their size allows; the size is asked for before the download. Nothing that the
+    repository says of how to make the model is followed. Raises InvalidRequest, InvalidCheckpoint, WeightsUnavailable.
+    """
+    from huggingface_hub import constants
+
+    repo_id = name.removeprefix(PREFIX)
+    if not name.startswith(PREFIX) or not REPOSITORY.fullmatch(repo_id):
+        raise InvalidRequest("This is no name of a model on the Hub.", "Write it like hf-hub:owner/name.")
+    if constants.HF_HUB_OFFLINE:
+        raise WeightsUnavailable("HF_HUB_OFFLINE forbids a download.", "Give a checkpoint file.")
+    _require_reachable(repo_id, CONFIG, settings)
+    config = _config(_download(repo_id, CONFIG, LARGEST_CONFIG, folder, progress), repo_id)
+    for filename, suffix in WEIGHTS.items():
+        if _size(repo_id, filename) is not None:
+            found = _download(repo_id, filename, settings.upload_bytes, folder, progress)
+            return Repository(found.rename(found.with_suffix(suffix)), config)
+    raise InvalidCheckpoint(f"{repo_id} holds none of {', '.join(WEIGHTS)}.", "Name another model.")
+
+
+def _config(path: Path, repo_id: str) -> Mapping[str, Any]:
+    try:
+        config = json.loads(path.read_text())
+        architecture = str(config["architecture"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InvalidCheckpoint(
+            f"{repo_id} does not say which of timm's architectures it is.", "Name a DeiT that timm saved."
+        ) from error
+    if not ARCHITECTURE.fullmatch(architecture.split(".")[0]):
+        raise InvalidCheckpoint(
+            f"{repo_id} is no DeiT that is taken here.", "Name a DeiT, DeiT distilled or DeiT III that timm saved."
+        )
+    return dict(config)
+
+
+def _size(repo_id: str, filename: str) -> int | None:
+    """Bytes; None where the repository has no such file."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import EntryNotFoundError
+
+    with _plain_words(repo_id):
+        try:
+            return get_hf_file_metadata(hf_hub_url(repo_id, filename), token=False).size or 0
+        except EntryNotFoundError:
+            return None
+
+
+def _download(repo_id: str, filename: str, most: int, folder: Path, progress: Progress) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    size = _size(repo_id, filename)
+    if size is not None and size > most:
+        raise InvalidCheckpoint(
+            f"{filename} of {repo_id} has {size / 1e6:.0f} MB, and at most {most / 1e6:.0f} MB are taken.",
+            "Name a smaller model.",
+        )
+    with _plain_words(repo_id):
+        bar = _progress_bar(repo_id, progress)
+        return Path(hf_hub_download(repo_id, filename, token=False, local_dir=folder, tqdm_class=bar))
+
+
+@contextmanager
+def _plain_words(repo_id: str) -> Iterator[None]:
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+
+    try:
+        yield
+    except EntryNotFoundError as error:
+        raise WeightsUnavailable(f"{repo_id} has no such file.", WAYS_OUT) from error
     except HfHubHTTPError as error:
         raise WeightsUnavailable(
             f"The Hub refused the weights of {repo_id} ({error.response.status_code}).", WAYS_OUT
@@ -62,12 +155,12 @@ def _cached(repo_id: str) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
-def _require_reachable(repo_id: str, settings: Settings) -> None:
+def _require_reachable(repo_id: str, filename: str, settings: Settings) -> None:
     # hf_hub_download retries five times, for 23 seconds on a machine without a network; one question settles it.
     import requests
     from huggingface_hub import hf_hub_url
 
-    url = hf_hub_url(repo_id, FILENAME)
+    url = hf_hub_url(repo_id, filename)
     status: Future[int] = Future()
 
     def ask() -> None:

@@ -4,54 +4,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from deploy_core import embedded, hub
-from deploy_core.errors import InvalidCheckpoint, InvalidRequest
-from deploy_core.files import is_file, sha256
+from deploy_core import checkpoints, embedded, hub, own
+from deploy_core.errors import InvalidRequest
+from deploy_core.files import sha256
 from deploy_core.settings import Settings, expanded
+from deploy_core.spec import IMAGENET_MEAN, IMAGENET_STD, ModelSpec
 from deploy_core.types import Preprocessing, Progress, silent
 
 if TYPE_CHECKING:
     import torch
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 RANDOM_SEED = 0
-BYTES_PER_WEIGHT = 4
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """A row of the catalogue. ``hub_id`` is None for the embedded model."""
-
-    name: str
-    title: str
-    parameters: int
-    classes: int
-    knows: str
-    preprocessing: Preprocessing
-    timm_name: str
-    hub_id: str | None = None
-    timm_options: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def input_size(self) -> int:
-        return self.preprocessing.crop
-
-    @property
-    def source(self) -> str:
-        return f"hub:{self.hub_id}" if self.hub_id else "embedded"
-
-    @property
-    def download_bytes(self) -> int:
-        return self.parameters * BYTES_PER_WEIGHT if self.hub_id else 0
-
-    def is_here(self) -> bool:
-        """Whether the pretrained weights can be loaded without a network."""
-        return self.hub_id is None or hub.is_cached(self.hub_id)
 
 
 def _imagenet(name: str, title: str, parameters: int, resize: int, crop: int = 224) -> ModelSpec:
@@ -108,10 +75,19 @@ class LoadedModel:
 
 
 def find(name: str) -> ModelSpec:
-    """The catalogue's entry. Raises InvalidRequest for a name that it does not hold."""
-    if name not in MODELS:
-        raise InvalidRequest(f"There is no model '{name}'.", f"Choose one of: {', '.join(MODELS)}.")
-    return MODELS[name]
+    """The catalogue's entry, or one's own model by the path of its file.
+
+    Raises InvalidRequest for a name that the catalogue does not hold, InvalidCheckpoint for a file that ``own`` did not
+    write.
+    """
+    if name in MODELS:
+        return MODELS[name]
+    if own.is_reference(name):
+        return own.read(expanded(name))
+    raise InvalidRequest(
+        f"There is no model '{name}'.",
+        f"Choose one of: {', '.join(MODELS)}. 'python -m deploy_core import' makes one of a checkpoint of your own.",
+    )
 
 
 def load(name: str, weights: str, settings: Settings, progress: Progress = silent) -> LoadedModel:
@@ -129,15 +105,17 @@ def load(name: str, weights: str, settings: Settings, progress: Progress = silen
     else:
         path = _weights_path(spec, weights, settings, progress)
         # Read before the model is made: a bad file is told at once, and costs no initialization.
-        state = read_checkpoint(path)
+        state = checkpoints.read(path).state
         module = create(spec, device="meta")
-        fill(module, state, spec.name, path)
+        checkpoints.fill(module, state, spec.name, path)
     return LoadedModel(spec, weights, module, labels(spec))
 
 
 def labels(spec: ModelSpec) -> tuple[str, ...]:
     """The class names by index."""
-    if spec.hub_id is None:
+    if spec.file:
+        return spec.own_labels
+    if spec.is_embedded:
         return embedded.LABELS
     from timm.data.imagenet_info import ImageNetInfo
 
@@ -157,7 +135,7 @@ def label_ids(spec: ModelSpec) -> tuple[str, ...]:
 
 def labels_identity(spec: ModelSpec) -> str:
     """What decides the labels, without loading them."""
-    return ",".join(embedded.LABELS) if spec.hub_id is None else "ImageNet-1k, as timm names it"
+    return ",".join(labels(spec)) if spec.hub_id is None else "ImageNet-1k, as timm names it"
 
 
 def weights_identity(spec: ModelSpec, weights: str) -> str:
@@ -168,7 +146,7 @@ def weights_identity(spec: ModelSpec, weights: str) -> str:
     if weights == "random":
         return f"random {RANDOM_SEED}"
     if weights == "pretrained":
-        return hub.content(spec.hub_id) if spec.hub_id else _content(embedded.WEIGHTS)
+        return hub.content(spec.hub_id) if spec.hub_id else _content(spec.file or embedded.WEIGHTS)
     return _content(expanded(weights))
 
 
@@ -185,61 +163,11 @@ def create(spec: ModelSpec, device: str = "cpu") -> torch.nn.Module:
     return module.eval().requires_grad_(False)
 
 
-def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a ``.safetensors``, ``.pth`` or ``.pt`` checkpoint; no code in it is ever run.
-
-    A pickle may hold the tensors themselves, or the DeiT authors' ``{"model": tensors, ...}``.
-    Raises InvalidCheckpoint.
-    """
-    import torch
-
-    if not is_file(path):
-        raise _no_checkpoint(path)
-    if path.suffix == ".safetensors":
-        state: Any = _read_safetensors(path)
-    elif path.suffix in (".pth", ".pt"):
-        state = _read_pickle(path)
-    else:
-        raise InvalidCheckpoint(f"{path.name} is no checkpoint.", "Give a .safetensors, .pth or .pt file.")
-    for key in ("model", "state_dict"):
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
-    if not isinstance(state, dict) or not all(
-        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
-    ):
-        raise InvalidCheckpoint(
-            f"{path.name} does not hold a model's weights.", "Save the model's state_dict(), not the model or a script."
-        )
-    return {_timm_key(key): value for key, value in state.items()}
-
-
-def fill(module: torch.nn.Module, state: Mapping[str, torch.Tensor], name: str, path: Path) -> None:
-    """Puts a checkpoint's tensors into ``module``. Raises InvalidCheckpoint, naming the first few that do not fit."""
-    import torch
-
-    wanted = module.state_dict()
-    problems = [f"{key} is missing" for key in wanted if key not in state]
-    problems += [f"{key} is not part of the model" for key in state if key not in wanted]
-    problems += [
-        f"{key} is {_shape(state[key])} instead of {_shape(tensor)}"
-        for key, tensor in wanted.items()
-        if key in state and state[key].shape != tensor.shape
-    ]
-    if problems:
-        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise InvalidCheckpoint(
-            f"{path.name} does not fit {name}: {'; '.join(problems[:3])}{more}.",
-            "Choose the model that the checkpoint was trained as.",
-        )
-    module.load_state_dict({key: value.to(torch.float32) for key, value in state.items()}, assign=True)
-    module.requires_grad_(False)
-
-
 def _content(path: Path) -> str:
     try:
         status = path.stat()
     except (OSError, ValueError) as error:
-        raise _no_checkpoint(path) from error
+        raise checkpoints.missing(path) from error
     return _hash(path, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
@@ -253,57 +181,5 @@ def _weights_path(spec: ModelSpec, weights: str, settings: Settings, progress: P
     if weights != "pretrained":
         return expanded(weights)
     if spec.hub_id is None:
-        return embedded.WEIGHTS
+        return spec.file or embedded.WEIGHTS
     return hub.download(spec.hub_id, progress, settings)
-
-
-def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        # Copied, because these tensors are the file itself, which somebody may write to.
-        return {name: tensor.clone() for name, tensor in load_file(path).items()}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise _damaged(path) from error
-
-
-def _read_pickle(path: Path) -> Any:
-    import argparse
-    import pickle
-
-    import torch
-
-    try:
-        # The DeiT authors' training script stores its arguments beside the weights.
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if "GLOBAL" in str(error):
-            raise InvalidCheckpoint(
-                f"{path.name} wants to run code when it is loaded, and was refused.",
-                "Save the model's state_dict() alone, best as .safetensors.",
-            ) from error
-        raise _damaged(path) from error
-    except Exception as error:
-        # The unpickler raises a dozen kinds of exception on damaged files.
-        raise _damaged(path) from error
-
-
-def _no_checkpoint(path: Path) -> InvalidCheckpoint:
-    return InvalidCheckpoint(
-        f"There is no checkpoint file {path}.", "Weights are 'pretrained', 'random', or the path of a checkpoint."
-    )
-
-
-def _damaged(path: Path) -> InvalidCheckpoint:
-    return InvalidCheckpoint(f"{path.name} is damaged or no checkpoint.", "Download or save it again.")
-
-
-def _timm_key(key: str) -> str:
-    """DeiT III's published checkpoints name their layer scale ``gamma_1``; timm names it ``ls1.gamma``."""
-    return key.replace("gamma_1", "ls1.gamma").replace("gamma_2", "ls2.gamma")
-
-
-def _shape(tensor: torch.Tensor) -> str:
-    return "x".join(str(size) for size in tensor.shape) or "a scalar"

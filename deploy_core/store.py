@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import threading
 import time
@@ -33,6 +34,8 @@ RECORD = "record.json"
 EXPECTED = "expected.json"
 TENSOR = "test_input.bin"
 LOCK = ".lock"
+# The address of what is made of a visitor's own model begins with the visitor's name, which nobody can guess.
+OWNED = re.compile(r"[0-9a-f]{32}-")
 
 
 @dataclass(frozen=True)
@@ -97,12 +100,13 @@ class Store:
         spec = models.find(request.model)
         made_of = {
             "weights": models.weights_identity(spec, request.weights),
+            "architecture": [spec.timm_name, dict(spec.timm_options)],
             "labels": models.labels_identity(spec),
             "preprocessing": documents.plain(spec.preprocessing),
             "options": {name: getattr(request, name) for name in row.options},
             "versions": row.versions(),
         }
-        return f"{spec.name}-{row.key}-{_digest(made_of)}"
+        return f"{spec.owner or spec.name}-{row.key}-{_digest(made_of)}"
 
     def find(self, request: BuildRequest) -> dict[str, Stored]:
         """The finished artifacts of ``request`` by format, in the table's order."""
@@ -162,13 +166,20 @@ class Store:
         )
 
     def entries(self) -> list[Stored]:
-        """All finished artifacts, the most recently used first."""
-        found = [stored for key in self._keys() if (stored := self.entry(key))]
-        return sorted(found, key=lambda stored: _used(stored.folder), reverse=True)
+        """All finished artifacts but those of visitors' own models, the most recently used first."""
+        return [stored for stored in self._last_used_first() if not OWNED.match(stored.key)]
 
     def size(self) -> int:
         """Bytes that all entries take, finished or not."""
         return sum(_size(self.root / key) for key in self._keys())
+
+    def forget(self, owner: str) -> None:
+        """Removes what was made of a visitor's own models."""
+        for key in self._keys():
+            if key.startswith(f"{owner}-"):
+                self._remove(self.root / key)
+        for path in self._evaluations.glob(f"{owner}-*.json"):
+            path.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Removes every entry that is not in use."""
@@ -185,7 +196,7 @@ class Store:
     def make_room(self, needed: int) -> None:
         """Removes the least recently used until ``needed`` bytes fit. Raises StorageFailed where they cannot."""
         self._require_limit(needed)
-        last_used = self.entries()
+        last_used = self._last_used_first()
         while last_used and self.size() + needed > self._limit:
             self._remove(last_used.pop().folder)
         if self.size() + needed > self._limit:
@@ -228,7 +239,8 @@ class Store:
             raise InvalidArtifact(f"{pictures.name} is gone.", "Give the pictures again.") from error
         keys = [self.key(request, row) for row in FORMATS.values()]
         made_of = [keys, str(pictures), status.st_size, status.st_mtime_ns]
-        return self._evaluations / f"{request.model}-{_digest(made_of)}.json"
+        spec = models.find(request.model)
+        return self._evaluations / f"{spec.owner or spec.name}-{_digest(made_of)}.json"
 
     def _require_limit(self, needed: int) -> None:
         if needed > self._limit:
@@ -236,6 +248,10 @@ class Store:
                 f"This build needs about {needed / 1e6:.0f} MB, and the store may hold {self._limit / 1e6:.0f} MB.",
                 "Choose fewer formats or a smaller model, or raise DEIT_DEPLOY_STORE_BYTES.",
             )
+
+    def _last_used_first(self) -> list[Stored]:
+        found = [stored for key in self._keys() if (stored := self.entry(key))]
+        return sorted(found, key=lambda stored: _used(stored.folder), reverse=True)
 
     def _keys(self) -> list[str]:
         try:
@@ -294,7 +310,7 @@ class Shelf:
             yield temporary
 
     def path(self, row: Format) -> Path:
-        return self.store.root / self.store.key(self.request, row) / row.filename(self.request.model)
+        return self.store.root / self.store.key(self.request, row) / row.filename(models.find(self.request.model).name)
 
     def keep(self, artifact: Artifact, answers: Answers) -> None:
         row = FORMATS[artifact.format]

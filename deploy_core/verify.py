@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from deploy_core import embedded, images
 from deploy_core.classify import tensor_of
-from deploy_core.models import ModelSpec
 from deploy_core.settings import Settings
+from deploy_core.spec import ModelSpec
 from deploy_core.types import Faithfulness
 
 if TYPE_CHECKING:

@@ -54,7 +54,7 @@ def run_profile(request: dict[str, Any], _: bytes, limits: Settings, progress: P
         with tempfile.TemporaryDirectory(dir=make_folder(limits.home / "runs"), prefix=".", suffix=".part") as traces:
             options = profile.Options(threads=threads, seconds=request["seconds"], traces=Path(traces))
             run = profile.profile(result, paths, limits, options, part_of(progress, 0.3, 1.0))
-            return Runs(limits).keep(run, Path(traces))
+            return Runs(limits).keep(run, Path(traces), models.find(wanted.model).owner)
 
 
 def run_examine(request: dict[str, Any], _: bytes, limits: Settings, __: Progress) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from deploy_core import models, settings
-from deploy_core.models import ModelSpec
+from deploy_core.spec import ModelSpec
 from pages import _parts
 
 WEIGHTS = {"pretrained": "Pretrained", "checkpoint": "File", "random": "Random"}

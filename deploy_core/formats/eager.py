@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from deploy_core import models
+from deploy_core import checkpoints, models, own
 from deploy_core.errors import InvalidArtifact, StorageFailed
 from deploy_core.formats import effects, inside
 from deploy_core.formats.format import Format, Workbench
 from deploy_core.formats.inside import Run
-
-MODEL_KEY = "deit_deploy_model"
 
 
 def _convert(bench: Workbench) -> Any:
@@ -23,7 +21,7 @@ def _save(bench: Workbench, state: Any, path: Path) -> None:
     from safetensors.torch import save_file
 
     try:
-        save_file(state, path, metadata={MODEL_KEY: bench.model.spec.name})
+        save_file(state, path, metadata={own.MODEL_KEY: own.header(bench.model.spec)})
     except SafetensorError as error:
         raise StorageFailed(f"{path.parent} took no more data ({error}).", "Free some space and try again.") from error
 
@@ -33,18 +31,18 @@ def _load(path: Path) -> Run:
 
     try:
         with safe_open(path, framework="pt") as file:
-            name = (file.metadata() or {}).get(MODEL_KEY)
+            text = (file.metadata() or {}).get(own.MODEL_KEY)
             # Not copied: artifacts are replaced whole, never written to.
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise InvalidArtifact(f"{path.name} is damaged.", "Build it again.") from error
-    if name is None:
+    if text is None:
         raise InvalidArtifact(
             f"{path.name} holds weights, but does not say of which model.", "Pass it as --weights with a --model."
         )
-    spec = models.find(name)
+    spec = models.MODELS[text] if text in models.MODELS else own.parse(text, path)
     module = models.create(spec, device="meta")
-    models.fill(module, state, spec.name, path)
+    checkpoints.fill(module, state, spec.name, path)
     return module
 
 

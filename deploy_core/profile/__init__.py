@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from deploy_core import documents, files
+from deploy_core import documents, files, models
 from deploy_core.errors import DeployError, InvalidRequest, JobFailed
 from deploy_core.formats import FORMATS, ORIGINAL
 from deploy_core.processes import Task, WorkerProcess
@@ -103,7 +103,7 @@ def profile(
     progress(Event("Done", 1.0))
     return Record(
         version=record.VERSION,
-        model=result.model,
+        model=models.find(result.model).name,
         weights=record.weights_name(result.weights),
         optimize=result.optimize,
         host=host.describe(),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 import zipfile
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -22,22 +24,23 @@ MOST_RUNS = 100
 class Runs:
     """Runs that were measured here, which ``of`` lists, and runs brought by visitors, which only their key opens.
 
-    Of each kind the newest ``MOST_RUNS`` stay.
+    Those of a visitor's own model lie in a folder of the visitor's own. Of each kind the newest ``MOST_RUNS`` stay.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._measured = settings.home / "runs"
         self._given = self._measured / "given"
 
-    def keep(self, run: Record, traces: Path | None = None) -> str:
+    def keep(self, run: Record, traces: Path | None = None, owner: str = "") -> str:
         """Keeps a run that was measured here, and the files of the folder ``traces``; returns its key.
 
-        Raises StorageFailed.
+        ``owner`` is whose own model it is, if it is one's own. Raises StorageFailed.
         """
-        key = self._save(run, self._measured)
+        folder = self._measured / owner
+        key = self._save(run, folder)
         if traces:
             with (
-                atomic_write(self._measured / f"{key}.zip") as temporary,
+                atomic_write(folder / f"{key}.zip") as temporary,
                 zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
             ):
                 for path in sorted(traces.iterdir()):
@@ -55,7 +58,7 @@ class Runs:
 
     def get(self, key: str) -> Record:
         """The run of a key. Raises InvalidRequest where there is none, InvalidArtifact for a damaged one."""
-        for folder in (self._measured, self._given):
+        for folder in self._folders():
             with suppress(FileNotFoundError):
                 if KEY.fullmatch(key):
                     path = folder / f"{key}.json"
@@ -63,26 +66,23 @@ class Runs:
         raise InvalidRequest(f"There is no run '{key}' here.", "Choose one from the list, or measure again.")
 
     def has(self, key: str) -> bool:
-        return self.was_measured_here(key) or (
-            KEY.fullmatch(key) is not None and (self._given / f"{key}.json").is_file()
-        )
+        return self._find(f"{key}.json", self._folders()) is not None
 
     def was_measured_here(self, key: str) -> bool:
-        return KEY.fullmatch(key) is not None and (self._measured / f"{key}.json").is_file()
+        return self._find(f"{key}.json", self._folders()[:-1]) is not None
 
     def traces(self, key: str) -> Path | None:
         """The archive of a run's traces, where there is one."""
-        path = self._measured / f"{key}.zip"
-        return path if KEY.fullmatch(key) and path.is_file() else None
+        return self._find(f"{key}.zip", self._folders()[:-1])
 
-    def of(self, model: str, weights: str, optimize: str) -> tuple[Record, ...]:
+    def of(self, model: str, weights: str, optimize: str, owner: str = "") -> tuple[Record, ...]:
         """The runs measured here of a model with these weights and this way to optimize, the newest first.
 
-        Damaged ones are left out.
+        ``owner`` is as for ``keep``. Damaged ones are left out.
         """
         wanted = (model, weights_name(weights), optimize)
         found = []
-        for path in self._measured.glob("*.json"):
+        for path in (self._measured / owner).glob("*.json"):
             try:
                 run = _read(path, path.stat().st_mtime_ns)
             except (InvalidArtifact, FileNotFoundError):
@@ -91,10 +91,24 @@ class Runs:
                 found.append(run)
         return tuple(sorted(found, key=lambda run: run.measured_at, reverse=True))
 
+    def forget(self, owner: str) -> None:
+        """Removes the runs of a visitor's own models."""
+        shutil.rmtree(self._measured / owner, ignore_errors=True)
+
     def sweep(self) -> None:
         """Removes what a killed process left half-written; for the start, when nobody writes."""
         remove_leftovers(self._measured)
         remove_leftovers(self._given)
+
+    def _folders(self) -> tuple[Path, ...]:
+        """Where runs lie, those that were brought from elsewhere last."""
+        own = (path for path in self._measured.glob("*") if path.is_dir() and path != self._given)
+        return self._measured, *own, self._given
+
+    def _find(self, name: str, folders: Sequence[Path]) -> Path | None:
+        if KEY.fullmatch(Path(name).stem) is None:
+            return None
+        return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
     def _save(self, run: Record, folder: Path) -> str:
         make_folder(folder)

@@ -1,0 +1,282 @@
+"""One's own model: from a fine-tuned checkpoint through every step, and what is refused on the way in."""
+
+from __future__ import annotations
+
+import gc
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import timm
+import torch
+from safetensors.torch import load_file, save_file
+
+from deploy_core import build, bundle, classify, embedded, models, own, settings
+from deploy_core.errors import DeployError, InvalidCheckpoint, InvalidRequest
+from deploy_core.own import Corrections
+from deploy_core.settings import Settings
+from deploy_core.spec import FAMILIES, Architecture
+from deploy_core.store import Store
+from deploy_core.types import BuildRequest
+from tests.core.test_command_line import refused, run_json
+from tests.own_model import LABELS, SHAPE, state
+
+PICTURE = str(embedded.SAMPLES / "chelsea.png")
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    torch.save({"model": state(), "label_names": list(LABELS), "epoch": 3}, tmp_path / "My Pets.pth")
+    return tmp_path / "My Pets.pth"
+
+
+@pytest.fixture
+def model(checkpoint: Path, tmp_path: Path) -> Path:
+    return own.take_in(checkpoint, checkpoint.name, tmp_path / "models", Settings())
+
+
+def test_a_checkpoint_becomes_a_model_that_says_all_of_itself(model: Path) -> None:
+    spec = models.find(str(model))
+    assert model.name == "my_pets.safetensors"
+    assert (spec.name, spec.title, spec.architecture) == ("my_pets", "My Pets", SHAPE)
+    assert models.labels(spec) == LABELS
+    assert spec.parameters == sum(value.numel() for value in state().values())
+    assert not spec.is_embedded
+    classifier = classify.open_model(str(model), "pretrained", Settings())
+    answer = classifier.classify(PICTURE, Settings())
+    assert answer.top[0].label == LABELS[1]
+    assert len(answer.top) == len(LABELS)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("shape", [SHAPE, Architecture("", 128, 1, 2, 256, 16, 64, 7)], ids=["small", "wide"])
+def test_the_architecture_is_read_from_the_shapes(family: str, shape: Architecture) -> None:
+    shape = replace(shape, family=family)
+    assert own.architecture_of(state(shape), "mine") == shape
+
+
+@pytest.mark.parametrize("name", ["deit_base_patch16_384", "deit_tiny_distilled_patch16_224", "deit3_medium_patch16_224"])
+def test_the_catalogues_own_checkpoints_are_read_as_what_they_are(name: str) -> None:
+    with torch.device("meta"):
+        module = timm.create_model(name)
+    shape = own.architecture_of(module.state_dict(), name)
+    assert (shape.size, shape.patch, shape.classes) == (models.find(name).input_size, 16, 1000)
+    assert shape.heads == module.blocks[0].attn.num_heads
+    assert shape.family == ("deit3" if "deit3" in name else "distilled" if "distilled" in name else "deit")
+
+
+def test_it_goes_through_build_and_bundle_and_keeps_its_labels(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "build"
+    keys = ("scripted", "onnx_int8")
+    result = build.build_into(folder, BuildRequest(str(model), "pretrained", keys), Settings())
+    model.unlink()
+    assert {artifact.format for artifact in result.artifacts} >= {"original", *keys}
+    read = build.read_result(folder)
+    assert models.find(read.model).own_labels == LABELS
+    for artifact in read.artifacts:
+        assert not artifact.disagrees
+        answer = classify.open_artifact(folder / artifact.file, read.model, "pretrained").classify(PICTURE, Settings())
+        assert (answer.model, answer.top[0].label) == ("my_pets", LABELS[1])
+    bundled = run_json(capsys, "bundle", str(folder / "my_pets_int8.onnx"))
+    with zipfile.ZipFile(bundled["bundle"]) as archive:
+        assert archive.read("labels.txt").decode().split() == list(LABELS)
+        assert json.loads(archive.read("expected.json"))["top"][0]["label"] == LABELS[1]
+        assert "this project trained" not in archive.read("README.md").decode().lower()
+    assert bundle.verify(Path(bundled["bundle"]), Settings()).holds
+
+
+def test_the_command_line_imports_and_answers(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("eins\nzwei\ndrei\n")
+    document = run_json(capsys, "import", str(checkpoint), "--labels", str(names), "--out", str(tmp_path / "out"))
+    assert document["labels"] == ["eins", "zwei", "drei"]
+    assert document["architecture"]["patch"] == SHAPE.patch
+    answer = run_json(capsys, "classify", PICTURE, "--model", document["file"])
+    assert answer["top"][0]["label"] == "zwei"
+    again = run_json(capsys, "classify", PICTURE, "--artifact", document["file"])
+    assert again["top"] == answer["top"]
+    assert "cannot be read" in refused(capsys, "import", str(checkpoint), "--labels", str(tmp_path / "none.txt"))
+
+
+def test_what_is_made_of_a_visitors_model_is_the_visitors_alone(checkpoint: Path, limits: Settings) -> None:
+    owners = ("a" * 32, "b" * 32)
+    request = None
+    store = Store(limits)
+    for owner in owners:
+        path = own.take_in(checkpoint, checkpoint.name, limits.home / "visitors" / owner, limits)
+        request = BuildRequest(str(path), "pretrained", ("scripted",))
+        with store.shelf(request) as shelf:
+            build.build(request, shelf, limits)
+        assert all(stored.key.startswith(f"{owner}-") for stored in store.find(request).values())
+    assert store.entries() == []
+    store.forget(owners[0])
+    assert request and len(store.find(request)) == 2
+    store.forget(owners[1])
+    assert store.find(request) == {}
+
+
+def test_a_corrected_size_interpolates_the_positions_and_keeps_the_rest(checkpoint: Path, tmp_path: Path) -> None:
+    told = Corrections(size=64, heads=1, resize=80, normalization="-1 to 1", labels=("x", "y", "z"))
+    path = own.take_in(checkpoint, "bigger", tmp_path, Settings(), told)
+    spec = models.find(str(path))
+    assert (spec.input_size, spec.preprocessing.resize, spec.preprocessing.mean) == (64, 80, (0.5, 0.5, 0.5))
+    assert load_file(path)["pos_embed"].shape == (1, 1 + 64, SHAPE.width)
+    answer = classify.open_model(str(path), "pretrained", Settings()).classify(PICTURE, Settings())
+    assert answer.top[0].label == "y"
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (Corrections(size=60), "60 pixels are no whole number of patches. Give a multiple of 8."),
+        (Corrections(size=999_936), "can be 1 to"),
+        (Corrections(heads=7), "cannot be shared by 7 heads"),
+        (Corrections(heads=-1), "Its heads would be -1"),
+        (Corrections(resize=16), "has no center of 32"),
+        (Corrections(normalization="odd"), "no normalization 'odd'"),
+        (Corrections(labels=("one",)), "There are 1 labels, and My Pets.pth has 3 classes."),
+    ],
+)
+def test_corrections_that_contradict_the_checkpoint_are_told(
+    checkpoint: Path, tmp_path: Path, told: Corrections, words: str
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        own.take_in(checkpoint, checkpoint.name, tmp_path / "out", Settings(), told)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"cat\ndog\nfish\n",
+        b"\xef\xbb\xbfcat\r\n\r\ndog\r\nfish",
+        b'["cat", "dog", "fish"]',
+        b'{"0": "cat", "1": "dog", "2": "fish"}',
+        b'{"cat": 0, "fish": 2, "dog": 1}',
+        b'{"id2label": {"0": "cat", "1": "dog", "2": "fish"}}',
+        b'{"model": "x", "label_names": ["cat", "dog", "fish"]}',
+    ],
+)
+def test_labels_in_the_forms_that_people_have(data: bytes) -> None:
+    assert own.parse_labels(data) == ("cat", "dog", "fish")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\n\n", b"\xff\xfe\x00", b"[1, 2]", b'["a", ""]', b'{"0": "a", "2": "b"}', b"{}", b"[" * 99_999, b'{"a": "b"}', b"[]"],
+)
+def test_labels_that_cannot_be_read_are_told(data: bytes) -> None:
+    with pytest.raises(InvalidRequest, match="labels cannot be read"):
+        own.parse_labels(data)
+
+
+def test_labels_cannot_break_a_page_or_a_file_of_labels() -> None:
+    (first, _) = own.parse_labels(json.dumps(["a\nb\x00\x1b[31m" + "x" * 999, "b"]).encode())
+    assert first.isprintable()
+    assert len(first) == 200
+
+
+def broken(change: str) -> dict[str, torch.Tensor]:
+    made = state()
+    if change == "nan":
+        made["blocks.1.mlp.fc2.weight"][0, 0] = float("nan")
+    elif change == "headless":
+        del made["head.weight"], made["head.bias"]
+    elif change == "extra":
+        made["blocks.0.attn.q_norm.weight"] = torch.zeros(3)
+    elif change == "oblong":
+        made["pos_embed"] = torch.zeros(1, 1 + 12, SHAPE.width)
+    elif change == "grey":
+        made["patch_embed.proj.weight"] = made["patch_embed.proj.weight"][:, :1].contiguous()
+    elif change == "one class":
+        made |= {"head.weight": made["head.weight"][:1].clone(), "head.bias": made["head.bias"][:1].clone()}
+    elif change == "flat":
+        made["head.weight"] = torch.zeros(3)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("nan", "infinities, or no numbers at all, in blocks.1.mlp.fc2.weight"),
+        ("headless", "is no DeiT: it has no head.weight"),
+        ("extra", "blocks.0.attn.q_norm.weight is not part of the model"),
+        ("oblong", "13 positions make no square of patches"),
+        ("grey", "its patches are 64x1x8x8"),
+        ("one class", "one class only"),
+        ("flat", "its tensors have other shapes"),
+    ],
+)
+def test_tensors_that_make_no_deit_are_told(change: str, words: str, tmp_path: Path) -> None:
+    save_file(broken(change), tmp_path / "odd.safetensors")
+    with pytest.raises(DeployError) as caught:
+        own.take_in(tmp_path / "odd.safetensors", "odd", tmp_path / "out", Settings())
+    assert words in str(caught.value)
+    assert not list((tmp_path / "out").glob("*"))
+
+
+def resnet() -> dict[str, torch.Tensor]:
+    return dict(timm.create_model("resnet10t", num_classes=3).state_dict())
+
+
+def test_another_architecture_is_told(tmp_path: Path) -> None:
+    torch.save(resnet(), tmp_path / "resnet.pth")
+    with pytest.raises(InvalidCheckpoint, match="resnet.pth is no DeiT: it has no cls_token"):
+        own.take_in(tmp_path / "resnet.pth", "resnet.pth", tmp_path, Settings())
+
+
+def claims_to_be_huge(path: Path) -> None:
+    """A tensor of 40 GB, of which four bytes are stored."""
+    torch.save(state() | {"head.weight": torch.zeros(1).expand(10_000_000_000)}, path)
+
+
+def bomb(path: Path) -> None:
+    torch.save(state(), path)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data/999", bytes(200_000_000))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"), [(claims_to_be_huge, "uploads may take"), (bomb, "more than the file itself")]
+)
+def test_what_would_fill_the_memory_is_refused_before_it_does(make: Any, words: str, tmp_path: Path) -> None:
+    make(tmp_path / "huge.pth")
+    before = psutil.Process().memory_info().rss
+    with pytest.raises(InvalidCheckpoint, match=words):
+        own.take_in(tmp_path / "huge.pth", "huge.pth", tmp_path / "out", Settings())
+    gc.collect()
+    assert psutil.Process().memory_info().rss - before < 50e6
+
+
+def hostile_cards(model: Path) -> Iterator[tuple[str, str]]:
+    card = json.loads(own.header(models.find(str(model))))
+    yield "no JSON", "{"
+    yield "a list", "[]"
+    yield "deep", "[" * 99_999
+    yield "half", json.dumps({"name": "x"})
+    for name, value in [("depth", 10**9), ("heads", 0), ("width", -64), ("family", "../x"), ("classes", 10**9)]:
+        yield name, json.dumps(card | {"architecture": card["architecture"] | {name: value}})
+    yield "labels", json.dumps(card | {"labels": ["a"]})
+    yield "crop", json.dumps(card | {"preprocessing": card["preprocessing"] | {"resize": 10**9}})
+    yield "std", json.dumps(card | {"preprocessing": card["preprocessing"] | {"std": [0, 0, 0]}})
+
+
+def test_a_forged_model_file_is_refused(model: Path) -> None:
+    tensors = load_file(model)
+    for name, text in hostile_cards(model):
+        save_file(tensors, model, metadata={own.MODEL_KEY: text})
+        with pytest.raises(InvalidCheckpoint, match="does not say which model it holds"):
+            models.load(str(model), "pretrained", Settings())
+            pytest.fail(name)
+    with pytest.raises(InvalidCheckpoint, match="There is no model file gone.safetensors"):
+        models.find("/nowhere/gone.safetensors")
+    assert settings.load().default_model == "demo"

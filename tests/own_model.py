@@ -1,0 +1,30 @@
+"""A small fine-tuned DeiT that knows three classes, and answers with the second whatever it is shown."""
+
+from __future__ import annotations
+
+import timm
+import torch
+
+from deploy_core.spec import FAMILIES, Architecture
+
+LABELS = ("hamster", "parrot", "tortoise")
+SHAPE = Architecture("deit", width=64, depth=2, heads=1, hidden=256, patch=8, size=32, classes=len(LABELS))
+
+
+def state(shape: Architecture = SHAPE) -> dict[str, torch.Tensor]:
+    """Its weights, under timm's names."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        module = timm.create_model(
+            FAMILIES[shape.family].timm_name,
+            img_size=shape.size,
+            patch_size=shape.patch,
+            embed_dim=shape.width,
+            depth=shape.depth,
+            num_heads=shape.heads,
+            mlp_ratio=shape.hidden / shape.width,
+            num_classes=shape.classes,
+        )
+    made: dict[str, torch.Tensor] = dict(module.state_dict())
+    made["head.bias"][1] += 3
+    return made
