@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import gc
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from deploy_core import documents, models, own, verify
+from deploy_core import documents, memory, models, own, verify
 from deploy_core.classify import Classifier
 from deploy_core.errors import DeployError, FormatUnavailable, InvalidArtifact, InvalidRequest, StorageFailed
 from deploy_core.files import atomic_write, make_folder, remove, require_space, sha256
@@ -127,7 +124,7 @@ def build(
             unbuilt[row.key] = Unbuilt(row.key, True, _first_line(error))
         later = {after.needs for after in todo[position + 1 :]}
         bench.results = {key: result for key, result in bench.results.items() if key in later}
-        _give_memory_back()
+        memory.give_back()
     progress(Event("Done", 1.0))
     return BuildResult(
         model=spec.reference,
@@ -275,13 +272,6 @@ def _seconds(classifier: Classifier, tensor: torch.Tensor) -> float:
     started = time.perf_counter()
     classifier.logits(tensor)
     return time.perf_counter() - started
-
-
-def _give_memory_back() -> None:
-    """Script modules refer to themselves, and glibc keeps what was freed: both would add up from format to format."""
-    gc.collect()
-    with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _first_line(error: Exception) -> str:

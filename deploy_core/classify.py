@@ -51,6 +51,19 @@ class Classifier:
         size = self.spec.input_size
         self.logits(torch.zeros(1, 3, size, size))
 
+    @property
+    def module(self) -> torch.nn.Module:
+        """The original's module; artifacts have none to show."""
+        import torch
+
+        if not isinstance(self.run, torch.nn.Module):
+            raise InvalidRequest("Only the original shows where it looks.", "Ask the model, not one of its files.")
+        return self.run
+
+    def tensor_of(self, data: bytes, settings: Settings) -> torch.Tensor:
+        """The input, float32 (1, 3, S, S), of the bytes of a picture file. Raises InvalidPicture."""
+        return tensor_of(images.decode(data, settings), self.spec)
+
     def logits(self, tensor: torch.Tensor) -> torch.Tensor:
         """Logits, float32 (classes,), of one preprocessed picture, float32 (1, 3, S, S). Raises InvalidArtifact."""
         return self.batch_logits(tensor)[0]

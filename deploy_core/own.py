@@ -78,14 +78,16 @@ def is_reference(name: str) -> bool:
     return name.endswith(SUFFIX)
 
 
-def bring(source: str, folder: Path, settings: Settings, told: Corrections, progress: Progress = silent) -> ModelSpec:
+def bring(
+    source: str, folder: Path, settings: Settings, told: Corrections, progress: Progress = silent, name: str = ""
+) -> ModelSpec:
     """The model of a checkpoint's path, or of ``hf-hub:OWNER/NAME``, as a model file in ``folder``.
 
-    Raises as ``take_in`` and ``hub.fetch_repository`` do.
+    ``name`` is what to call it, the file's own by default. Raises as ``take_in`` and ``hub.fetch_repository`` do.
     """
     if not source.startswith(hub.PREFIX):
         checkpoint = expanded(source)
-        return read(take_in(checkpoint, checkpoint.name, folder, settings, told))
+        return read(take_in(checkpoint, name or checkpoint.name, folder, settings, told))
     with tempfile.TemporaryDirectory(dir=make_folder(folder), prefix=".", suffix=".part") as place:
         found = hub.fetch_repository(source, Path(place), progress, settings)
         noted = _noted(found.config)

@@ -7,8 +7,10 @@ takes its place by keeping the same two protocols.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
+import queue
 import signal
 import socket
 import subprocess
@@ -58,17 +60,26 @@ class Executor(Protocol):
 
 
 class WorkerProcess:
-    """One long-lived process that does one task after the other.
+    """One long-lived process that does ``at_once`` tasks at a time: one after the other, unless told otherwise.
 
     It is started by the first task, replaced when it died, and let go, with its memory, when it had nothing to do for
-    ``idle_seconds``. ``name`` tells people which process it was; ``niceness`` is how far it gives way to others;
-    ``module`` is what it runs.
+    ``idle_seconds``. Who cancels a task ends the process, and with it the tasks beside that one. ``name`` tells people
+    which process it was; ``niceness`` is how far it gives way to others; ``module`` is what it runs.
     """
 
-    def __init__(self, name: str, settings: Settings, niceness: int = 0, module: str = "deploy_core.worker") -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        niceness: int = 0,
+        module: str = "deploy_core.worker",
+        at_once: int = 1,
+    ) -> None:
         self.name = name
-        self._settings, self._module, self._niceness = settings, module, niceness
-        self._turn = threading.Lock()
+        self._settings, self._module, self._niceness, self._at_once = settings, module, niceness, at_once
+        self._turns = threading.Semaphore(at_once)
+        self._guard = threading.Lock()
+        self._under_way = 0
         self._worker: _Worker | None = None
         self._idle: threading.Timer | None = None
 
@@ -79,18 +90,21 @@ class WorkerProcess:
         return worker.process.pid if worker else None
 
     def submit(self, task: Task) -> LocalTask:
-        """Begins a task, after waiting for the one before it."""
-        self._turn.acquire()
+        """Begins a task, after waiting for its turn."""
+        self._turns.acquire()
         try:
-            if self._idle:
-                self._idle.cancel()
-            if self._worker is None or self._worker.process.poll() is not None:
-                self._end()
-                self._worker = _Worker.start(self._module, self._niceness, self._settings)
-            return LocalTask(self.name, task, self._worker, self._ended)
+            with self._guard:
+                if self._idle:
+                    self._idle.cancel()
+                if self._worker is None or self._worker.process.poll() is not None:
+                    self._end()
+                    self._worker = _Worker.start(self._module, self._niceness, self._at_once, self._settings)
+                self._under_way += 1
+                worker = self._worker
         except BaseException:
-            self._turn.release()
+            self._turns.release()
             raise
+        return LocalTask(self.name, task, worker, self._ended)
 
     def close(self) -> None:
         if self._idle:
@@ -98,18 +112,19 @@ class WorkerProcess:
         self._end()
 
     def _ended(self) -> None:
-        """The task is over: the next one may begin, and the clock that lets the process go starts."""
-        self._idle = threading.Timer(self._settings.idle_seconds, self._let_go)
-        self._idle.daemon = True
-        self._idle.start()
-        self._turn.release()
+        """A task is over: the next one may begin; after the last, the clock that lets the process go starts."""
+        with self._guard:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle = threading.Timer(self._settings.idle_seconds, self._let_go)
+                self._idle.daemon = True
+                self._idle.start()
+        self._turns.release()
 
     def _let_go(self) -> None:
-        if self._turn.acquire(blocking=False):
-            try:
+        with self._guard:
+            if not self._under_way:
                 self._end()
-            finally:
-                self._turn.release()
 
     def _end(self) -> None:
         worker, self._worker = self._worker, None
@@ -126,14 +141,15 @@ class LocalTask:
         self._is_cancelled = False
         self._stage = ""
         self._end: dict[str, Any] | None = None
+        self._messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         try:
-            worker.send(task)
+            worker.send(task, self._messages)
         except OSError:
             self._finish({})
 
     def events(self) -> Iterator[Event]:
         while self._end is None:
-            message = self._worker.receive()
+            message = self._messages.get()
             if "event" in message:
                 event = Event(**message["event"])
                 self._stage = event.message
@@ -177,51 +193,68 @@ class LocalTask:
         )
 
 
-@dataclass(frozen=True)
 class _Worker:
-    process: subprocess.Popen[bytes]
-    socket: socket.socket
-    connection: Connection
+    def __init__(self, process: subprocess.Popen[bytes], ours: socket.socket) -> None:
+        self.process, self._socket = process, ours
+        self._connection = Connection(os.dup(ours.fileno()))
+        self._guard = threading.Lock()
+        self._numbers = itertools.count()
+        self._tasks: dict[int, queue.SimpleQueue[dict[str, Any]]] = {}
+        self._is_gone = False
+        threading.Thread(target=self._receive, name="worker", daemon=True).start()
 
     @classmethod
-    def start(cls, module: str, niceness: int, settings: Settings) -> _Worker:
+    def start(cls, module: str, niceness: int, at_once: int, settings: Settings) -> _Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             # What it prints belongs to the server's log. In a session of its own, so that its children end with it.
             process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", module, str(theirs.fileno()), str(niceness)],
+                [sys.executable, "-m", module, str(theirs.fileno()), str(niceness), str(at_once)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=2,
                 env=os.environ | {"PYTHONPATH": str(PROJECT)} | environment.environment(settings),
                 start_new_session=True,
             )
-        return cls(process, ours, Connection(os.dup(ours.fileno())))
+        return cls(process, ours)
 
-    def send(self, task: Task) -> None:
-        self.connection.send_bytes(json.dumps({"kind": task.kind, "request": task.request}).encode())
-        self.connection.send_bytes(task.blob)
-
-    def receive(self) -> dict[str, Any]:
-        """The next message; an empty one where the process is gone."""
-        try:
-            message: dict[str, Any] = json.loads(self.connection.recv_bytes())
-        except (EOFError, OSError):
-            return {}
-        return message
+    def send(self, task: Task, messages: queue.SimpleQueue[dict[str, Any]]) -> None:
+        """Hands a task over; what is told of it goes to ``messages``, an empty message where the process is gone."""
+        with self._guard:
+            if self._is_gone:
+                raise BrokenPipeError
+            number = next(self._numbers)
+            self._tasks[number] = messages
+            order = {"task": number, "kind": task.kind, "request": task.request}
+            self._connection.send_bytes(json.dumps(order).encode())
+            self._connection.send_bytes(task.blob)
 
     def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         # Whoever waits for a message wakes up, even if a child of the process has kept its end open.
         with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def end(self) -> None:
         self.kill()
         self.process.wait()
-        self.connection.close()
-        self.socket.close()
+        self._socket.close()
+
+    def _receive(self) -> None:
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                message = json.loads(self._connection.recv_bytes())
+                number = message.pop("task")
+                # What ends a task is the last that is told of it.
+                with self._guard:
+                    messages = self._tasks[number] if "event" in message else self._tasks.pop(number)
+                messages.put(message)
+        with self._guard:
+            self._is_gone = True
+            for messages in self._tasks.values():
+                messages.put({})
+            self._connection.close()
 
 
 def event_message(event: Event) -> dict[str, Any]:

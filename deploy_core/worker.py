@@ -1,4 +1,4 @@
-"""``python -m deploy_core.worker FD NICENESS``: does one task after the other, as the process that started it asks.
+"""``python -m deploy_core.worker FD NICENESS AT_ONCE``: does the tasks that the process which started it asks for.
 
 FD is a socket: tasks come in, events and one result or error for each go out. It ends when the other side does, also
 in the middle of a task.
@@ -21,11 +21,27 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from deploy_core import build, classify, documents, errors, evaluate, hub, models, profile, settings, verify
-from deploy_core.classify import Classifier
+from deploy_core import (
+    attention,
+    build,
+    classify,
+    documents,
+    errors,
+    evaluate,
+    hub,
+    memory,
+    models,
+    own,
+    profile,
+    replies,
+    settings,
+    verify,
+)
 from deploy_core.errors import DeployError
 from deploy_core.files import make_folder
 from deploy_core.formats import FORMATS, engines
+from deploy_core.open_models import OpenModels
+from deploy_core.own import Corrections
 from deploy_core.processes import error_message, event_message
 from deploy_core.profile import alone, rounds
 from deploy_core.profile.rounds import Until
@@ -113,8 +129,36 @@ def run_download(request: dict[str, Any], _: bytes, limits: Settings, progress: 
 
 
 def run_classify(request: dict[str, Any], picture: bytes, limits: Settings, _: Progress) -> Any:
-    classifier = _classifier(request["model"], request["weights"])
+    classifier = _open_models(limits).get(request["model"], request["weights"])
     return documents.plain(classifier.classify_bytes(picture, request["name"], limits, request["top"]))
+
+
+def run_attention(request: dict[str, Any], picture: bytes, limits: Settings, _: Progress) -> Any:
+    model = _open_models(limits).get(request["model"], request["weights"])
+    return attention.rollout(model.module, model.tensor_of(picture, limits)).tolist()
+
+
+def run_reply(request: dict[str, Any], picture: bytes, limits: Settings, _: Progress) -> Any:
+    """The file is read for this one answer, so that no visitor's choice of files stays in memory."""
+    original = _open_models(limits).get(request["model"], request["weights"])
+    with Store(limits).reading(request["key"]) as stored:
+        file = classify.open_artifact(stored.path, request["model"], request["weights"])
+        found = replies.reply(stored.artifact.format, file, original, original.tensor_of(picture, limits))
+    del file
+    memory.give_back()
+    return documents.plain(found)
+
+
+def run_take_in(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
+    """``source`` is a checkpoint's path or a name on the Hub, ``name`` what the visitor calls it."""
+    told = documents.structured(request["corrections"], Corrections)
+    spec = own.bring(request["source"], Path(request["folder"]), limits, told, progress, request["name"])
+    memory.give_back()
+    return spec.reference
+
+
+def run_forget(request: dict[str, Any], _: bytes, limits: Settings, __: Progress) -> Any:
+    _open_models(limits).forget(request["owner"])
 
 
 def tell_abilities(_: dict[str, Any], __: bytes, ___: Settings, ____: Progress) -> Any:
@@ -122,6 +166,7 @@ def tell_abilities(_: dict[str, Any], __: bytes, ___: Settings, ____: Progress) 
     return {"engines": engines.for_building(), "formats": {key: row.probe() for key, row in FORMATS.items()}}
 
 
+Orders = queue.SimpleQueue[tuple[dict[str, Any], bytes]]
 TaskRunner = Callable[[dict[str, Any], bytes, Settings, Progress], Any]
 TASKS: dict[str, TaskRunner] = {
     "build": run_build,
@@ -131,19 +176,44 @@ TASKS: dict[str, TaskRunner] = {
     "evaluate": run_evaluate,
     "download": run_download,
     "classify": run_classify,
+    "attention": run_attention,
+    "reply": run_reply,
+    "take_in": run_take_in,
+    "forget": run_forget,
     "abilities": tell_abilities,
 }
 
 
-def main(connection: Connection) -> None:
-    """Does what comes in, until the other side closes the socket."""
+def main(connection: Connection, at_once: int = 1) -> None:
+    """Does what comes in, ``at_once`` tasks at a time, until the other side closes the socket."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
-    arrived: queue.SimpleQueue[tuple[dict[str, Any], bytes]] = queue.SimpleQueue()
+    arrived: Orders = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(connection, arrived), daemon=True).start()
+    answering = threading.Lock()
+    for _ in range(at_once - 1):
+        threading.Thread(target=_work, args=(connection, answering, arrived, at_once), daemon=True).start()
+    _work(connection, answering, arrived, at_once)
+
+
+def _work(connection: Connection, answering: threading.Lock, arrived: Orders, at_once: int) -> None:
     limits = settings.load()
+    if at_once > 1:
+        _share_cores(at_once)
     while True:
         order, blob = arrived.get()
-        _answer(connection, perform(order, blob, limits, lambda event: _answer(connection, event_message(event))))
+
+        def answer(message: dict[str, Any], task: int = order["task"]) -> None:
+            with answering:
+                _answer(connection, {"task": task} | message)
+
+        answer(perform(order, blob, limits, lambda event: answer(event_message(event))))
+
+
+def _share_cores(at_once: int) -> None:
+    """Torch's number of threads is one for each thread that asks."""
+    import torch
+
+    torch.set_num_threads(max(1, torch.get_num_threads() // at_once))
 
 
 def perform(order: dict[str, Any], blob: bytes, limits: Settings, progress: Progress) -> dict[str, Any]:
@@ -162,11 +232,9 @@ def _build(request: BuildRequest, limits: Settings, progress: Progress) -> Build
         return build.build(request, shelf, limits, progress)
 
 
-@functools.lru_cache(maxsize=MODELS_IN_MEMORY)
-def _classifier(model: str, weights: str) -> Classifier:
-    opened = classify.open_model(model, weights, settings.load())
-    opened.warm_up()
-    return opened
+@functools.cache
+def _open_models(limits: Settings) -> OpenModels:
+    return OpenModels(limits, MODELS_IN_MEMORY)
 
 
 def connect(descriptor: int) -> Connection:
@@ -175,7 +243,7 @@ def connect(descriptor: int) -> Connection:
     return Connection(descriptor)
 
 
-def _receive(connection: Connection, arrived: queue.SimpleQueue[tuple[dict[str, Any], bytes]]) -> None:
+def _receive(connection: Connection, arrived: Orders) -> None:
     try:
         while True:
             arrived.put((json.loads(connection.recv_bytes()), connection.recv_bytes()))
@@ -192,4 +260,4 @@ def _answer(connection: Connection, message: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     os.nice(int(sys.argv[2]))
-    main(connect(int(sys.argv[1])))
+    main(connect(int(sys.argv[1])), int(sys.argv[3]))

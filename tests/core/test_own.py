@@ -60,13 +60,15 @@ def test_the_architecture_is_read_from_the_shapes(family: str, shape: Architectu
     assert own.architecture_of(state(shape), "mine") == shape
 
 
-@pytest.mark.parametrize("name", ["deit_base_patch16_384", "deit_tiny_distilled_patch16_224", "deit3_medium_patch16_224"])
+@pytest.mark.parametrize(
+    "name", ["deit_base_patch16_384", "deit_tiny_distilled_patch16_224", "deit3_medium_patch16_224"]
+)
 def test_the_catalogues_own_checkpoints_are_read_as_what_they_are(name: str) -> None:
     with torch.device("meta"):
         module = timm.create_model(name)
     shape = own.architecture_of(module.state_dict(), name)
     assert (shape.size, shape.patch, shape.classes) == (models.find(name).input_size, 16, 1000)
-    assert shape.heads == module.blocks[0].attn.num_heads
+    assert shape.heads == module.get_submodule("blocks.0.attn").num_heads
     assert shape.family == ("deit3" if "deit3" in name else "distilled" if "distilled" in name else "deit")
 
 
@@ -119,7 +121,8 @@ def test_what_is_made_of_a_visitors_model_is_the_visitors_alone(checkpoint: Path
         assert all(stored.key.startswith(f"{owner}-") for stored in store.find(request).values())
     assert store.entries() == []
     store.forget(owners[0])
-    assert request and len(store.find(request)) == 2
+    assert request
+    assert len(store.find(request)) == 2
     store.forget(owners[1])
     assert store.find(request) == {}
 
@@ -172,7 +175,18 @@ def test_labels_in_the_forms_that_people_have(data: bytes) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\n\n", b"\xff\xfe\x00", b"[1, 2]", b'["a", ""]', b'{"0": "a", "2": "b"}', b"{}", b"[" * 99_999, b'{"a": "b"}', b"[]"],
+    [
+        b"",
+        b"\n\n",
+        b"\xff\xfe\x00",
+        b"[1, 2]",
+        b'["a", ""]',
+        b'{"0": "a", "2": "b"}',
+        b"{}",
+        b"[" * 99_999,
+        b'{"a": "b"}',
+        b"[]",
+    ],
 )
 def test_labels_that_cannot_be_read_are_told(data: bytes) -> None:
     with pytest.raises(InvalidRequest, match="labels cannot be read"):

@@ -1,0 +1,80 @@
+"""What one file answers to one picture, beside the original's answer to the same picture."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from deploy_core import verify
+from deploy_core.classify import Classifier
+from deploy_core.types import Answer
+
+if TYPE_CHECKING:
+    import torch
+
+WARM_UP = 2
+TIMED = 5
+WATCHED = 5
+
+
+@dataclass(frozen=True)
+class Probability:
+    """Of a class that the original finds most probable: how probable it is to the original, and to the file."""
+
+    index: int
+    label: str
+    original: float
+    file: float
+
+
+@dataclass(frozen=True)
+class Reply:
+    """``cosine`` and ``max_abs_difference`` compare logits; times are medians of a few inferences taken in turn."""
+
+    format: str
+    top: Answer
+    agrees: bool
+    cosine: float
+    max_abs_difference: float
+    milliseconds: float
+    original_milliseconds: float
+    probabilities: tuple[Probability, ...]
+
+
+def reply(format_key: str, file: Classifier, original: Classifier, tensor: torch.Tensor) -> Reply:
+    """Asks both about one preprocessed picture, float32 (1, 3, S, S). Raises InvalidArtifact."""
+    import torch
+
+    theirs, ours = original.logits(tensor), file.logits(tensor)
+    compared = verify.compare([theirs], [ours])
+    before, after = torch.softmax(theirs, 0), torch.softmax(ours, 0)
+    watched = before.topk(min(WATCHED, len(before))).indices.tolist()
+    best = int(after.argmax())
+    milliseconds, original_milliseconds = _in_turn(file, original, tensor)
+    return Reply(
+        format=format_key,
+        top=Answer(best, file.labels[best], float(after[best])),
+        agrees=compared.same_top1,
+        cosine=compared.cosine,
+        max_abs_difference=compared.max_abs_difference,
+        milliseconds=milliseconds,
+        original_milliseconds=original_milliseconds,
+        probabilities=tuple(
+            Probability(index, file.labels[index], float(before[index]), float(after[index])) for index in watched
+        ),
+    )
+
+
+def _in_turn(file: Classifier, original: Classifier, tensor: torch.Tensor) -> tuple[float, float]:
+    """Whatever else the machine does hits both alike."""
+    times = [(_milliseconds(file, tensor), _milliseconds(original, tensor)) for _ in range(WARM_UP + TIMED)]
+    ours, theirs = zip(*times[WARM_UP:], strict=True)
+    return statistics.median(ours), statistics.median(theirs)
+
+
+def _milliseconds(classifier: Classifier, tensor: torch.Tensor) -> float:
+    started = time.perf_counter()
+    classifier.logits(tensor)
+    return (time.perf_counter() - started) * 1000

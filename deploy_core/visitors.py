@@ -1,0 +1,115 @@
+"""The models that visitors bring: each visitor's in a folder of their own, forgotten soon after they have left.
+
+A visitor is known by a name that nobody can guess. It begins the addresses of all that is made of the visitor's models
+(``store.OWNED``), and names the folders of their files and runs.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deploy_core import own
+from deploy_core.checkpoints import SUFFIXES
+from deploy_core.errors import InvalidCheckpoint, StorageFailed
+from deploy_core.files import atomic_write, make_folder, require_space
+from deploy_core.settings import Settings
+from deploy_core.spec import ModelSpec
+
+# A phone that was locked comes back to the session that it left.
+GRACE_SECONDS = 600.0
+MOST_MODELS = 3
+
+
+def new_name() -> str:
+    """A name for a visitor: 128 random bits."""
+    return secrets.token_hex(16)
+
+
+class Visitors:
+    """Those who brought a model; ``forget`` is called with the name of each whose time is over.
+
+    All that they bring takes at most the settings' ``upload_bytes``. What an app before this one has left is removed.
+    """
+
+    def __init__(self, settings: Settings, forget: Callable[[str], None], grace_seconds: float = GRACE_SECONDS) -> None:
+        self._root = settings.home / "visitors"
+        self._limit = settings.upload_bytes
+        self._forget, self._grace_seconds = forget, grace_seconds
+        self._guard = threading.Lock()
+        self._leaving: dict[str, threading.Timer] = {}
+        for folder in list(self._root.glob("*")):
+            self._end(folder.name)
+
+    def arrive(self, visitor: str) -> None:
+        """The visitor is here, or is here again."""
+        with self._guard:
+            timer = self._leaving.pop(visitor, None)
+        if timer:
+            timer.cancel()
+
+    def leave(self, visitor: str) -> None:
+        """The visitor is gone; unless they come back soon, all that they brought goes too."""
+        timer = threading.Timer(self._grace_seconds, self._end, [visitor])
+        timer.daemon = True
+        with self._guard:
+            self._leaving[visitor] = timer
+        timer.start()
+
+    def folder(self, visitor: str) -> Path:
+        return self._root / visitor
+
+    def models(self, visitor: str) -> tuple[ModelSpec, ...]:
+        """The models that a visitor has brought, by name."""
+        found = []
+        for path in sorted(self.folder(visitor).glob(f"*{own.SUFFIX}")):
+            try:
+                found.append(own.read(path))
+            except InvalidCheckpoint:
+                continue
+        return tuple(found)
+
+    def remove(self, spec: ModelSpec) -> None:
+        """Forgets one model of a visitor's. What was made of it goes with the visitor, or when room is needed."""
+        if spec.file and spec.file.is_relative_to(self._root):
+            spec.file.unlink(missing_ok=True)
+
+    @contextmanager
+    def uploaded(self, visitor: str, name: str, data: bytes | memoryview) -> Iterator[Path]:
+        """A checkpoint's bytes as a file for the length of a block. Raises InvalidCheckpoint, StorageFailed."""
+        suffix = Path(name).suffix.lower()
+        if suffix not in SUFFIXES:
+            raise InvalidCheckpoint(f"{name} is no checkpoint.", f"Give a file ending in {', '.join(SUFFIXES)}.")
+        self.require_room(visitor, 2 * len(data))
+        path = make_folder(self.folder(visitor)) / f".{secrets.token_hex(8)}{suffix}"
+        try:
+            with atomic_write(path) as temporary:
+                temporary.write_bytes(data)
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def require_room(self, visitor: str, needed: int) -> None:
+        """Raises StorageFailed where a visitor brings too much, or all of them together."""
+        if len(self.models(visitor)) >= MOST_MODELS:
+            raise StorageFailed(f"You have brought {MOST_MODELS} models already.", "Remove one of them first.")
+        if needed > self._limit:
+            raise StorageFailed(
+                f"The file needs {needed / 1e6:.0f} MB here, and all models that visitors bring may take "
+                f"{self._limit / 1e6:.0f} MB.",
+                "Give a smaller one.",
+            )
+        taken = sum(path.stat().st_size for path in self._root.rglob("*") if path.is_file())
+        if taken + needed > self._limit:
+            raise StorageFailed("Other visitors' models take all the room.", "Try again in a while.")
+        require_space(make_folder(self._root), needed)
+
+    def _end(self, visitor: str) -> None:
+        with self._guard:
+            self._leaving.pop(visitor, None)
+        shutil.rmtree(self._root / visitor, ignore_errors=True)
+        self._forget(visitor)
