@@ -77,6 +77,12 @@ def crop(picture: Image.Image, how: Preprocessing) -> Image.Image:
     return resized.crop((left, top, left + how.crop, top + how.crop))
 
 
+def kept_share(size: tuple[int, int], how: Preprocessing) -> float:
+    """Which share of an upright picture of ``size`` the model sees, 0..1."""
+    side = min(size) * how.crop / how.resize
+    return side * side / (size[0] * size[1])
+
+
 def preprocess(picture: Image.Image, how: Preprocessing) -> NDArray[np.float32]:
     """The model's input for an RGB picture: float32, (1, 3, how.crop, how.crop), C-contiguous."""
     pixels = np.asarray(crop(picture, how), dtype=np.float32) / np.float32(255)

@@ -39,6 +39,16 @@ class Bar:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A value; ``group`` decides its colour, and is empty for what the others are compared with."""
+
+    label: str
+    value: float
+    group: str
+    hint: str
+
+
+@dataclass(frozen=True)
 class Interval:
     """A value, and where it lies with 95 % confidence."""
 
@@ -129,6 +139,24 @@ def draw_bars(bars: Sequence[Bar], alt_text: str, largest: float | None = None, 
     if title:
         st.markdown(f"**{title}**")
     st.altair_chart(chart, height=ROW_PIXELS * len(bars) + 10, alt=alt_text)
+
+
+def draw_marks(marks: Sequence[Mark], alt_text: str, unit: str) -> None:
+    """Draws a dot for each mark of a group, and a ring for one without a group, on one axis from zero."""
+    rows = pd.DataFrame([vars(mark) for mark in marks])
+    groups = list(dict.fromkeys(mark.group for mark in marks if mark.group))
+    base = alt.Chart(rows).encode(
+        y=_labels(),
+        x=alt.X("value:Q", scale=alt.Scale(domainMin=0), axis=alt.Axis(title=unit, format="%", tickCount=5)),
+        **_hint(),
+    )
+    rings = base.transform_filter("datum.group === ''").mark_point(size=260, strokeWidth=2, color=_ink())
+    dots = (
+        base.transform_filter("datum.group !== ''")
+        .mark_point(filled=True, size=55, opacity=0.85)
+        .encode(color=_coloured("group:N", groups, groups))
+    )
+    st.altair_chart(rings + dots, height=ROW_PIXELS * rows["label"].nunique() + 150, alt=alt_text)
 
 
 def draw_intervals(intervals: Sequence[Interval], alt_text: str, unit: str) -> None:

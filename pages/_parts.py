@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import streamlit as st
 
 from deploy_core import embedded, settings
 from deploy_core.errors import DeployError
-from deploy_core.inference import Abilities, Inference
+from deploy_core.inference import Abilities, Inference, Waiting
 from deploy_core.jobs import FINISHED, LEAST_FRACTION_FOR_ESTIMATE, Job, Jobs, State, job_name
 from deploy_core.processes import Task, WorkerProcess
 from deploy_core.profile import record
@@ -17,6 +18,7 @@ from deploy_core.profile.record import Record
 from deploy_core.profile.runs import Runs
 from deploy_core.store import Store
 from deploy_core.uploads import Uploads
+from deploy_core.visitors import Visitors, new_name
 
 LINKS = (
     "[Paper](https://arxiv.org/abs/2012.12877) · [Code of the authors](https://github.com/facebookresearch/deit) · "
@@ -64,6 +66,40 @@ def inference() -> Inference:
     return Inference(WorkerProcess("inference process", settings.load()))
 
 
+@st.cache_resource
+def visitors() -> Visitors:
+    def forget(visitor: str) -> None:
+        store().forget(visitor)
+        runs().forget(visitor)
+        inference().forget(visitor)
+
+    return Visitors(settings.load(), forget)
+
+
+@dataclass(frozen=True)
+class Presence:
+    """A visitor who brought a model, as long as their browser is connected."""
+
+    visitor: str
+    visitors: Visitors
+
+    def end(self) -> None:
+        self.visitors.leave(self.visitor)
+
+
+def visitor() -> str:
+    """The name of this session's visitor, which marks what they bring as theirs."""
+    name: str = st.session_state.setdefault("visitor", new_name())
+    _presence(name)
+    return name
+
+
+@st.cache_resource(scope="session", on_release=Presence.end, show_spinner=False)
+def _presence(name: str) -> Presence:
+    visitors().arrive(name)
+    return Presence(name, visitors())
+
+
 @st.cache_resource(show_spinner="Asking torch what it can build here …")
 def abilities() -> Abilities:
     return inference().abilities()
@@ -81,6 +117,22 @@ def errors_shown() -> Iterator[None]:
         yield
     except DeployError as error:
         show(error)
+
+
+@contextmanager
+def in_line(doing: str) -> Iterator[Waiting]:
+    """Says what is being done, and how many others come first as long as that is so."""
+    place = st.empty()
+    with st.spinner(doing, show_time=True):
+
+        def tell(ahead: int) -> None:
+            others = "One other visitor comes" if ahead == 1 else f"{ahead} other visitors come"
+            place.caption(f":material/hourglass: {others} before you …")
+
+        try:
+            yield tell
+        finally:
+            place.empty()
 
 
 def explain(what: str) -> None:

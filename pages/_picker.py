@@ -8,10 +8,9 @@ import streamlit as st
 
 from deploy_core import models, settings
 from deploy_core.spec import ModelSpec
-from pages import _parts
+from pages import _address, _own_model
 
-WEIGHTS = {"pretrained": "Pretrained", "checkpoint": "File", "random": "Random"}
-LARGEST_CHECKPOINT_MB = 400
+WEIGHTS = {"pretrained": "Pretrained", "random": "Random"}
 
 
 @dataclass(frozen=True)
@@ -24,61 +23,76 @@ class Choice:
 
 def choice() -> Choice:
     """What is picked now."""
-    weights = st.session_state["weights"]
-    if weights == "checkpoint":
-        weights = st.session_state.get("checkpoint", "pretrained")
-    return Choice(models.find(st.session_state["model"]), weights)
+    spec = models.find(st.session_state["model"])
+    return Choice(spec, "pretrained" if spec.file else st.session_state["weights"])
 
 
 def draw() -> None:
-    st.session_state.setdefault("model", models.find(settings.load().default_model).name)
-    st.session_state.setdefault("weights", "pretrained")
+    _address.recall("model", "model", models.find(settings.load().default_model).name, _known)
+    _address.recall("weights", "weights", "pretrained", _known_weights)
+    with st.sidebar:
+        _own_model.follow_fetch()
+    st.session_state["model"] = _own_model.newly_brought() or st.session_state["model"]
+    own = {spec.reference: spec for spec in _own_model.brought()}
+    if st.session_state["model"] not in (*models.MODELS, *own):
+        # The model was forgotten while its visitor was away.
+        st.session_state["model"] = settings.load().default_model
+        st.toast("Your own model was forgotten while you were away. Bring it again.", icon=":material/info:")
     with st.sidebar:
         st.subheader("Model")
         st.selectbox(
-            "Model", models.MODELS, format_func=_title, key="model", label_visibility="collapsed", filter_mode=None
+            "Model",
+            [*models.MODELS, *own],
+            format_func=lambda name: f"{own[name].title} (yours)" if name in own else models.MODELS[name].title,
+            key="model",
+            label_visibility="collapsed",
+            filter_mode=None,
         )
         spec = choice().spec
-        st.caption(
-            f"Knows {spec.knows}. {spec.parameters / 1e6:.1f} M parameters, "
-            f"{spec.input_size} × {spec.input_size} pixels in."
-        )
-        st.segmented_control("Weights", WEIGHTS, format_func=WEIGHTS.__getitem__, key="weights", required=True)
-        if st.session_state["weights"] == "checkpoint":
-            with _parts.errors_shown():
-                _upload_checkpoint()
-        elif st.session_state["weights"] == "random":
-            st.caption("Untrained: right for sizes and speeds, meaningless as an answer.")
-        elif spec.hub_id is None:
-            st.caption("Embedded in the project: nothing to download.")
-        elif spec.is_here():
-            st.caption("Already downloaded to this server.")
+        if spec.file:
+            _own_model.describe(spec)
         else:
-            st.caption(f"{spec.download_bytes / 1e6:.0f} MB to download from the Hugging Face Hub.")
+            _describe(spec)
         if spec.name != models.TUTORIAL_MODEL:
             st.button(
                 "Use DeiT-Base, the tutorial's model", on_click=_use_tutorial_model, width="stretch", key="tutorial"
             )
-
-
-def _upload_checkpoint() -> None:
-    uploaded = st.file_uploader(
-        "Weights of this model", type=["safetensors", "pth", "pt"], max_upload_size=LARGEST_CHECKPOINT_MB
+        st.button(
+            "Bring your own DeiT",
+            icon=":material/upload_file:",
+            on_click=_own_model.open_dialog,
+            args=[_own_model.BRING],
+            width="stretch",
+            key="bring",
+        )
+    _own_model.draw_dialog(spec)
+    _address.note(
+        model=None if spec.file else spec.name,
+        weights=None if spec.file or st.session_state["weights"] == "pretrained" else st.session_state["weights"],
     )
-    if uploaded:
-        if st.session_state.get("upload") != uploaded.file_id:
-            kept = _parts.uploads().keep(uploaded.name, uploaded.getbuffer())
-            st.session_state["checkpoint"], st.session_state["upload"] = str(kept), uploaded.file_id
-        st.caption(f"Using {uploaded.name}. No code in it is run.")
+
+
+def _describe(spec: ModelSpec) -> None:
+    side = spec.input_size
+    st.caption(f"Knows {spec.knows}. {spec.parameters / 1e6:.1f} M parameters, {side} × {side} pixels in.")
+    st.segmented_control("Weights", WEIGHTS, format_func=WEIGHTS.__getitem__, key="weights", required=True)
+    if st.session_state["weights"] == "random":
+        st.caption("Untrained: right for sizes and speeds, meaningless as an answer.")
+    elif spec.is_embedded:
+        st.caption("Embedded in the project: nothing to download.")
+    elif spec.is_here():
+        st.caption("Already downloaded to this server.")
     else:
-        st.session_state.pop("checkpoint", None)
-        st.session_state.pop("upload", None)
-        st.caption("A state dict, or the DeiT authors' file. Until it is here, the pretrained weights answer.")
+        st.caption(f"{spec.download_bytes / 1e6:.0f} MB to download from the Hugging Face Hub.")
+
+
+def _known(name: str) -> str:
+    return models.MODELS[name].name
+
+
+def _known_weights(name: str) -> str:
+    return name if name in WEIGHTS else "pretrained"
 
 
 def _use_tutorial_model() -> None:
     st.session_state["model"] = models.TUTORIAL_MODEL
-
-
-def _title(name: str) -> str:
-    return models.MODELS[name].title

@@ -213,7 +213,7 @@ def build() -> None:
     chosen = _picker.choice()
     keys = choose_formats()
     engine, optimize = choose_options()
-    request = BuildRequest(chosen.spec.name, chosen.weights, keys, engine, optimize)
+    request = BuildRequest(chosen.spec.reference, chosen.weights, keys, engine, optimize)
     task = Task("build", {"build": documents.plain(request)})
     job = _parts.follow(task)
     found = _parts.store().find(request) if keys else {}
@@ -235,7 +235,7 @@ def build() -> None:
         for stored in found.values():
             card(stored, result)
     if missing:
-        preview(missing, request.model)
+        preview(missing, chosen.spec.name)
 
 
 st.title("Files for a phone")

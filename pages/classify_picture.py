@@ -1,19 +1,20 @@
-"""Classify: a picture, its five most probable classes, and where the time went."""
+"""Classify: what is in a picture, how sure the model is, where it looks, and what every file of it answers."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from deploy_core import embedded, images, models, settings
-from deploy_core.fetch import fetch
+from deploy_core import embedded, models
 from deploy_core.processes import Task
 from deploy_core.types import Prediction
-from pages import _parts, _picker
+from pages import _address, _batch, _code, _files_answers, _looks, _parts, _picker, _pictures
 from pages._charts import Bar, draw_bars
+from pages._pictures import Picture
 
-SAMPLES = {"Cat": "chelsea.png", "Rocket": "rocket.jpg", "Coffee": "coffee.png", "Astronaut": "astronaut.png"}
-FORMATS = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
 SHOWN_PIXELS = 720
+USUAL_TOP = 5
+MOST_SHOWN = 20
+USUAL_THRESHOLD = 50
 
 WHAT = """
 **DeiT** (data-efficient image transformer) is a Vision Transformer: it cuts a picture into square patches, turns each
@@ -22,35 +23,23 @@ pictures. DeiT needs ImageNet alone, because of strong augmentation and **distil
 convolutional network stands beside it as a teacher, and an extra token learns to agree with the teacher's decision.
 
 Here the picture is resized and cropped to the model's input, normalized, and run once; softmax turns the logits into
-probabilities. The next step, **Build**, turns this same model into files for a phone.
+probabilities. **Where it looks** is attention rollout: how much of the answer comes from each patch, followed through
+the attention of all blocks. The next step, **Build**, turns this same model into files for a phone.
 """
 
 
-def picture() -> tuple[bytes, str] | None:
-    """The bytes of the visitor's picture and what to call it."""
-    limits = settings.load()
-    origin = st.segmented_control(
-        "Picture from", ["Sample", "Upload", "URL"], default="Sample", required=True, key="origin"
-    )
-    if origin == "Sample":
-        name = st.pills(
-            "Sample", SAMPLES, default=next(iter(SAMPLES)), required=True, label_visibility="collapsed", key="sample"
+def options(classes: int) -> tuple[int, float]:
+    """How many classes are shown, and below which probability the page says that the model is not sure."""
+    most = min(MOST_SHOWN, classes)
+    _address.recall("top", "top", USUAL_TOP, lambda text: min(max(int(text), 1), MOST_SHOWN))
+    st.session_state["top"] = min(st.session_state["top"], most)
+    with st.popover("Options", icon=":material/tune:"):
+        top = st.slider("Classes shown", 1, most, key="top", persist_state="session")
+        threshold = st.slider(
+            "Not sure below", 0, 100, USUAL_THRESHOLD, format="%d %%", key="threshold", persist_state="session"
         )
-        return (embedded.SAMPLES / SAMPLES[name]).read_bytes(), SAMPLES[name]
-    if origin == "Upload":
-        upload = st.file_uploader(
-            f"A picture of up to {limits.picture_bytes // 2**20} MB and {limits.picture_pixels // 10**6} megapixels",
-            type=FORMATS,
-            max_upload_size=limits.picture_bytes // 2**20,
-        )
-        return (upload.getvalue(), upload.name) if upload else None
-    with st.form("url", border=False):
-        url = st.text_input("Address of a picture", placeholder="https://…")
-        if st.form_submit_button("Fetch", icon=":material/download:", key="fetch") and url:
-            st.session_state.pop("fetched", None)
-            with st.spinner("Fetching …"):
-                st.session_state["fetched"] = (fetch(url.strip(), limits), url.strip())
-    return st.session_state.get("fetched")
+    _address.note(top=None if top == USUAL_TOP else top)
+    return top, threshold / 100
 
 
 def bars(prediction: Prediction) -> list[Bar]:
@@ -66,19 +55,25 @@ def bars(prediction: Prediction) -> list[Bar]:
     ]
 
 
-def answer(prediction: Prediction) -> None:
+def answer(chosen: _picker.Choice, prediction: Prediction, threshold: float) -> None:
     best = prediction.top[0]
     if prediction.weights == "random":
         st.warning("The weights are random, so this answer means nothing.", icon=":material/casino:")
-    elif models.find(prediction.model).hub_id is None:
-        st.caption(f"This small model calls everything one of {', '.join(embedded.LABELS)}.")
+    elif best.probability < threshold:
+        st.warning(
+            f"**Not sure.** Its best guess has {best.probability:.0%}, less than the {threshold:.0%} that you ask for.",
+            icon=":material/help:",
+        )
     st.metric(f"Class {best.index}", best.label, f"{best.probability:.1%} sure", delta_color="off", delta_arrow="off")
     draw_bars(bars(prediction), "The most probable classes", largest=1.0)
+    if chosen.spec.is_embedded and prediction.weights != "random":
+        st.caption(f"This small model calls everything one of {', '.join(embedded.LABELS)}.")
     spent = prediction.milliseconds
     st.markdown(
         f"**Where the time went:** reading the picture {spent.read:.1f} ms · preprocessing {spent.preprocess:.1f} ms · "
-        f"inference {spent.inference:.1f} ms",
-        help="Reading: decode, turn upright, to RGB. Preprocessing: resize, crop, normalize.",
+        f"inference {spent.inference:.1f} ms on the original",
+        help="Reading: decode, turn upright, to RGB. Preprocessing: resize, crop, normalize. The original is the float "
+        "model in PyTorch; what the files take is below.",
     )
 
 
@@ -96,26 +91,48 @@ def ready(chosen: _picker.Choice) -> bool:
     return False
 
 
+def one(chosen: _picker.Choice, picture: Picture, top: int, threshold: float) -> None:
+    left, right = st.columns(2, gap="large")
+    with left, _parts.errors_shown():
+        st.image(_pictures.small(picture, SHOWN_PIXELS), width="stretch", alt="The picture that is classified")
+    prediction = None
+    with right, _parts.errors_shown():
+        if ready(chosen):
+            with _parts.in_line("Looking …") as tell:
+                prediction = _parts.inference().classify(
+                    chosen.spec.reference, chosen.weights, picture.data, picture.name, top, tell
+                )
+            answer(chosen, prediction, threshold)
+    if prediction:
+        with _parts.errors_shown():
+            _looks.draw(chosen, picture)
+        with _parts.errors_shown():
+            _files_answers.draw(chosen, picture)
+
+
+def classify() -> None:
+    chosen = _picker.choice()
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+        place = st.container()
+        top, threshold = options(models.find(chosen.spec.reference).classes)
+    pictures = []
+    with place, _parts.errors_shown():
+        pictures = _pictures.choose()
+    if not pictures:
+        st.info("Give a picture, and the answer appears here.", icon=":material/image:")
+    elif len(pictures) == 1:
+        one(chosen, pictures[0], top, threshold)
+    elif ready(chosen):
+        _batch.draw(chosen, pictures, top, threshold)
+    _code.draw(chosen, pictures, top)
+
+
 st.title("What is in the picture?")
 st.markdown(
     "DeiT, a Vision Transformer, names what it sees and how sure it is. Pick a picture here, a model in the sidebar; "
     "then **Build** turns that model into files for a phone, **Evaluate** counts what they get right, and **Profile** "
     "tells which one to ship."
 )
-left, right = st.columns(2, gap="large")
-chosen = _picker.choice()
-given = None
-with left, _parts.errors_shown():
-    given = picture()
-    if given:
-        shown = images.decode(given[0], settings.load())
-        shown.thumbnail((SHOWN_PIXELS, SHOWN_PIXELS))
-        st.image(shown, width="stretch", alt="The picture that is classified")
-with right, _parts.errors_shown():
-    if not given:
-        st.info("Choose a picture, and the answer appears here.", icon=":material/image:")
-    elif ready(chosen):
-        with st.spinner("Looking …", show_time=True):
-            prediction = _parts.inference().classify(chosen.spec.name, chosen.weights, *given)
-        answer(prediction)
+with _parts.errors_shown():
+    classify()
 _parts.explain(WHAT)

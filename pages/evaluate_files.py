@@ -97,7 +97,7 @@ def choose_formats() -> tuple[str, ...]:
 def evaluate() -> None:
     chosen = _picker.choice()
     pictures = choose_pictures()
-    saved = chosen.spec.hub_id is None and chosen.weights == "pretrained"
+    saved = chosen.spec.is_embedded and chosen.weights == "pretrained"
     if pictures is None:
         if saved:
             st.markdown("#### The embedded model on CIFAR-10's test pictures")
@@ -109,7 +109,7 @@ def evaluate() -> None:
             st.markdown(LAYOUT)
         return
     path, name = pictures
-    request = BuildRequest(chosen.spec.name, chosen.weights, choose_formats())
+    request = BuildRequest(chosen.spec.reference, chosen.weights, choose_formats())
     task = Task("evaluate", {"build": documents.plain(request), "pictures": str(path), "name": name})
     if _parts.is_unfinished(_parts.follow(task)):
         return

@@ -49,7 +49,7 @@ def profile() -> None:
     with controls:
         seconds = BUDGETS[budget()]
     is_running = _parts.is_unfinished(_parts.follow(asked(measured, seconds)))
-    was_measured = bool(_parts.runs().of(request.model, request.weights, request.optimize))
+    was_measured = bool(measured_here(chosen, request))
     label = f"Profile {len(built)} files on this server" if len(built) > 1 else "Build and profile on this server"
     if controls.button(
         f"{label} again" if was_measured else label,
@@ -104,7 +104,7 @@ def budget() -> str:
 
 def wanted(chosen: _picker.Choice) -> BuildRequest:
     """Every format, with the options that were chosen on the Build page."""
-    everything = BuildRequest(chosen.spec.name, chosen.weights, tuple(FORMATS))
+    everything = BuildRequest(chosen.spec.reference, chosen.weights, tuple(FORMATS))
     options = {name: st.session_state[name] for name in ("engine", "optimize") if name in st.session_state}
     return dataclasses.replace(everything, **options)
 
@@ -113,10 +113,14 @@ def known_runs(chosen: _picker.Choice, request: BuildRequest) -> tuple[Record, .
     """The runs of the chosen model: measured here, the newest first; brought by this visitor; the one that ships."""
     kept = _parts.runs()
     brought = [kept.get(key) for key in st.session_state.get("brought", ()) if kept.has(key)]
-    shipped = [_parts.shipped_run()] if chosen.spec.hub_id is None and chosen.weights == "pretrained" else []
+    shipped = [_parts.shipped_run()] if chosen.spec.is_embedded and chosen.weights == "pretrained" else []
     others = [run for run in (*brought, *shipped) if run.model == chosen.spec.name]
-    measured = kept.of(request.model, request.weights, request.optimize)
+    measured = measured_here(chosen, request)
     return tuple({run.key: run for run in (*measured, *others)}.values())
+
+
+def measured_here(chosen: _picker.Choice, request: BuildRequest) -> tuple[Record, ...]:
+    return _parts.runs().of(chosen.spec.name, request.weights, request.optimize, chosen.spec.owner)
 
 
 def linked_run() -> Record | None:

@@ -7,62 +7,23 @@ import os
 import signal
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
 
 import pytest
-import streamlit as st
-import torch
 from PIL import Image
-from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 
-from deploy_core import documents, embedded, models
+from deploy_core import documents, embedded
 from deploy_core.formats import FORMATS
 from deploy_core.models import MODELS
 from deploy_core.processes import WorkerProcess
 from deploy_core.profile import record
-from deploy_core.settings import Settings
 from pages import _parts
+from tests.pages.harness import PAGES, finished, open_page, texts
 
-SHELL = Path(__file__).parents[2] / "pages" / "_shell.py"
-PAGES = {
-    "classify": "classify_picture.py",
-    "build": "build_files.py",
-    "evaluate": "evaluate_files.py",
-    "profile": "profile_files.py",
-}
 pytestmark = pytest.mark.usefixtures("home")
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
-    """A queue and a store for each test; the inference process keeps nothing of a visitor, and stays."""
-    yield
-    _parts.jobs().close()
-    _parts.jobs.clear()
-    _parts.store.clear()
-    _parts.uploads.clear()
-    _parts.runs.clear()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def inference() -> Iterator[None]:
-    yield
-    _parts.inference().close()
-    st.cache_resource.clear()
-
-
-def open_page(name: str = "classify") -> AppTest:
-    app = AppTest.from_file(str(SHELL), default_timeout=60).run()
-    return app if name == "classify" else app.switch_page(PAGES[name]).run()
-
-
-def texts(app: AppTest) -> str:
-    elements = [*app.error, *app.warning, *app.info, *app.markdown, *app.caption, *app.title]
-    return "\n".join(str(element.value) for element in elements)
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -100,20 +61,6 @@ def test_the_picked_model_stays_on_every_page() -> None:
     app.switch_page(PAGES["build"]).run()
     assert app.sidebar.selectbox[0].value == "deit_tiny_patch16_224"
     assert "DeiT-Tiny" in app.button(key="build").label
-
-
-def test_a_checkpoint_of_ones_own_answers_and_one_that_does_not_fit_is_told(tmp_path: Path) -> None:
-    state = models.load("demo", "pretrained", Settings()).module.state_dict()
-    never = state["head.bias"] - 1000 * torch.eye(10)[9]
-    ships = {**state, "head.bias": never + 1000 * torch.eye(10)[8], "head_dist.bias": state["head_dist.bias"]}
-    app = open_page()
-    app.sidebar.button_group(key="weights").set_value("checkpoint").run()
-    app.sidebar.file_uploader[0].upload("mine.safetensors", save(ships), "application/octet-stream").run()
-    assert not app.error
-    assert app.metric[0].value == "ship"
-    odd = save({"head.bias": torch.zeros(3)})
-    app.sidebar.file_uploader[0].upload("odd.safetensors", odd, "application/octet-stream").run()
-    assert "does not fit demo" in app.error[0].value
 
 
 def test_the_default_model_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,17 +124,6 @@ def test_another_visitor_finds_what_was_built() -> None:
     build_two(open_page("build"))
     other = open_page("build")
     assert list(other.dataframe[0].value["Format"]) == ["Original", "Scripted", "Scripted and quantized"]
-
-
-def test_a_checkpoint_that_does_not_fit_fails_in_words(tmp_path: Path) -> None:
-    app = open_page()
-    app.sidebar.button_group(key="weights").set_value("checkpoint").run()
-    odd = save({"head.bias": torch.zeros(3)})
-    app.sidebar.file_uploader[0].upload("odd.safetensors", odd, "application/octet-stream").run()
-    app.switch_page(PAGES["build"]).run()
-    app = build_two(app)
-    assert not app.exception
-    assert "does not fit demo" in app.error[0].value
 
 
 def test_a_killed_worker_is_a_sentence_and_the_next_try_works() -> None:
@@ -354,13 +290,3 @@ def test_a_model_without_a_saved_run_asks_for_pictures() -> None:
 
 def bar_text(app: AppTest) -> str:
     return "\n".join(str(element.proto.text) for element in app.get("progress"))
-
-
-def finished(app: AppTest, seconds: float = 90) -> AppTest:
-    """Runs the page again until no job is under way, as a visitor's browser does."""
-    deadline = time.monotonic() + seconds
-    while any(button.label == "Cancel" for button in app.button):
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
-        app.run()
-    return app

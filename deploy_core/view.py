@@ -1,0 +1,50 @@
+"""Pictures for people's eyes: what of a picture a model is given, and where it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from deploy_core.types import Preprocessing
+
+# From nothing to most, as in the colour map inferno: legible in grey, and to the colour-blind.
+COLOURS = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
+
+
+def seen(picture: Image.Image, how: Preprocessing) -> Image.Image:
+    """The square of an upright picture that the model is given, in the picture's own pixels."""
+    return picture.crop(_box(picture, how))
+
+
+def framed(picture: Image.Image, how: Preprocessing) -> Image.Image:
+    """The picture, with what the model is not given darkened."""
+    dark = Image.eval(picture, lambda level: level // 3)
+    dark.paste(seen(picture, how), _box(picture, how)[:2])
+    return dark
+
+
+def thumbnail(picture: Image.Image, side: int) -> bytes:
+    """The middle square of a picture as a small JPEG, no side above ``side`` pixels."""
+    data = BytesIO()
+    ImageOps.fit(picture, (side, side)).save(data, "JPEG", quality=80)
+    return data.getvalue()
+
+
+def heat(picture: Image.Image, shares: Sequence[Sequence[float]], opacity: float) -> Image.Image:
+    """The picture under a heat map of ``shares`` (rows of patches); ``opacity`` is 0..1."""
+    grid = np.asarray(shares, np.float32)
+    least, most = float(grid.min()), float(grid.max())
+    levels = Image.fromarray((grid - least) / max(most - least, 1e-9)).resize(picture.size, Image.Resampling.BICUBIC)
+    values = np.asarray(levels).clip(0, 1)
+    stops = np.linspace(0, 1, len(COLOURS))
+    bands = [np.interp(values, stops, [colour[band] for colour in COLOURS]) for band in range(3)]
+    return Image.blend(picture, Image.fromarray(np.stack(bands, -1).astype(np.uint8)), opacity)
+
+
+def _box(picture: Image.Image, how: Preprocessing) -> tuple[int, int, int, int]:
+    side = round(min(picture.size) * how.crop / how.resize)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    return left, top, left + side, top + side

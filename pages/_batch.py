@@ -1,0 +1,131 @@
+"""Several pictures: one after the other, as a table and a gallery, to be taken away as CSV or JSON.
+
+One at a time: other visitors' pictures come in between, and in a batch dynamic int8 would change answers.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import streamlit as st
+
+from deploy_core import documents, images, settings, view
+from deploy_core.errors import DeployError
+from deploy_core.types import Prediction
+from pages import _parts, _picker
+from pages._pictures import Picture
+
+COLUMNS = 4
+SIDE = 240
+
+Answered = dict[str, Prediction | DeployError]
+
+
+def draw(chosen: _picker.Choice, pictures: list[Picture], top: int, threshold: float) -> None:
+    about = (chosen.spec.reference, chosen.weights, top)
+    if st.session_state.get("batch_about") != about:
+        st.session_state["batch_about"], st.session_state["batch"] = about, {}
+    answered: Answered = st.session_state["batch"]
+    waiting = [picture for picture in pictures if picture.digest not in answered]
+    these = [picture.digest for picture in pictures]
+    if waiting and st.session_state.get("batch_stopped") != these:
+        _answer(chosen, waiting, top, answered, these)
+    if waiting:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"Stopped after {len(pictures) - len(waiting)} of {len(pictures)} pictures.", width="content")
+            st.button("Go on", icon=":material/play_arrow:", on_click=_go_on, key="go_on")
+    done = [(picture, answered[picture.digest]) for picture in pictures if picture.digest in answered]
+    if done:
+        _table(chosen, done, threshold)
+        _gallery(done, threshold)
+
+
+def _answer(chosen: _picker.Choice, waiting: list[Picture], top: int, answered: Answered, these: list[str]) -> None:
+    bar, place = st.progress(0.0), st.empty()
+    place.button("Cancel", icon=":material/close:", on_click=_stop, args=[these], key="stop_batch")
+    for number, picture in enumerate(waiting):
+        bar.progress(number / len(waiting), f"{number} of {len(waiting)}: {_parts.plain(picture.name)} …")
+        with _parts.in_line("") as tell:
+            try:
+                answered[picture.digest] = _parts.inference().classify(
+                    chosen.spec.reference, chosen.weights, picture.data, picture.name, top, tell
+                )
+            except DeployError as error:
+                answered[picture.digest] = error
+    st.rerun()
+
+
+def _stop(these: list[str]) -> None:
+    """For these pictures; whoever adds others wants answers again."""
+    st.session_state["batch_stopped"] = these
+
+
+def _go_on() -> None:
+    st.session_state.pop("batch_stopped", None)
+
+
+def _table(chosen: _picker.Choice, done: list[tuple[Picture, Prediction | DeployError]], threshold: float) -> None:
+    rows = pd.DataFrame([_row(picture, answer, threshold) for picture, answer in done])
+    st.dataframe(
+        rows,
+        hide_index=True,
+        column_config={
+            "Probability": st.column_config.NumberColumn(format="%.2f %%"),
+            "Time": st.column_config.NumberColumn(format="%.1f ms", help="Reading, preprocessing and inference"),
+        },
+    )
+    name = f"{chosen.spec.name}_pictures"
+    with st.container(horizontal=True):
+        st.download_button(
+            "CSV", rows.to_csv(index=False), f"{name}.csv", "text/csv", icon=":material/download:", on_click="ignore"
+        )
+        found = [_document(picture, answer) for picture, answer in done]
+        st.download_button(
+            "JSON",
+            json.dumps(found, indent=2),
+            f"{name}.json",
+            "application/json",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+
+def _row(picture: Picture, answer: Prediction | DeployError, threshold: float) -> dict[str, object]:
+    if isinstance(answer, DeployError):
+        return {"Picture": picture.name, "Answer": f"{answer.problem} {answer.remedy}"}
+    best, spent = answer.top[0], answer.milliseconds
+    return {
+        "Picture": picture.name,
+        "Answer": best.label,
+        "Index": best.index,
+        "Probability": best.probability * 100,
+        "Sure": "yes" if best.probability >= threshold else "no",
+        "Time": spent.read + spent.preprocess + spent.inference,
+    }
+
+
+def _document(picture: Picture, answer: Prediction | DeployError) -> dict[str, object]:
+    if isinstance(answer, DeployError):
+        return {"source": picture.name, "error": str(answer)}
+    document: dict[str, object] = documents.plain(answer)
+    return document
+
+
+def _gallery(done: list[tuple[Picture, Prediction | DeployError]], threshold: float) -> None:
+    answers = [(picture, answer) for picture, answer in done if isinstance(answer, Prediction)]
+    for start in range(0, len(answers), COLUMNS):
+        for column, (picture, answer) in zip(st.columns(COLUMNS), answers[start : start + COLUMNS], strict=False):
+            best = answer.top[0]
+            with column:
+                st.image(_thumbnail(picture), width="stretch", alt=f"{picture.name}: {best.label}")
+                doubt = "" if best.probability >= threshold else " · not sure"
+                st.caption(f"**{_parts.plain(best.label.split(',')[0])}** {best.probability:.0%}{doubt}")
+
+
+def _thumbnail(picture: Picture) -> bytes:
+    """Kept for the session, because each click draws all of them again."""
+    kept: dict[str, bytes] = st.session_state.setdefault("thumbnails", {})
+    if picture.digest not in kept:
+        kept[picture.digest] = view.thumbnail(images.decode(picture.data, settings.load()), SIDE)
+    return kept[picture.digest]

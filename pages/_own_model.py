@@ -1,0 +1,166 @@
+"""A visitor's own model: brought in a dialog, shown as it was read, corrected, and removed."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from deploy_core import checkpoints, own, settings
+from deploy_core.hub import PREFIX
+from deploy_core.inference import take_in_task
+from deploy_core.own import NORMALIZATIONS, Corrections
+from deploy_core.processes import Task
+from deploy_core.spec import ModelSpec
+from pages import _parts
+
+LARGEST_CHECKPOINT_MB = 400
+LABELS_SHOWN = 20
+BRING, CORRECT = "bring", "correct"
+
+
+def brought() -> tuple[ModelSpec, ...]:
+    """The models that this visitor has brought."""
+    if "visitor" not in st.session_state:
+        return ()
+    return _parts.visitors().models(_parts.visitor())
+
+
+def open_dialog(name: str) -> None:
+    """Opens the dialog ``BRING`` or ``CORRECT`` until it is closed, whatever else makes the page run again."""
+    st.session_state["dialog"] = name
+
+
+def _close() -> None:
+    st.session_state.pop("dialog", None)
+
+
+def draw_dialog(spec: ModelSpec) -> None:
+    """The dialog that is open; ``spec`` is the model that is picked."""
+    name = st.session_state.get("dialog")
+    if name == BRING:
+        _bring()
+    elif name == CORRECT and spec.file:
+        _correct(spec)
+
+
+@st.dialog("Bring your own DeiT", width="medium", icon=":material/upload_file:", on_dismiss=_close)
+def _bring() -> None:
+    st.markdown(
+        "A fine-tuned **DeiT**, **DeiT distilled** or **DeiT III** with its own classes. It is classified, built, "
+        "profiled and bundled like any other; you alone see it, and it is deleted soon after you leave."
+    )
+    origin = st.segmented_control("From", ["File", "Hugging Face Hub"], default="File", required=True, key="own_from")
+    if origin == "File":
+        checkpoint = st.file_uploader(
+            f"Checkpoint, up to {LARGEST_CHECKPOINT_MB} MB: a state dict, or the DeiT authors' file",
+            type=[suffix.removeprefix(".") for suffix in checkpoints.SUFFIXES],
+            max_upload_size=LARGEST_CHECKPOINT_MB,
+            key="own_checkpoint",
+        )
+        st.caption("No code in it is ever run: a pickle that wants to is refused.")
+    else:
+        name = st.text_input("Name on the Hub", placeholder=f"{PREFIX}owner/name", key="own_name")
+        st.caption("As timm saved it. Private models are out of reach: no account of this server's is used.")
+    labels = st.file_uploader(
+        "Labels, unless the checkpoint has them: one a line, or JSON", type=["txt", "json"], key="own_labels"
+    )
+    with _parts.errors_shown():
+        told = Corrections(labels=own.parse_labels(labels.getvalue())) if labels else Corrections()
+        if origin == "File":
+            if st.button("Read it", type="primary", disabled=not checkpoint, key="own_read") and checkpoint:
+                with (
+                    _parts.in_line("Reading the checkpoint …") as tell,
+                    _parts.visitors().uploaded(_parts.visitor(), checkpoint.name, checkpoint.getbuffer()) as path,
+                ):
+                    folder = _parts.visitors().folder(_parts.visitor())
+                    _use(_parts.inference().take_in(path, checkpoint.name, folder, told, tell))
+        else:
+            _fetch(name.strip(), told)
+
+
+def describe(spec: ModelSpec) -> None:
+    """What was read from the checkpoint, and how to mend it."""
+    labels = ", ".join(spec.own_labels[:LABELS_SHOWN]) + (", …" if spec.classes > LABELS_SHOWN else "")
+    st.caption(f"{_parts.plain(own.described(spec))}.")
+    st.caption(f"Labels: {_parts.plain(labels)}")
+    st.caption("Yours alone, and deleted soon after you leave.")
+    with st.container(horizontal=True):
+        st.button("Correct", icon=":material/edit:", on_click=open_dialog, args=[CORRECT], key="own_correct")
+        st.button("Remove", icon=":material/delete:", on_click=_remove, args=[spec], key="own_remove")
+
+
+@st.dialog("Correct what was read", icon=":material/edit:", on_dismiss=_close)
+def _correct(spec: ModelSpec) -> None:
+    shape = spec.architecture
+    if shape is None or spec.file is None:
+        return
+    st.caption("Read from the shapes of the tensors. Heads and preprocessing leave no trace there: check those.")
+    heads = st.number_input("Attention heads", 1, 128, shape.heads)
+    size = st.number_input(
+        "Input, pixels a side",
+        shape.patch,
+        2048,
+        shape.size,
+        step=shape.patch,
+        help="At another size than it was trained for, its position embeddings are interpolated.",
+    )
+    resize = st.number_input("Short side before the crop", 1, 8192, max(size, spec.preprocessing.resize))
+    known = [*NORMALIZATIONS]
+    now = (spec.preprocessing.mean, spec.preprocessing.std)
+    index = next((number for number, name in enumerate(known) if NORMALIZATIONS[name] == now), None)
+    normalization = st.selectbox("Normalization", known, index=index, placeholder="as the checkpoint says")
+    labels = st.file_uploader("Other labels: one a line, or JSON", type=["txt", "json"])
+    with _parts.errors_shown():
+        if st.button("Apply", type="primary"):
+            told = Corrections(
+                heads=heads,
+                size=size,
+                resize=resize,
+                normalization=normalization,
+                preprocessing=spec.preprocessing,
+                labels=own.parse_labels(labels.getvalue()) if labels else spec.own_labels,
+            )
+            with _parts.in_line("Reading it again …") as tell:
+                folder = spec.file.parent
+                name = f"{spec.title}{own.SUFFIX}"
+                _use(_parts.inference().take_in(spec.file, name, folder, told, tell))
+
+
+def follow_fetch() -> None:
+    """The progress of a download from the Hub, wherever its visitor goes meanwhile; then the model is picked."""
+    task: Task | None = st.session_state.get("own_fetching")
+    if task is None:
+        return
+    job = _parts.follow(task)
+    if not _parts.is_unfinished(job):
+        del st.session_state["own_fetching"]
+        if job is not None and job.result:
+            st.session_state["model"] = job.result
+
+
+def _fetch(name: str, told: Corrections) -> None:
+    if st.button("Fetch it", type="primary", disabled=not name, key="own_fetch"):
+        visitor = _parts.visitor()
+        _parts.visitors().require_room(visitor, 0)
+        task = take_in_task(name, "", _parts.visitors().folder(visitor), told)
+        _parts.jobs().submit(task)
+        st.session_state["own_fetching"] = task
+        _close()
+        st.rerun()
+
+
+def _use(reference: str) -> None:
+    """Picks the model; the picker's own widget may not be set once it is drawn."""
+    st.session_state["own_new"] = reference
+    _close()
+    st.rerun()
+
+
+def newly_brought() -> str | None:
+    """What the visitor has just brought, once."""
+    reference: str | None = st.session_state.pop("own_new", None)
+    return reference
+
+
+def _remove(spec: ModelSpec) -> None:
+    _parts.visitors().remove(spec)
+    st.session_state["model"] = settings.load().default_model

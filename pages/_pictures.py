@@ -1,0 +1,130 @@
+"""The visitor's pictures: samples, uploads, pasted ones, an address, the camera. They stay in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import streamlit as st
+from PIL import Image
+
+from deploy_core import embedded, images, settings
+from deploy_core.fetch import fetch
+from pages import _address
+
+SAMPLES = {"Cat": "chelsea.png", "Rocket": "rocket.jpg", "Coffee": "coffee.png", "Astronaut": "astronaut.png"}
+ORIGINS = ("Sample", "Upload", "URL", "Camera")
+ENDINGS = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif"]
+MOST_PICTURES = 50
+
+# Streamlit's uploader takes what is dropped, not what is pasted: a pasted picture is dropped for it.
+PASTE = """
+<script>
+const target = () => document.querySelector('[data-testid="stMain"] [data-testid="stFileUploader"] input[type=file]');
+if (window.pastePicture) document.removeEventListener("paste", window.pastePicture);
+window.pastePicture = (event) => {
+  const pictures = [...event.clipboardData.files].filter((file) => file.type.startsWith("image/"));
+  if (!pictures.length || !target()) return;
+  const basket = new DataTransfer();
+  pictures.forEach((file) => basket.items.add(file));
+  target().files = basket.files;
+  target().dispatchEvent(new Event("change", { bubbles: true }));
+  event.preventDefault();
+};
+document.addEventListener("paste", window.pastePicture);
+</script>
+"""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The bytes of a picture file and what to call it; ``source`` is what a script would name it by."""
+
+    data: bytes
+    name: str
+    source: str
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def choose() -> list[Picture]:
+    """The pictures that the visitor gives. Raises DeployError."""
+    if "url" in st.query_params:
+        _address.recall("origin", "url", "URL", lambda _: "URL")
+    _address.recall("origin", "from", "Sample", _one_of_origins)
+    origin = st.segmented_control("Picture from", ORIGINS, required=True, key="origin", persist_state="session")
+    given = {"Sample": _sample, "Upload": _uploads, "URL": _url, "Camera": _camera}[str(origin)]()
+    _address.note(
+        sample=st.session_state["sample"] if origin == "Sample" else None,
+        url=given[0].source if origin == "URL" and given else None,
+    )
+    return given
+
+
+def _sample() -> list[Picture]:
+    _address.recall("sample", "sample", next(iter(SAMPLES)), lambda name: name if name in SAMPLES else "Cat")
+    shown = st.pills(
+        "Sample", SAMPLES, required=True, label_visibility="collapsed", key="sample", persist_state="session"
+    )
+    name = SAMPLES[str(shown)]
+    return [Picture((embedded.SAMPLES / name).read_bytes(), name, f"deploy_core/embedded/samples/{name}")]
+
+
+def _uploads() -> list[Picture]:
+    limits = settings.load()
+    uploaded = st.file_uploader(
+        f"One or several, dropped or pasted: each up to {limits.picture_bytes // 2**20} MB and "
+        f"{limits.picture_pixels // 10**6} megapixels",
+        type=ENDINGS,
+        accept_multiple_files=True,
+        max_upload_size=limits.picture_bytes // 2**20,
+        key="uploads",
+    )
+    st.html(PASTE, unsafe_allow_javascript=True)
+    st.caption(
+        "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC. They are not written to disk, and nobody else sees them."
+    )
+    if len(uploaded) > MOST_PICTURES:
+        st.warning(f"Only the first {MOST_PICTURES} are classified.")
+    return [Picture(file.getvalue(), file.name, file.name) for file in uploaded[:MOST_PICTURES]]
+
+
+def _camera() -> list[Picture]:
+    taken = st.camera_input("Take a picture", key="camera", label_visibility="collapsed")
+    st.caption("The browser asks for permission first, and allows it on https and on localhost only.")
+    return [Picture(taken.getvalue(), "camera.jpg", "camera.jpg")] if taken else []
+
+
+def _url() -> list[Picture]:
+    limits = settings.load()
+    _address.recall("address", "url", "")
+    with st.form("url", border=False):
+        st.text_input("Address of a picture", placeholder="https://…", key="address", persist_state="session")
+        is_asked = st.form_submit_button("Fetch", icon=":material/download:", key="fetch")
+    st.caption(
+        f"From public http and https addresses, up to {limits.picture_bytes // 2**20} MB, within "
+        f"{limits.fetch_seconds:g} seconds."
+    )
+    url = st.session_state["address"].strip()
+    fetched: Picture | None = st.session_state.get("fetched")
+    is_linked = url and "fetched_for" not in st.session_state
+    if (is_asked and url) or is_linked:
+        st.session_state["fetched_for"] = url
+        st.session_state["fetched"] = fetched = None
+        with st.spinner("Fetching …"):
+            fetched = Picture(fetch(url, limits), url, url)
+        st.session_state["fetched"] = fetched
+    return [fetched] if fetched else []
+
+
+def small(picture: Picture, side: int) -> Image.Image:
+    """The picture, upright and small enough to send: no side above ``side`` pixels. Raises InvalidPicture."""
+    found = images.decode(picture.data, settings.load())
+    found.thumbnail((side, side))
+    return found
+
+
+def _one_of_origins(name: str) -> str:
+    return {origin.lower(): origin for origin in ORIGINS}[name.lower()]

@@ -1,0 +1,29 @@
+"""What every test of the pages starts with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import streamlit as st
+
+from pages import _parts
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    """A queue and a store for each test; the inference process keeps nothing of a visitor, and stays."""
+    yield
+    _parts.jobs().close()
+    _parts.jobs.clear()
+    _parts.store.clear()
+    _parts.uploads.clear()
+    _parts.runs.clear()
+    _parts.visitors.clear()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def inference() -> Iterator[None]:
+    yield
+    _parts.inference().close()
+    st.cache_resource.clear()

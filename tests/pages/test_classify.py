@@ -1,0 +1,229 @@
+"""The Classify page: pictures in, answers, every file's answer, one's own model, the address as the state."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from io import BytesIO
+
+import pytest
+import streamlit as st
+import torch
+from PIL import Image
+from safetensors.torch import save
+from streamlit.testing.v1 import AppTest
+
+from deploy_core import embedded
+from deploy_core.formats import FORMATS
+from pages import _batch, _parts, _pictures
+from tests.own_model import LABELS, state
+from tests.pages.harness import PAGES, SHELL, finished, open_page, texts
+
+pytestmark = pytest.mark.usefixtures("home")
+NAMES = ("chelsea.png", "rocket.jpg", "coffee.png")
+EVIL = b"\x80\x02cposix\nsystem\nq\x00X\x04\x00\x00\x00trueq\x01\x85q\x02Rq\x03."
+
+
+def opened(address: dict[str, str]) -> AppTest:
+    app = AppTest.from_file(str(SHELL), default_timeout=60)
+    for name, value in address.items():
+        app.query_params[name] = value
+    return app.run()
+
+
+def sample(name: str) -> bytes:
+    return (embedded.SAMPLES / name).read_bytes()
+
+
+def upload(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
+    app.button_group(key="origin").set_value("Upload").run()
+    app.file_uploader(key="uploads").set_value([(name, data, "image/png") for name, data in files]).run()
+    return app
+
+
+def test_the_address_bar_opens_the_same_view(answer: Callable[[str], str]) -> None:
+    app = open_page()
+    app.button_group(key="sample").set_value("Rocket").run()
+    app.slider(key="top").set_value(3).run()
+    address = dict(app.query_params)
+    assert address == {"model": "demo", "sample": "Rocket", "top": "3"}
+    again = opened(address)
+    assert again.metric[0].value == answer("rocket.jpg")
+    assert again.slider(key="top").value == 3
+    random = opened({"model": "deit_tiny_patch16_224", "weights": "random", "sample": "Coffee"})
+    assert random.sidebar.selectbox[0].value == "deit_tiny_patch16_224"
+    assert "weights are random" in texts(random)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        {"model": "vgg"},
+        {"model": "/etc/passwd.safetensors"},
+        {"weights": "/etc/passwd"},
+        {"sample": "Dragon", "top": "many"},
+        {"top": "-7"},
+        {"top": "999999999999"},
+        {"from": "nowhere"},
+    ],
+)
+def test_a_forged_address_opens_the_usual_view(address: dict[str, str]) -> None:
+    app = opened(address)
+    assert not app.exception
+    assert not app.error
+    assert app.sidebar.selectbox[0].value == "demo"
+    assert app.metric
+
+
+def test_a_link_with_a_picture_fetches_it_once_and_refuses_what_points_inside() -> None:
+    app = opened({"url": "http://127.0.0.1/cat.jpg", "model": "demo"})
+    assert app.button_group(key="origin").value == "URL"
+    assert "private network" in app.error[0].value
+    app.run()
+    assert not app.error
+    assert "url" not in app.query_params
+
+
+def test_below_the_threshold_the_page_says_that_the_model_is_not_sure() -> None:
+    app = open_page()
+    assert not app.warning
+    app.slider(key="threshold").set_value(100).run()
+    assert "Not sure" in app.warning[0].value
+
+
+def test_the_crop_is_shown_and_a_strip_is_warned_of() -> None:
+    app = open_page()
+    assert "the model is given 67% of it" in texts(app)
+    wide = BytesIO()
+    Image.linear_gradient("L").resize((900, 150)).save(wide, "PNG")
+    upload(app, ("wide.png", wide.getvalue()))
+    assert "The crop cuts 83% of this picture off." in texts(app)
+
+
+def test_several_pictures_become_a_table_and_a_broken_one_is_a_row(answer: Callable[[str], str]) -> None:
+    app = upload(open_page(), *((name, sample(name)) for name in NAMES), ("broken.png", b"no picture"))
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert list(table["Picture"]) == [*NAMES, "broken.png"]
+    assert list(table["Answer"])[:3] == [answer(name) for name in NAMES]
+    assert "not a picture" in list(table["Answer"])[3]
+    app.button_group(key="origin").set_value("Sample").run()
+    assert app.metric
+
+
+def test_a_batch_can_be_stopped_and_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    inference = _parts.inference()
+    classify = inference.classify
+    given = [_pictures.Picture(sample(name), name, name).digest for name in NAMES]
+    asked: list[str] = []
+
+    def stop_after_one(*arguments: object, **others: object) -> object:
+        """As if the visitor pressed Cancel while the second picture is asked about."""
+        if asked:
+            _batch._stop(given)
+            st.rerun()
+        asked.append("one")
+        return classify(*arguments, **others)  # type: ignore[arg-type]
+
+    app = open_page()
+    monkeypatch.setattr(inference, "classify", stop_after_one)
+    upload(app, *((name, sample(name)) for name in NAMES))
+    monkeypatch.undo()
+    assert "Stopped after 1 of 3 pictures." in texts(app)
+    assert len(app.dataframe[0].value) == 1
+    app.button(key="go_on").click().run()
+    assert len(app.dataframe[0].value) == 3
+    assert "Stopped after" not in texts(app)
+
+
+def test_every_file_is_asked_about_the_picture() -> None:
+    # A process that another test has started looks for files in that test's home.
+    _parts.inference().close()
+    app = open_page()
+    assert app.button(key="build_files")
+    assert not app.dataframe
+    app.switch_page(PAGES["build"]).run()
+    app.button_group(key="formats").set_value(["scripted", "quantized"]).run()
+    app.button(key="build").click().run()
+    finished(app)
+    app.switch_page(PAGES["classify"]).run()
+    app.button(key="ask_files").click().run()
+    assert not [error.value for error in app.error]
+    table = app.dataframe[0].value
+    assert list(table["File"]) == [FORMATS[key].title for key in ("original", "scripted", "quantized")]
+    assert set(table["As the original"]) == {"yes"}
+    assert set(table["Top-1"]) == {app.metric[0].value}
+    assert table["Cosine"][0] == pytest.approx(1)
+    assert 0.9 < table["Cosine"][2] < 0.999999
+    assert "All 3 name the original's class." in texts(app)
+    app.button_group(key="sample").set_value("Rocket").run()
+    assert not app.dataframe
+
+
+def bring(app: AppTest, name: str, data: bytes, labels: bytes | None = None) -> AppTest:
+    app.sidebar.button(key="bring").click().run()
+    app.file_uploader(key="own_checkpoint").upload(name, data, "application/octet-stream").run()
+    if labels:
+        app.file_uploader(key="own_labels").upload("labels.txt", labels, "text/plain").run()
+    return app.button(key="own_read").click().run()
+
+
+def test_a_model_of_ones_own_answers_with_its_labels_and_is_ones_own() -> None:
+    app = bring(open_page(), "My pets.safetensors", save(state()), "\n".join(LABELS).encode())
+    assert not app.exception
+    assert not app.error
+    assert app.metric[0].value == LABELS[1]
+    assert "My pets (yours)" in app.sidebar.selectbox[0].options
+    assert "64 wide, 2 deep, 1 heads; 32 x 32 pixels in patches of 8; 3 classes" in texts(app).replace("\\", "")
+    assert "model" not in app.query_params
+    assert len(open_page().sidebar.selectbox[0].options) == len(app.sidebar.selectbox[0].options) - 1
+    app.switch_page(PAGES["build"]).run()
+    assert app.button(key="build").label.endswith("of My pets")
+    visitor = app.session_state["visitor"]
+    assert re.fullmatch("[0-9a-f]{32}", visitor)
+    app.sidebar.button(key="own_remove").click().run()
+    assert app.sidebar.selectbox[0].value == "demo"
+    assert not _parts.visitors().models(visitor)
+
+
+def test_a_model_that_was_forgotten_gives_way_to_the_usual_one() -> None:
+    app = bring(open_page(), "pets.safetensors", save(state()))
+    _parts.visitors()._end(app.session_state["visitor"])
+    app.run()
+    assert not app.exception
+    assert app.sidebar.selectbox[0].value == "demo"
+    assert "forgotten while you were away" in app.toast[0].value
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("odd.safetensors", save({"head.bias": torch.zeros(3)}), "is no DeiT: it has no cls_token"),
+        ("cut.safetensors", save(state())[:5000], "damaged or no checkpoint"),
+        ("huge.safetensors", (10 * 2**30).to_bytes(8, "little") + b"{}", "damaged or no checkpoint"),
+        ("evil.pth", EVIL, "wants to run code"),
+    ],
+)
+def test_a_bad_checkpoint_is_a_sentence_and_changes_nothing(name: str, data: bytes, words: str) -> None:
+    app = bring(open_page(), name, data)
+    assert not app.exception
+    assert any(words in error.value.replace("\\", "") for error in app.error)
+    app.run()
+    assert app.sidebar.selectbox[0].value == "demo"
+    assert app.metric
+    assert not list(_parts.visitors().folder(app.session_state["visitor"]).glob("**/*"))
+
+
+def test_labels_that_do_not_match_in_number_are_told() -> None:
+    app = bring(open_page(), "pets.safetensors", save(state()), b"one\ntwo\n")
+    assert any("There are 2 labels" in error.value for error in app.error)
+
+
+def test_the_code_box_says_what_is_shown() -> None:
+    app = opened({"sample": "Coffee", "top": "2"})
+    command, snippet = (block.value for block in app.code)
+    assert command == "python -m deploy_core classify deploy_core/embedded/samples/coffee.png --model demo --top 2"
+    printed: list[str] = []
+    exec(snippet, {"print": printed.append})  # noqa: S102
+    assert app.metric[0].value in printed[0]
+    assert len(printed) == 2
