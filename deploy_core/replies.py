@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import torch
 
 WARM_UP = 2
-TIMED = 5
+LEAST_ROUNDS, MOST_ROUNDS = 3, 25
+TIMED_SECONDS = 0.5
 WATCHED = 5
 
 
@@ -69,8 +70,13 @@ def reply(format_key: str, file: Classifier, original: Classifier, tensor: torch
 
 def _in_turn(file: Classifier, original: Classifier, tensor: torch.Tensor) -> tuple[float, float]:
     """Whatever else the machine does hits both alike."""
-    times = [(_milliseconds(file, tensor), _milliseconds(original, tensor)) for _ in range(WARM_UP + TIMED)]
-    ours, theirs = zip(*times[WARM_UP:], strict=True)
+    for classifier in (file, original) * WARM_UP:
+        classifier.logits(tensor)
+    times: list[tuple[float, float]] = []
+    started = time.perf_counter()
+    while len(times) < LEAST_ROUNDS or (len(times) < MOST_ROUNDS and time.perf_counter() - started < TIMED_SECONDS):
+        times.append((_milliseconds(file, tensor), _milliseconds(original, tensor)))
+    ours, theirs = zip(*times, strict=True)
     return statistics.median(ours), statistics.median(theirs)
 
 

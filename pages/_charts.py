@@ -19,6 +19,8 @@ MOST_TICKS = 150
 # The height of a label, in that of a chart; and where the worst shade begins, unless something is worse.
 LABEL_SHARE = 0.055
 LEAST_SHADE = 0.99
+# Less than a hundredth of a point on either side would look like much.
+LEAST_CHANGE = 0.01
 KIND_COLOURS = (
     "#4c78a8", "#f58518", "#e45756", "#72b7b2", "#54a24b", "#eeca3b", "#b279a2", "#ff9da6", "#9d755d", "#bab0ac",
 )  # fmt: skip
@@ -39,8 +41,8 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Mark:
-    """A value; ``group`` decides its colour, and is empty for what the others are compared with."""
+class Change:
+    """How far a value moved; ``group`` decides its colour."""
 
     label: str
     value: float
@@ -141,22 +143,19 @@ def draw_bars(bars: Sequence[Bar], alt_text: str, largest: float | None = None, 
     st.altair_chart(chart, height=ROW_PIXELS * len(bars) + 10, alt=alt_text)
 
 
-def draw_marks(marks: Sequence[Mark], alt_text: str, unit: str) -> None:
-    """Draws a dot for each mark of a group, and a ring for one without a group, on one axis from zero."""
-    rows = pd.DataFrame([vars(mark) for mark in marks])
-    groups = list(dict.fromkeys(mark.group for mark in marks if mark.group))
-    base = alt.Chart(rows).encode(
-        y=_labels(),
-        x=alt.X("value:Q", scale=alt.Scale(domainMin=0), axis=alt.Axis(title=unit, format="%", tickCount=5)),
-        **_hint(),
-    )
-    rings = base.transform_filter("datum.group === ''").mark_point(size=260, strokeWidth=2, color=_ink())
+def draw_changes(changes: Sequence[Change], alt_text: str, unit: str) -> None:
+    """Draws a dot for each change, in its group's colour, left or right of nothing."""
+    rows = pd.DataFrame([vars(change) for change in changes])
+    groups = list(dict.fromkeys(change.group for change in changes))
+    nothing = alt.Chart(pd.DataFrame({"value": [0.0]})).mark_rule(color=_ink(), opacity=0.5).encode(x="value:Q")
+    most = max(LEAST_CHANGE, rows["value"].abs().max())
+    x = alt.X("value:Q", scale=alt.Scale(domain=[-most, most], nice=True), axis=alt.Axis(title=unit, format="+.2~f"))
     dots = (
-        base.transform_filter("datum.group !== ''")
-        .mark_point(filled=True, size=55, opacity=0.85)
-        .encode(color=_coloured("group:N", groups, groups))
+        alt.Chart(rows)
+        .mark_point(filled=True, size=70, opacity=0.85)
+        .encode(y=_labels(), x=x, color=_coloured("group:N", groups, groups), **_hint())
     )
-    st.altair_chart(rings + dots, height=ROW_PIXELS * rows["label"].nunique() + 150, alt=alt_text)
+    st.altair_chart(nothing + dots, height=ROW_PIXELS * rows["label"].nunique() + 150, alt=alt_text)
 
 
 def draw_intervals(intervals: Sequence[Interval], alt_text: str, unit: str) -> None:

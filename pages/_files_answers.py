@@ -13,7 +13,7 @@ from deploy_core.replies import Reply
 from deploy_core.store import Stored
 from deploy_core.types import BuildRequest
 from pages import _parts, _picker
-from pages._charts import Mark, draw_marks
+from pages._charts import Change, draw_changes
 from pages._pictures import Picture
 
 # What was asked of each file, by the address of the file: an answer, or why there is none.
@@ -96,10 +96,10 @@ def _show(answers: list[tuple[Stored, Reply | DeployError]]) -> None:
             ),
         },
     )
-    if replies:
+    if _changes(replies):
         st.markdown("**Where the probabilities moved**")
-        draw_marks(_marks(replies), "Probability of the original's most probable classes, by file", "probability")
-        st.caption("The ring is the original, each dot a file. Where a dot lies off the ring, that file moved it.")
+        draw_changes(_changes(replies), "How far each file moved the probabilities", "points against the original")
+        st.caption("The original's most probable classes, with its probability. Each dot is a file.")
     for stored, reply in answers:
         if isinstance(reply, DeployError):
             st.error(
@@ -119,20 +119,17 @@ def _row(stored: Stored, reply: Reply | DeployError) -> dict[str, object]:
         "Cosine": reply.cosine,
         "Largest difference": reply.max_abs_difference,
         "Latency": reply.milliseconds,
-        "Against the original": reply.milliseconds / reply.original_milliseconds,
+        "Against the original": None
+        if reply.format == ORIGINAL.key
+        else reply.milliseconds / reply.original_milliseconds,
     }
 
 
-def _marks(replies: list[Reply]) -> list[Mark]:
-    first = replies[0].probabilities
-    originals = [
-        Mark(_label(seen.label, seen.index), seen.original, "", f"Original: {seen.label} {seen.original:.2%}")
-        for seen in first
-    ]
-    files = [
-        Mark(
-            _label(seen.label, seen.index),
-            seen.file,
+def _changes(replies: list[Reply]) -> list[Change]:
+    return [
+        Change(
+            f"{seen.label.split(',')[0]} · {seen.original:.1%}",
+            (seen.file - seen.original) * 100,
             FORMATS[reply.format].title,
             f"{FORMATS[reply.format].title}: {seen.label} {seen.file:.2%}, "
             f"{(seen.file - seen.original) * 100:+.2f} points",
@@ -141,8 +138,3 @@ def _marks(replies: list[Reply]) -> list[Mark]:
         if reply.format != ORIGINAL.key
         for seen in reply.probabilities
     ]
-    return [*originals, *files]
-
-
-def _label(label: str, index: int) -> str:
-    return f"{label.split(',')[0]} · {index}"

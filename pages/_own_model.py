@@ -13,6 +13,7 @@ from deploy_core.spec import ModelSpec
 from pages import _parts
 
 LARGEST_CHECKPOINT_MB = 400
+LARGEST_LABELS_MB = 10
 LABELS_SHOWN = 20
 BRING, CORRECT = "bring", "correct"
 
@@ -61,7 +62,10 @@ def _bring() -> None:
         name = st.text_input("Name on the Hub", placeholder=f"{PREFIX}owner/name", key="own_name")
         st.caption("As timm saved it. Private models are out of reach: no account of this server's is used.")
     labels = st.file_uploader(
-        "Labels, unless the checkpoint has them: one a line, or JSON", type=["txt", "json"], key="own_labels"
+        "Labels, unless the checkpoint has them: one a line, or JSON",
+        type=["txt", "json"],
+        max_upload_size=LARGEST_LABELS_MB,
+        key="own_labels",
     )
     with _parts.errors_shown():
         told = Corrections(labels=own.parse_labels(labels.getvalue())) if labels else Corrections()
@@ -108,7 +112,9 @@ def _correct(spec: ModelSpec) -> None:
     now = (spec.preprocessing.mean, spec.preprocessing.std)
     index = next((number for number, name in enumerate(known) if NORMALIZATIONS[name] == now), None)
     normalization = st.selectbox("Normalization", known, index=index, placeholder="as the checkpoint says")
-    labels = st.file_uploader("Other labels: one a line, or JSON", type=["txt", "json"])
+    labels = st.file_uploader(
+        "Other labels: one a line, or JSON", type=["txt", "json"], max_upload_size=LARGEST_LABELS_MB
+    )
     with _parts.errors_shown():
         if st.button("Apply", type="primary"):
             told = Corrections(
