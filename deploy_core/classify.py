@@ -62,7 +62,8 @@ class Classifier:
 
     def tensor_of(self, data: bytes, settings: Settings) -> torch.Tensor:
         """The input, float32 (1, 3, S, S), of the bytes of a picture file. Raises InvalidPicture."""
-        return tensor_of(images.decode(data, settings), self.spec)
+        picture = images.decode(data, settings, images.enough_for(self.spec.preprocessing))
+        return tensor_of(picture, self.spec)
 
     def logits(self, tensor: torch.Tensor) -> torch.Tensor:
         """Logits, float32 (classes,), of one preprocessed picture, float32 (1, 3, S, S). Raises InvalidArtifact."""
@@ -92,7 +93,7 @@ class Classifier:
                 f"{self.spec.name} knows {self.spec.classes} classes, so it cannot name the top {top}.",
                 f"Ask for 1 to {self.spec.classes}.",
             )
-        picture = images.decode(data, settings)
+        picture = images.decode(data, settings, images.enough_for(self.spec.preprocessing))
         decoded = time.perf_counter()
         tensor = tensor_of(picture, self.spec)
         preprocessed = time.perf_counter()

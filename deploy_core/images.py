@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import threading
 import warnings
@@ -18,9 +19,9 @@ from deploy_core.fetch import fetch, too_large
 from deploy_core.settings import Settings
 from deploy_core.types import Preprocessing
 
-# Pillow opens MPO through JPEG.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-READABLE = "Give a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF picture."
+# Pillow opens MPO through JPEG, and HEIC, as HEIF, through pi_heif.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
+READABLE = "Give a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC picture."
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|data:", re.IGNORECASE)
 MAX_SQUARES = 8
 
@@ -36,9 +37,11 @@ def read(source: str, settings: Settings) -> bytes:
     return fetch(source, settings) if ADDRESS.match(source) else _read_file(source, settings)
 
 
-def decode(data: bytes, settings: Settings) -> Image.Image:
+def decode(data: bytes, settings: Settings, at_least: int | None = None) -> Image.Image:
     """The picture in ``data``: RGB, sRGB colours, right side up; the first frame of an animation, on white.
 
+    Where ``at_least`` is given, a JPEG may come out at a half, a quarter or an eighth of its size, as long as its short
+    side keeps so many pixels: its decoder skips what nobody will see (docs/decisions/0013-pictures.md).
     Raises InvalidPicture where ``data`` is no whole picture of the known formats, or is one above
     ``settings.picture_bytes`` or ``settings.picture_pixels``.
     """
@@ -49,9 +52,13 @@ def decode(data: bytes, settings: Settings) -> Image.Image:
     with _DECODING, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
+            _know_heic()
             picture = Image.open(BytesIO(data), formats=FORMATS)
             if picture.width * picture.height > settings.picture_pixels:
                 raise _too_many_pixels(settings)
+            if at_least is not None:
+                short = min(picture.size)
+                picture.draft(None, (picture.width * at_least // short, picture.height * at_least // short))
             picture.load()
             return _rgb(_upright(picture))
         except InvalidPicture:
@@ -62,6 +69,18 @@ def decode(data: bytes, settings: Settings) -> Image.Image:
             raise InvalidPicture("This is not a picture that can be read.", READABLE) from error
         except Exception as error:  # on damaged files Pillow raises nearly anything
             raise InvalidPicture("The picture is damaged or cut off.", "Save it again, or give another one.") from error
+
+
+def enough_for(how: Preprocessing) -> int:
+    """How many pixels of a picture's short side ``decode`` should keep: twice what the crop is taken from."""
+    return 2 * how.resize
+
+
+def kept_share(size: tuple[int, int], how: Preprocessing) -> float:
+    """Which share of a picture of ``size`` (width, height) is left after ``crop``, 0..1."""
+    short, long = min(size), max(size)
+    left = long - 2 * _excess(size)
+    return left / long * how.crop**2 / (how.resize * (how.resize * left // short))
 
 
 def crop(picture: Image.Image, how: Preprocessing) -> Image.Image:
@@ -75,12 +94,6 @@ def crop(picture: Image.Image, how: Preprocessing) -> Image.Image:
     resized = picture.resize((width, height), Image.Resampling[how.interpolation.upper()])
     left, top = round((width - how.crop) / 2), round((height - how.crop) / 2)
     return resized.crop((left, top, left + how.crop, top + how.crop))
-
-
-def kept_share(size: tuple[int, int], how: Preprocessing) -> float:
-    """Which share of an upright picture of ``size`` the model sees, 0..1."""
-    side = min(size) * how.crop / how.resize
-    return side * side / (size[0] * size[1])
 
 
 def preprocess(picture: Image.Image, how: Preprocessing) -> NDArray[np.float32]:
@@ -108,6 +121,13 @@ def _read_file(source: str, settings: Settings) -> bytes:
     if len(data) > settings.picture_bytes:
         raise too_large(settings)
     return data
+
+
+@functools.cache
+def _know_heic() -> None:
+    import pi_heif
+
+    pi_heif.register_heif_opener()
 
 
 def _too_many_pixels(settings: Settings) -> InvalidPicture:
@@ -164,10 +184,15 @@ def _on_white(picture: Image.Image) -> Image.Image:
 
 def _without_far_ends(picture: Image.Image) -> Image.Image:
     """A strip longer than eight squares loses squares at both ends: resized whole, it could fill the memory."""
-    short, long = min(picture.size), max(picture.size)
-    excess = max(0, long - MAX_SQUARES * short) // (2 * short) * short
+    excess = _excess(picture.size)
     if not excess:
         return picture
     if picture.width > picture.height:
         return picture.crop((excess, 0, picture.width - excess, picture.height))
     return picture.crop((0, excess, picture.width, picture.height - excess))
+
+
+def _excess(size: tuple[int, int]) -> int:
+    """How many pixels of a strip of ``size`` are cut from each end."""
+    short, long = min(size), max(size)
+    return max(0, long - MAX_SQUARES * short) // (2 * short) * short

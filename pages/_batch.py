@@ -127,5 +127,5 @@ def _thumbnail(picture: Picture) -> bytes:
     """Kept for the session, because each click draws all of them again."""
     kept: dict[str, bytes] = st.session_state.setdefault("thumbnails", {})
     if picture.digest not in kept:
-        kept[picture.digest] = view.thumbnail(images.decode(picture.data, settings.load()), SIDE)
+        kept[picture.digest] = view.thumbnail(images.decode(picture.data, settings.load(), SIDE), SIDE)
     return kept[picture.digest]

@@ -121,7 +121,7 @@ def _url() -> list[Picture]:
 
 def small(picture: Picture, side: int) -> Image.Image:
     """The picture, upright and small enough to send: no side above ``side`` pixels. Raises InvalidPicture."""
-    found = images.decode(picture.data, settings.load())
+    found = images.decode(picture.data, settings.load(), side)
     found.thumbnail((side, side))
     return found
 

@@ -298,6 +298,17 @@ def test_addresses_that_are_not_public(address: str) -> None:
         "http://127.0.0.1:22/",
         "http://127.0.0.1#@example.org",
         "http://127.0.0.1?@example.org",
+        "http://0x7f.1",
+        "http://017700000001",
+        "http://0x7f.0x0.0x0.0x1",
+        "http://127.0.1",
+        "http://[0:0:0:0:0:0:0:1]:80/",
+        "http://[2002:7f00:1::1]/",
+        "http://[2001:0:a00:1::f7f7:f7f7]/",
+        "http://[fec0::1]/",
+        "http://[::ffff:169.254.169.254]/latest",
+        "http://127.0.0.1:6379/%0d%0aFLUSHALL",
+        "http://127%2e0%2e0%2e1/",
     ],
 )
 def test_addresses_inside_are_never_connected_to(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
@@ -332,6 +343,11 @@ def test_the_message_says_that_the_address_points_inside() -> None:
         "data:image/png;base64,AAAA",
         "gopher://x",
         "javascript:x",
+        "dict://127.0.0.1:11211/stat",
+        "jar:http://127.0.0.1!/",
+        "//127.0.0.1/",
+        "unix:/run/docker.sock",
+        "blob:http://127.0.0.1/x",
         "//x/y",
         "x.png",
         "",
@@ -373,6 +389,7 @@ def test_user_names_and_passwords_are_refused(url: str) -> None:
         f"http://{'a' * 64}ä.org",
         "http://xn--\u00e4.org",
         "http://%zz/",
+        f"http://example.org/{'a' * 100_000} b",
         "http://\ud800.org/",
         "http://example.org/\ud800",
     ],
@@ -650,3 +667,28 @@ def test_the_deadline_holds_for_a_handshake_that_never_ends(monkeypatch: pytest.
         refused(f"https://127.0.0.1:{silent.getsockname()[1]}/", HURRIED)
         assert time.monotonic() - started < 1
         wait_for_fetches_to_end()
+
+
+# The log
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/secret.png?token=hidden",
+        "http://secret.test/hidden.png",
+        "http://1.1.1.1@secret.test/hidden",
+        "http://127.0.0.1:{port}/missing?hidden",
+        "http://127.0.0.1:{port}/short?hidden",
+        "http://127.0.0.1:{port}/garbage?hidden",
+        "https://127.0.0.1:{port}/hidden",
+    ],
+)
+def test_the_log_says_nothing_of_what_a_visitor_fetches(
+    server: Server, url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", only_addresses(socket.getaddrinfo))
+    with caplog.at_level("INFO"):
+        told = refused(url.format(port=server.port))
+    assert "hidden" not in told
+    assert not caplog.records

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import random
 import struct
+import time
 import warnings
 import zlib
 from io import BytesIO
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image, ImageCms, features
 from torchvision import transforms
@@ -20,6 +23,8 @@ from deploy_core.types import Preprocessing
 
 SETTINGS = Settings()
 SAMPLES = Path(images.__file__).parent / "embedded" / "samples"
+HEIC = Path(__file__).parent / "pictures"
+MUTATIONS = 4000
 ORIENTATION = 0x0112
 HOW = Preprocessing(248, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 SMALL = Preprocessing(36, 32, (0.5, 0.5, 0.5), (0.25, 0.3, 0.35))
@@ -313,36 +318,153 @@ def test_a_cmyk_profile_is_applied(monkeypatch: pytest.MonkeyPatch) -> None:
     assert calls == [("CMYK", b"a press's profile", "RGB")]
 
 
-def test_mutated_files_give_a_picture_or_invalid_picture() -> None:
-    chance = random.Random(7)
+def originals() -> dict[str, bytes]:
+    """A small file of every kind, with all that files of that kind may carry."""
     exif = Image.Exif()
     exif[ORIENTATION] = 6
     source = noise(24, 16)
-    kinds: list[tuple[str, dict[str, Any]]] = [
+    options: list[tuple[str, dict[str, Any]]] = [
         ("PNG", {"icc_profile": swapped_profile(), "exif": exif}),
         ("JPEG", {"icc_profile": swapped_profile(), "exif": exif}),
+        ("JPEG", {"progressive": True, "quality": 30}),
         ("WEBP", {"exif": exif}),
+        ("WEBP", {"lossless": True}),
         ("GIF", {"save_all": True, "append_images": [noise(24, 16, 1)]}),
         ("BMP", {}),
         ("TIFF", {"compression": "tiff_lzw", "exif": exif}),
         ("TIFF", {"icc_profile": swapped_profile()}),
-        ("AVIF", {}),
+        ("AVIF", {"exif": exif}),
         ("MPO", {"save_all": True, "append_images": [noise(24, 16, 1)]}),
     ]
-    seeds = [saved(source, kind, **options) for kind, options in kinds]
+    made = {f"{kind} {number}": saved(source, kind, **more) for number, (kind, more) in enumerate(options)}
+    return made | {path.name: path.read_bytes() for path in sorted(HEIC.glob("*.heic"))}
+
+
+def mutated(data: bytes, other: bytes, chance: random.Random) -> bytes:
+    """As a bad disk, a broken download or somebody with bad intent would leave it."""
+    changed = bytearray(data)
+
+    def somewhere() -> int:
+        return chance.randrange(len(changed) if chance.random() < 0.5 else min(len(changed), 200))
+
+    for _ in range(chance.choice((1, 1, 2, 8, 40))):
+        place, length = somewhere(), chance.choice((1, 2, 4, 16, 100))
+        match chance.randrange(7):
+            case 0:
+                changed[place] = chance.randrange(256)
+            case 1:
+                changed[place] ^= 1 << chance.randrange(8)
+            case 2:
+                changed[place : place + length] = chance.randbytes(length)
+            case 3:
+                changed[place : place + 4] = chance.choice((b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff"))
+            case 4:
+                changed[place:place] = changed[place : place + length]
+            case 5:
+                del changed[place : place + min(length, len(changed) - 1)]
+            case 6:
+                changed[place : place + length] = other[place : place + length]
+        if not changed:
+            return b""
+    return bytes(changed[: somewhere()] if chance.random() < 0.1 else changed)
+
+
+def test_mutated_files_give_a_picture_or_one_clear_sentence() -> None:
+    chance, kinds = random.Random(7), originals()
     small = Settings(picture_pixels=1_000_000)
-    results = []
-    for turn in range(360):
-        data = bytearray(seeds[turn % len(seeds)])
-        for _ in range(chance.choice((1, 2, 8, 40))):
-            data[chance.randrange(len(data) if chance.random() < 0.5 else min(len(data), 200))] = chance.randrange(256)
-        if chance.random() < 0.2:
-            del data[chance.randrange(len(data)) :]
+    outcomes: dict[str, set[str]] = {name: set() for name in kinds}
+    names = list(kinds)
+
+    def decode_one(turn: int) -> None:
+        name = names[turn % len(names)]
+        data = mutated(kinds[name], kinds[chance.choice(names)], chance)
+        started = time.monotonic()
+        refusal = None
         try:
-            results.append(images.decode(bytes(data), small).mode)
-        except InvalidPicture:
-            results.append("refused")
-    assert set(results) == {"RGB", "refused"}
+            picture = images.decode(data, small, chance.choice((None, 4)))
+            assert picture.mode == "RGB"
+            assert picture.width * picture.height <= small.picture_pixels
+        except InvalidPicture as error:
+            refusal = error
+        assert refusal is None or (refusal.problem.endswith(".") and refusal.remedy.endswith("."))
+        outcomes[name].add("refused" if refusal else "picture")
+        assert time.monotonic() - started < 5
+
+    for turn in range(MUTATIONS // 10):
+        decode_one(turn)
+    gc.collect()
+    before = psutil.Process().memory_info().rss
+    for turn in range(MUTATIONS):
+        decode_one(turn)
+    gc.collect()
+    assert psutil.Process().memory_info().rss - before < 40e6
+    assert all(found == {"picture", "refused"} for found in outcomes.values()), outcomes
+
+
+# HEIC
+
+
+@pytest.mark.parametrize("name", ["plain", "turned"])
+def test_heic_is_read_and_turned_at_most_once(name: str) -> None:
+    picture = decoded((HEIC / f"{name}.heic").read_bytes())
+    assert (picture.mode, picture.size) == ("RGB", (64, 48))
+    assert np.allclose(np.asarray(picture)[20, 5], RED, atol=4)
+    assert np.allclose(np.asarray(picture)[20, 60], WHITE, atol=4)
+
+
+def test_a_cut_off_heic_is_refused() -> None:
+    with pytest.raises(InvalidPicture):
+        decoded((HEIC / "plain.heic").read_bytes()[:400])
+
+
+# at_least
+
+
+@pytest.mark.parametrize(
+    ("at_least", "size"), [(None, (1600, 1200)), (1000, (1600, 1200)), (600, (800, 600)), (64, (200, 150))]
+)
+def test_a_jpeg_is_read_no_smaller_than_asked_for(at_least: int | None, size: tuple[int, int]) -> None:
+    data = saved(Image.new("RGB", (1600, 1200), RED), "JPEG")
+    assert images.decode(data, SETTINGS, at_least).size == size
+
+
+def test_a_small_reading_is_upright_and_in_srgb_too() -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    data = saved(Image.new("RGB", (1600, 1200), RED), "JPEG", icc_profile=swapped_profile(), exif=exif)
+    whole, small = images.decode(data, SETTINGS), images.decode(data, SETTINGS, 150)
+    assert small.size == (150, 200)
+    assert np.allclose(np.asarray(small)[50, 50], np.asarray(whole)[400, 400], atol=2)
+
+
+@pytest.mark.parametrize("sample", ["astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"])
+def test_reading_a_jpeg_small_changes_no_answer_beyond_the_bound(sample: str) -> None:
+    """The bound of docs/decisions/0013-pictures.md."""
+    from deploy_core import classify
+
+    with Image.open(SAMPLES / sample) as picture:
+        data = saved(picture.convert("RGB").resize((2000, 1500), Image.Resampling.LANCZOS), "JPEG", quality=90)
+    model = classify.open_model("demo", "pretrained", SETTINGS)
+    quick = model.logits(model.tensor_of(data, SETTINGS)).softmax(0)
+    whole = model.logits(classify.tensor_of(decoded(data), model.spec)).softmax(0)
+    assert int(quick.argmax()) == int(whole.argmax())
+    assert float((quick - whole).abs().max()) < 0.02
+
+
+# kept_share
+
+
+@pytest.mark.parametrize("size", [(640, 480), (480, 640), (224, 224), (4000, 300), (31, 97)])
+@pytest.mark.parametrize("how", [HOW, SMALL], ids=["248", "36"])
+def test_the_share_that_is_kept_is_that_of_the_crop(size: tuple[int, int], how: Preprocessing) -> None:
+    """Counted on a picture of a few stripes of distinct grey, of which the crop keeps some."""
+    ramp = np.tile(np.arange(size[0]), (size[1], 1)).astype(np.float32)
+    seen = images.crop(Image.fromarray((ramp * 255 / size[0]).astype(np.uint8)).convert("RGB"), how)
+    across = (int(np.asarray(seen)[..., 0].max()) - int(np.asarray(seen)[..., 0].min()) + 1) / 255
+    ramp = np.tile(np.arange(size[1])[:, None], (1, size[0])).astype(np.float32)
+    seen = images.crop(Image.fromarray((ramp * 255 / size[1]).astype(np.uint8)).convert("RGB"), how)
+    down = (int(np.asarray(seen)[..., 0].max()) - int(np.asarray(seen)[..., 0].min()) + 1) / 255
+    assert images.kept_share(size, how) == pytest.approx(across * down, abs=0.05)
 
 
 # preprocess
