@@ -101,12 +101,15 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     _parts.inference().close()
 
 
+# Streamlit puts its own routes under the base path, and leaves others where they are.
+BASE = "/" + st.get_option("server.baseUrlPath").strip("/") if st.get_option("server.baseUrlPath") else ""
+
 app = st.App(
     "pages/_shell.py",
     routes=[
-        Route("/artifacts/{key}/{file}", artifact),
-        Route("/bundles/{key}/{file}", bundle),
-        Route("/traces/{key}", traces),
+        Route(f"{BASE}/artifacts/{{key}}/{{file}}", artifact),
+        Route(f"{BASE}/bundles/{{key}}/{{file}}", bundle),
+        Route(f"{BASE}/traces/{{key}}", traces),
     ],
     lifespan=lifespan,
 )

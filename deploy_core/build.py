@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from deploy_core import documents, memory, models, own, verify
+from deploy_core import capacity, documents, memory, models, own, verify
 from deploy_core.classify import Classifier
 from deploy_core.errors import DeployError, FormatUnavailable, InvalidArtifact, InvalidRequest, StorageFailed
 from deploy_core.files import atomic_write, make_folder, remove, require_space, sha256
@@ -101,6 +101,7 @@ def build(
     """
     rows = _checked(request)
     spec = models.find(request.model)
+    capacity.require_build(spec, request.formats, rows, settings)
     artifacts = {row.key: artifact for row in rows if (artifact := destination.find(row))}
     unbuilt = {row.key: Unbuilt(row.key, False, reason) for row in rows if (reason := row.probe())}
     todo = [row for row in rows if row.key not in artifacts and row.key not in unbuilt]

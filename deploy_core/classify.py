@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy_core import images, models
+from deploy_core import capacity, images, models
 from deploy_core.errors import InvalidArtifact, InvalidRequest
 from deploy_core.files import is_file
 from deploy_core.formats import Run, by_filename
@@ -129,6 +129,7 @@ def tensor_of(picture: Image.Image, spec: ModelSpec) -> torch.Tensor:
 
 def open_model(name: str, weights: str, settings: Settings, progress: Progress = silent) -> Classifier:
     """A classifier over the original model. Raises as ``models.load`` does."""
+    capacity.require_model(models.find(name), settings)
     model = models.load(name, weights, settings, progress)
     return Classifier(model.spec, weights, model.labels, model.module)
 

@@ -42,6 +42,8 @@ def fetch(url: str, settings: Settings) -> bytes:
     Raises PictureUnreachable where the address is malformed, points inside, fails, or takes longer than
     ``settings.fetch_seconds`` in all, and InvalidPicture above ``settings.picture_bytes``.
     """
+    if settings.offline:
+        raise PictureUnreachable("This app works without a network and fetches nothing.", DOWNLOAD_IT)
     line = _Line(min(CONNECT_SECONDS, settings.fetch_seconds))
     outcome: Future[bytes] = Future()
 

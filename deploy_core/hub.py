@@ -59,7 +59,7 @@ def download(repo_id: str, progress: Progress, settings: Settings) -> Path:
         return cached
     from huggingface_hub import constants, hf_hub_download
 
-    if constants.HF_HUB_OFFLINE:
+    if constants.HF_HUB_OFFLINE or settings.offline:
         raise WeightsUnavailable(
             f"The weights of {repo_id} are not in the local cache, and HF_HUB_OFFLINE forbids a download.", WAYS_OUT
         )
@@ -79,8 +79,8 @@ def fetch_repository(name: str, folder: Path, progress: Progress, settings: Sett
     repo_id = name.removeprefix(PREFIX)
     if not name.startswith(PREFIX) or not REPOSITORY.fullmatch(repo_id):
         raise InvalidRequest("This is no name of a model on the Hub.", "Write it like hf-hub:owner/name.")
-    if constants.HF_HUB_OFFLINE:
-        raise WeightsUnavailable("HF_HUB_OFFLINE forbids a download.", "Give a checkpoint file.")
+    if constants.HF_HUB_OFFLINE or settings.offline:
+        raise WeightsUnavailable("This app works without a network.", "Give a checkpoint file.")
     _require_reachable(repo_id, CONFIG, settings)
     config = _config(_download(repo_id, CONFIG, LARGEST_CONFIG, folder, progress), repo_id)
     for filename, suffix in WEIGHTS.items():

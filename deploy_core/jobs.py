@@ -1,7 +1,8 @@
 """The queue of heavy work that all visitors share: submit a job, look at it, cancel it.
 
-Jobs run one at a time, in the order they came, because they would only fight for the cores. Two submissions of the
-same task are one job. What waits or runs is noted on disk, so that an app that was restarted can tell what it dropped.
+Jobs run in the order they came: one at a time, because they would only fight for the cores, unless the settings allow
+more; a profile always runs alone. Two submissions of the same task are one job. What waits or runs is noted on disk, so
+that an app that was restarted can tell what it dropped.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -26,6 +28,8 @@ from deploy_core.types import Event
 log = logging.getLogger(__name__)
 
 FINISHED_KEPT = 50
+# What measures time must be the only job that runs.
+ALONE = ("profile",)
 # Before this share of the work is done, an estimate of the rest would be a guess.
 LEAST_FRACTION_FOR_ESTIMATE = 0.02
 
@@ -79,22 +83,26 @@ class _Attempt:
 
 
 class Jobs:
-    """The queue of one application. ``clean_up`` runs after each job that did not end well.
+    """The queue of one application: as many jobs run at once as there are ``executors``.
 
-    ``clock`` counts seconds and never goes back.
+    ``clean_up`` runs after each job that did not end well. ``clock`` counts seconds and never goes back.
     """
 
     def __init__(
         self,
         settings: Settings,
-        executor: Executor,
+        executors: Sequence[Executor],
         clean_up: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._notes = settings.home / "jobs"
         self._most_waiting = settings.waiting_jobs
-        self._executor, self._clean_up, self._clock = executor, clean_up, clock
-        self._runner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="jobs")
+        self._executors, self._clean_up, self._clock = executors, clean_up, clock
+        self._runner = ThreadPoolExecutor(max_workers=len(executors), thread_name_prefix="jobs")
+        self._taking = threading.Lock()
+        self._free: queue.SimpleQueue[Executor] = queue.SimpleQueue()
+        for executor in executors:
+            self._free.put(executor)
         self._lock = threading.Lock()
         self._attempts: dict[str, _Attempt] = {}
         self._mourn()
@@ -153,12 +161,16 @@ class Jobs:
         """Cancels what waits or runs, returns when it has ended, and closes the executor."""
         for name in list(self._attempts):
             self.cancel(name)
-        self._executor.close()
+        for executor in self._executors:
+            executor.close()
         self._runner.shutdown()
 
     def _run(self, name: str, attempt: _Attempt, task: Task) -> Any:
+        # Who takes several waits for all of them, and whoever comes later waits behind.
+        with self._taking:
+            taken = [self._free.get() for _ in range(len(self._executors) if task.kind in ALONE else 1)]
         try:
-            handle = self._executor.submit(task)
+            handle = taken[0].submit(task)
             with self._lock:
                 attempt.handle = handle
             if attempt.is_cancelled:
@@ -172,6 +184,8 @@ class Jobs:
             self._clean_up()
             raise
         finally:
+            for executor in taken:
+                self._free.put(executor)
             self._forget_note(name)
 
     def _note_event(self, attempt: _Attempt, event: Event) -> None:

@@ -340,7 +340,14 @@ def _require_whole(shape: Architecture) -> None:
 
 def _require_size(state: Mapping[str, torch.Tensor], name: str, settings: Settings) -> None:
     """A tensor may say it is larger than what is stored of it, which only shows when it is copied."""
-    needed = sum(value.numel() for value in state.values()) * BYTES_PER_WEIGHT
+    parameters = sum(value.numel() for value in state.values())
+    if parameters > settings.largest_parameters:
+        raise InvalidCheckpoint(
+            f"{name} has {parameters / 1e6:.0f} million parameters, and this app takes models of up to "
+            f"{settings.largest_parameters / 1e6:.0f} million.",
+            "Give a smaller model.",
+        )
+    needed = parameters * BYTES_PER_WEIGHT
     if needed > settings.upload_bytes:
         raise InvalidCheckpoint(
             f"{name} has {needed / 1e6:.0f} MB of weights, and uploads may take {settings.upload_bytes / 1e6:.0f} MB.",

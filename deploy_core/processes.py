@@ -213,7 +213,7 @@ class _Worker:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=2,
-                env=os.environ | {"PYTHONPATH": str(PROJECT)} | environment.environment(settings),
+                env=os.environ | {"PYTHONPATH": str(PROJECT)} | environment.environment(settings) | _native(settings),
                 start_new_session=True,
             )
         return cls(process, ours)
@@ -255,6 +255,12 @@ class _Worker:
             for messages in self._tasks.values():
                 messages.put({})
             self._connection.close()
+
+
+def _native(settings: Settings) -> dict[str, str]:
+    """What the libraries below read from the environment when they are loaded."""
+    found = {"OMP_NUM_THREADS": str(settings.cpu_threads)} if settings.cpu_threads else {}
+    return found | ({"HF_HUB_OFFLINE": "1"} if settings.offline else {})
 
 
 def event_message(event: Event) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from typing import Any
 from deploy_core import (
     attention,
     build,
+    capacity,
     classify,
     documents,
     errors,
@@ -38,7 +39,7 @@ from deploy_core import (
     verify,
 )
 from deploy_core.errors import DeployError
-from deploy_core.files import make_folder
+from deploy_core.files import is_file, make_folder
 from deploy_core.formats import FORMATS, engines
 from deploy_core.open_models import OpenModels
 from deploy_core.own import Corrections
@@ -152,6 +153,8 @@ def run_reply(request: dict[str, Any], picture: bytes, limits: Settings, _: Prog
 def run_take_in(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
     """``source`` is a checkpoint's path or a name on the Hub, ``name`` what the visitor calls it."""
     told = documents.structured(request["corrections"], Corrections)
+    if is_file(Path(request["source"])):
+        capacity.require_checkpoint(Path(request["source"]).stat().st_size, limits)
     spec = own.bring(request["source"], Path(request["folder"]), limits, told, progress, request["name"])
     memory.give_back()
     return spec.reference
@@ -161,9 +164,12 @@ def run_forget(request: dict[str, Any], _: bytes, limits: Settings, __: Progress
     _open_models(limits).forget(request["owner"])
 
 
-def tell_abilities(_: dict[str, Any], __: bytes, ___: Settings, ____: Progress) -> Any:
-    """What this installation can build: the engines, and for each format None or the reason why not."""
-    return {"engines": engines.for_building(), "formats": {key: row.probe() for key, row in FORMATS.items()}}
+def tell_abilities(_: dict[str, Any], __: bytes, limits: Settings, ___: Progress) -> Any:
+    """What can be built here: the engines, and for each format that is offered None or the reason why not."""
+    return {
+        "engines": engines.for_building(),
+        "formats": {key: FORMATS[key].probe() for key in capacity.offered_formats(limits)},
+    }
 
 
 Orders = queue.SimpleQueue[tuple[dict[str, Any], bytes]]

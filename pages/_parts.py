@@ -58,12 +58,15 @@ def shipped_run() -> Record:
 @st.cache_resource
 def jobs() -> Jobs:
     limits = settings.load()
-    return Jobs(limits, WorkerProcess("worker", limits, BEHIND_PAGES), store().sweep)
+    workers = [WorkerProcess("worker", limits, BEHIND_PAGES) for _ in range(limits.builds)]
+    return Jobs(limits, workers, store().sweep)
 
 
 @st.cache_resource
 def inference() -> Inference:
-    return Inference(WorkerProcess("inference process", settings.load()))
+    limits = settings.load()
+    process = WorkerProcess("inference process", limits, at_once=limits.inferences)
+    return Inference(process, limits.inferences)
 
 
 @st.cache_resource

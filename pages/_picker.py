@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from deploy_core import models, settings
+from deploy_core import capacity, models, settings
 from deploy_core.spec import ModelSpec
 from pages import _address, _own_model
 
@@ -33,16 +33,18 @@ def draw() -> None:
     with st.sidebar:
         _own_model.follow_fetch()
     st.session_state["model"] = _own_model.newly_brought() or st.session_state["model"]
+    offered = capacity.offered_models(settings.load())
     own = {spec.reference: spec for spec in _own_model.brought()}
-    if st.session_state["model"] not in (*models.MODELS, *own):
-        # The model was forgotten while its visitor was away.
-        st.session_state["model"] = settings.load().default_model
-        st.toast("Your own model was forgotten while you were away. Bring it again.", icon=":material/info:")
+    if st.session_state["model"] not in (*offered, *own):
+        if st.session_state["model"] not in models.MODELS:
+            st.toast("Your own model was forgotten while you were away. Bring it again.", icon=":material/info:")
+        default = settings.load().default_model
+        st.session_state["model"] = default if default in offered else offered[0]
     with st.sidebar:
         st.subheader("Model")
         st.selectbox(
             "Model",
-            [*models.MODELS, *own],
+            [*offered, *own],
             format_func=lambda name: f"{own[name].title} (yours)" if name in own else models.MODELS[name].title,
             key="model",
             label_visibility="collapsed",
@@ -53,7 +55,7 @@ def draw() -> None:
             _own_model.describe(spec)
         else:
             _describe(spec)
-        if spec.name != models.TUTORIAL_MODEL:
+        if spec.name != models.TUTORIAL_MODEL and models.TUTORIAL_MODEL in offered:
             st.button(
                 "Use DeiT-Base, the tutorial's model", on_click=_use_tutorial_model, width="stretch", key="tutorial"
             )

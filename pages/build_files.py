@@ -16,7 +16,6 @@ from pages import _links, _parts, _picker
 
 ENGINES = {"qnnpack": "qnnpack, for phones", "x86": "x86, for servers"}
 OPTIMIZE = {"default": "Default, fast", "tutorial": "As in the tutorial"}
-CHOICES = [key for key in FORMATS if key != ORIGINAL.key]
 
 WHAT = """
 A phone app cannot run Python, so the model becomes a file that runs without it. Three families of files do that:
@@ -157,8 +156,8 @@ def preview(keys: list[str], model: str) -> None:
 
 
 def choose_formats() -> tuple[str, ...]:
-    reasons = _parts.abilities().formats
-    available = [key for key in CHOICES if reasons[key] is None]
+    reasons = {key: reason for key, reason in _parts.abilities().formats.items() if key != ORIGINAL.key}
+    available = [key for key, reason in reasons.items() if reason is None]
     keys = st.pills(
         "Formats",
         available,
@@ -169,10 +168,10 @@ def choose_formats() -> tuple[str, ...]:
         persist_state="session",
         help="What a format needs first is built with it.",
     )
-    for key in CHOICES:
-        if reasons[key] is not None:
-            st.caption(f":material/block: {FORMATS[key].title} is not available here. {reasons[key]}")
-    return tuple(sorted(keys, key=CHOICES.index))
+    for key, reason in reasons.items():
+        if reason is not None:
+            st.caption(f":material/block: {FORMATS[key].title} is not available here. {reason}")
+    return tuple(sorted(keys, key=available.index))
 
 
 def choose_options() -> tuple[str, str]:

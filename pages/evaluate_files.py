@@ -81,7 +81,7 @@ def choose_pictures() -> tuple[Path, str] | None:
 
 def choose_formats() -> tuple[str, ...]:
     reasons = _parts.abilities().formats
-    available = [key for key in FORMATS if key != ORIGINAL.key and reasons[key] is None]
+    available = [key for key, reason in reasons.items() if key != ORIGINAL.key and reason is None]
     keys = st.pills(
         "Beside the original",
         available,

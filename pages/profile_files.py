@@ -8,7 +8,7 @@ import json
 import pandas as pd
 import streamlit as st
 
-from deploy_core import documents
+from deploy_core import capacity, documents, settings
 from deploy_core.formats import FORMATS
 from deploy_core.processes import Task
 from deploy_core.profile import compare, tables, verdicts
@@ -63,7 +63,7 @@ def profile() -> None:
         st.session_state["profiling"] = task
         _parts.jobs().submit(task)
         st.rerun()
-    missing = [FORMATS[key].title for key in FORMATS if key not in built]
+    missing = [FORMATS[key].title for key in request.formats if key not in built]
     if len(built) > 1 and missing:
         st.caption(f"Not built yet, so not measured: {', '.join(missing)}.")
     runs, linked = known_runs(chosen, request), linked_run()
@@ -104,7 +104,7 @@ def budget() -> str:
 
 def wanted(chosen: _picker.Choice) -> BuildRequest:
     """Every format, with the options that were chosen on the Build page."""
-    everything = BuildRequest(chosen.spec.reference, chosen.weights, tuple(FORMATS))
+    everything = BuildRequest(chosen.spec.reference, chosen.weights, capacity.offered_formats(settings.load()))
     options = {name: st.session_state[name] for name in ("engine", "optimize") if name in st.session_state}
     return dataclasses.replace(everything, **options)
 

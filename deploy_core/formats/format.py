@@ -34,6 +34,8 @@ class Format:
     - ``options``: the fields of BuildRequest that decide its content
     - ``packages``: the distributions that decide its content, and the version to install where one is missing
     - ``effort``: how long building takes, in the time that scripting takes
+    - ``library_bytes``, ``copies``: the memory that building takes: what its libraries hold beyond torch, and how many
+      times the float weights
     - ``least_cosine``: below it on any picture, an artifact disagrees with the original
     - ``probe``: None, or why the format is not available here
     - ``run_engine``: what computes its files here: torch, torch's quantized engine, or another runtime
@@ -57,6 +59,8 @@ class Format:
     is_int8: bool
     takes_batches: bool
     effort: float
+    library_bytes: int
+    copies: float
     least_cosine: float
     probe: Callable[[], str | None]
     run_engine: Callable[[], str]

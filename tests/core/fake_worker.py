@@ -27,5 +27,5 @@ def run_stages(request: dict[str, Any], blob: bytes, _: Settings, progress: Prog
 
 
 if __name__ == "__main__":
-    worker.TASKS["stages"] = run_stages
+    worker.TASKS["stages"] = worker.TASKS["profile"] = run_stages
     worker.main(worker.connect(int(sys.argv[1])))

@@ -49,15 +49,6 @@ def test_only_pages_and_the_app_name_streamlit(path: Path) -> None:
     assert not any(name and name.split(".")[0] == "streamlit" for name in imported)
 
 
-def test_every_setting_is_in_the_readme() -> None:
-    from dataclasses import fields
-
-    from deploy_core.settings import PREFIX, Settings
-
-    readme = (PROJECT / "README.md").read_text()
-    assert [field.name for field in fields(Settings) if PREFIX + field.name.upper() not in readme] == []
-
-
 def test_every_format_is_in_the_readme_as_the_table_says() -> None:
     from deploy_core.formats import FORMATS
 

@@ -55,7 +55,7 @@ def process(limits: Settings) -> WorkerProcess:
 
 @pytest.fixture
 def jobs(limits: Settings, process: WorkerProcess) -> Iterator[Jobs]:
-    made = Jobs(limits, process)
+    made = Jobs(limits, [process])
     yield made
     made.close()
 
@@ -68,6 +68,13 @@ def until(look: Callable[[], Job | None], *states: State, stage: str = "", secon
             return job
         time.sleep(0.01)
     raise AssertionError(f"still {look()}")
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def finished(jobs: Jobs, name: str) -> Job:
@@ -168,7 +175,7 @@ def test_a_mistake_is_told_in_its_own_words_and_a_bug_in_ours(jobs: Jobs, gates:
 def test_twenty_different_jobs_are_more_than_the_queue_takes(
     limits: Settings, process: WorkerProcess, gates: Gates
 ) -> None:
-    jobs = Jobs(dataclasses.replace(limits, waiting_jobs=7), process)
+    jobs = Jobs(dataclasses.replace(limits, waiting_jobs=7), [process])
     names = [jobs.submit(gates.task(str(number))) for number in range(8)]
     for number in range(8, 20):
         with pytest.raises(QueueFull, match="7 jobs wait already"):
@@ -184,7 +191,7 @@ def test_work_that_an_app_before_had_begun_is_told_after_a_restart(limits: Setti
     program = (
         "import sys, json, time; from deploy_core import settings; from deploy_core.jobs import Jobs; "
         "from deploy_core.processes import Task, WorkerProcess; limits = settings.load(); "
-        f"process = WorkerProcess('worker', limits, module={FAKE!r}); jobs = Jobs(limits, process); "
+        f"process = WorkerProcess('worker', limits, module={FAKE!r}); jobs = Jobs(limits, [process]); "
         "name = jobs.submit(Task('stages', json.loads(sys.argv[1])))\n"
         "while not (jobs.look(name).stage): time.sleep(0.01)\n"
         "print(name, process.process_id, flush=True); time.sleep(60)"
@@ -199,7 +206,7 @@ def test_work_that_an_app_before_had_begun_is_told_after_a_restart(limits: Setti
         assert time.monotonic() < deadline, "the worker outlives the app"
         time.sleep(0.02)
     cleaned: list[bool] = []
-    jobs = Jobs(limits, WorkerProcess("worker", limits, module=FAKE), lambda: cleaned.append(True))
+    jobs = Jobs(limits, [WorkerProcess("worker", limits, module=FAKE)], lambda: cleaned.append(True))
     job = jobs.look(name)
     assert job is not None
     assert job.error is not None
@@ -208,7 +215,7 @@ def test_work_that_an_app_before_had_begun_is_told_after_a_restart(limits: Setti
     gates.open(*STAGES)
     assert finished(jobs, jobs.submit(gates.task())).state is State.DONE
     jobs.close()
-    after = Jobs(limits, WorkerProcess("worker", limits, module=FAKE))
+    after = Jobs(limits, [WorkerProcess("worker", limits, module=FAKE)])
     assert after.look(name) is None
     after.close()
 
@@ -217,7 +224,7 @@ def test_the_estimate_is_the_pace_so_far_and_says_nothing_where_it_knows_nothing
     limits: Settings, process: WorkerProcess, gates: Gates
 ) -> None:
     now = [1000.0]
-    jobs = Jobs(limits, process, clock=lambda: now[0])
+    jobs = Jobs(limits, [process], clock=lambda: now[0])
     name = jobs.submit(gates.task())
     first = until(lambda: jobs.look(name), State.RUNNING, stage="Loading")
     assert first.remaining_seconds is None
@@ -269,6 +276,40 @@ def test_an_idle_worker_is_let_go_and_another_comes_when_there_is_work(limits: S
     process.close()
 
 
+def test_two_jobs_run_at_once_where_the_host_allows_it_and_a_profile_runs_alone(
+    limits: Settings, tmp_path: Path
+) -> None:
+    workers = [WorkerProcess("worker", limits, module=FAKE) for _ in range(2)]
+    jobs = Jobs(limits, workers)
+    gates = {name: Gates(tmp_path / name) for name in ("one", "two", "profile", "three")}
+    names = {}
+    try:
+        for name, gate in gates.items():
+            task = gate.task(name)
+            kind = "profile" if name == "profile" else task.kind
+            names[name] = jobs.submit(dataclasses.replace(task, kind=kind))
+
+        def running() -> set[str]:
+            found = {name: jobs.look(job) for name, job in names.items()}
+            return {name for name, job in found.items() if job and job.state is State.RUNNING and job.stage}
+
+        wait_for(lambda: running() == {"one", "two"})
+        gates["one"].open(*STAGES)
+        wait_for(lambda: running() == {"two"})
+        time.sleep(0.2)
+        assert running() == {"two"}
+        gates["two"].open(*STAGES)
+        wait_for(lambda: running() == {"profile"})
+        time.sleep(0.2)
+        assert running() == {"profile"}
+        gates["profile"].open(*STAGES)
+        wait_for(lambda: running() == {"three"})
+        gates["three"].open(*STAGES)
+        wait_for(lambda: all(job and job.state is State.DONE for job in map(jobs.look, names.values())))
+    finally:
+        jobs.close()
+
+
 def test_one_process_does_one_task_after_the_other(process: WorkerProcess, gates: Gates) -> None:
     gates.open(*STAGES)
     process.submit(gates.task()).result()
@@ -312,7 +353,7 @@ def test_an_error_keeps_its_kind(process: WorkerProcess, gates: Gates) -> None:
 
 def test_a_real_build_killed_in_the_middle_leaves_nothing_and_is_built_the_next_time(limits: Settings) -> None:
     store, process = Store(limits), WorkerProcess("worker", limits)
-    jobs = Jobs(limits, process, store.sweep)
+    jobs = Jobs(limits, [process], store.sweep)
     task = Task("build", {"build": documents.plain(REAL)})
     name = jobs.submit(task)
     until(lambda: jobs.look(name), State.RUNNING, stage="Checking")

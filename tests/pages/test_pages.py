@@ -130,7 +130,7 @@ def test_a_killed_worker_is_a_sentence_and_the_next_try_works() -> None:
     app = open_page("build")
     app.button_group(key="formats").set_value(["scripted"]).run()
     app.button(key="build").click().run()
-    process = _parts.jobs()._executor
+    (process,) = _parts.jobs()._executors
     assert isinstance(process, WorkerProcess)
     deadline = time.monotonic() + 60
     while process.process_id is None:
