@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from deploy_core import documents
+from deploy_core import documents, logs
 from deploy_core.errors import DamagedArtifact, DeployError, InvalidArtifact
 from deploy_core.processes import Task
 from deploy_core.store import Stored
@@ -101,8 +101,9 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     _parts.inference().close()
 
 
-# Streamlit puts its own routes under the base path, and leaves others where they are.
-BASE = "/" + st.get_option("server.baseUrlPath").strip("/") if st.get_option("server.baseUrlPath") else ""
+logs.keep_discreet()
+# Streamlit puts its own routes under the base path, and leaves ours to us.
+BASE = f"/{st.get_option('server.baseUrlPath').strip('/')}".rstrip("/")
 
 app = st.App(
     "pages/_shell.py",

@@ -7,7 +7,7 @@ libraries, whose pages all processes share.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,7 +24,10 @@ OTHERS_BYTES = 350_000_000
 # A model that answers, and one that is read from a checkpoint of somebody's own, in copies of its weights.
 CLASSIFYING_COPIES = 2.0
 READING_COPIES = 4.0
-CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+# What a further group of formats leaves behind in the memory of the process, in copies of the weights.
+LEFT_COPIES = 0.8
+# By the controllers of a line of /proc/self/cgroup: below this folder, each group has its limit in this file.
+CGROUPS = {"": ("sys/fs/cgroup", "memory.max"), "memory": ("sys/fs/cgroup/memory", "memory.limit_in_bytes")}
 
 
 def offered_models(settings: Settings) -> tuple[str, ...]:
@@ -68,16 +71,23 @@ def require_checkpoint(file_bytes: int, settings: Settings) -> None:
     _require("Reading this checkpoint", needed, settings, "Give a smaller model.")
 
 
-def available(settings: Settings) -> int:
-    """Bytes of memory that the app may use."""
-    if settings.memory_bytes:
-        return settings.memory_bytes
-    found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for limit in CGROUP_LIMITS:
-        # "max" where there is no limit.
-        with suppress(OSError, ValueError):
-            found = min(found, int(limit.read_text()))
-    return found
+def available(settings: Settings, root: Path = Path("/")) -> int:
+    """Bytes of memory that the app may use: as set, else the least of the machine's and of its control groups'."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return settings.memory_bytes or min([machine, *_group_limits(root)])
+
+
+def _group_limits(root: Path) -> Iterator[int]:
+    """The limits of the groups that this process is in, from its own up: systemd's, or a container's."""
+    with suppress(OSError):
+        for line in (root / "proc/self/cgroup").read_text().splitlines():
+            _, controllers, group = line.split(":", 2)
+            folder, limit = CGROUPS.get(controllers, ("", ""))
+            place = Path(group.lstrip("/"))
+            for part in (place, *place.parents) if folder else ():
+                # "max" where there is no limit.
+                with suppress(OSError, ValueError):
+                    yield int((root / folder / part / limit).read_text())
 
 
 def _classifying(spec: ModelSpec) -> int:
@@ -88,7 +98,7 @@ def _building(spec: ModelSpec, rows: Iterable[Format]) -> int:
     """Libraries stay once they are loaded; the copies of the weights go after each format."""
     rows = list(rows)
     libraries = {tuple(row.packages): row.library_bytes for row in rows}
-    copies = max(row.copies for row in rows)
+    copies = max(row.copies for row in rows) + LEFT_COPIES * (len(libraries) - 1)
     return int(TORCH_BYTES + OTHERS_BYTES + sum(libraries.values()) + copies * spec.parameters * BYTES_PER_WEIGHT)
 
 

@@ -32,6 +32,8 @@ Outcome = tuple[Any, str, int]
 UNREADABLE_NAMED = 5
 OPERATORS_TOLD = 12
 LABELS_TOLD = 5
+# Kinds of app code whose files are programs.
+PROGRAMS = ("torchscript", "lite")
 EXIT_INCOMPLETE = 1
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
@@ -97,7 +99,8 @@ def _classify(options: argparse.Namespace, limits: Settings) -> Outcome:
 
 def _origin(path: Path, options: argparse.Namespace, limits: Settings) -> tuple[str, str]:
     """The model and weights that an artifact was built from: what the build beside it says, else the options."""
-    by_filename(path)
+    if by_filename(path).app_code in PROGRAMS:
+        _warn(f"{path.name} is a TorchScript program, and loading it runs it")
     try:
         built = build.read_result(path.parent)
     except DeployError:
@@ -108,6 +111,10 @@ def _origin(path: Path, options: argparse.Namespace, limits: Settings) -> tuple[
         if told not in (None, true):
             raise InvalidRequest(f"{path.name} was built with {option} {true}, not {told}.", f"Leave {option} out.")
     return built.model, built.weights
+
+
+def _warn(what: str) -> None:
+    print(f"deploy_core: {what}: give only files of somebody you trust.", file=sys.stderr)
 
 
 def _model_within(path: Path) -> str | None:
@@ -379,6 +386,7 @@ def _built(path: Path, limits: Settings) -> tuple[BuildResult, Artifact]:
 
 
 def _verify(options: argparse.Namespace, limits: Settings) -> Outcome:
+    _warn("A bundle may hold a TorchScript program, and verifying runs it")
     check = bundle.verify(options.bundle, limits)
     return documents.plain(check), check.text, 0 if check.holds else EXIT_INCOMPLETE
 

@@ -1,8 +1,8 @@
 """The queue of heavy work that all visitors share: submit a job, look at it, cancel it.
 
-Jobs run in the order they came: one at a time, because they would only fight for the cores, unless the settings allow
-more; a profile always runs alone. Two submissions of the same task are one job. What waits or runs is noted on disk, so
-that an app that was restarted can tell what it dropped.
+Jobs begin in the order they came, as many at once as there are executors: one, as a rule, because they would only
+fight for the cores; what measures time runs alone. Two submissions of the same task are one job. What waits or runs is
+noted on disk, so that an app that was restarted can tell what it dropped.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from deploy_core.types import Event
 log = logging.getLogger(__name__)
 
 FINISHED_KEPT = 50
-# What measures time must be the only job that runs.
 ALONE = ("profile",)
 # Before this share of the work is done, an estimate of the rest would be a guess.
 LEAST_FRACTION_FOR_ESTIMATE = 0.02
@@ -74,6 +73,7 @@ def job_name(task: Task) -> str:
 class _Attempt:
     """One submission. ``begun`` and ``told`` are the times of its first and its newest event."""
 
+    task: Task
     future: Future[Any] = field(default_factory=Future)
     handle: Handle | None = None
     event: Event | None = None
@@ -83,9 +83,9 @@ class _Attempt:
 
 
 class Jobs:
-    """The queue of one application: as many jobs run at once as there are ``executors``.
+    """The queue of one application. ``clean_up`` runs after jobs that did not end well, when nothing else runs.
 
-    ``clean_up`` runs after each job that did not end well. ``clock`` counts seconds and never goes back.
+    ``clock`` counts seconds and never goes back.
     """
 
     def __init__(
@@ -98,13 +98,15 @@ class Jobs:
         self._notes = settings.home / "jobs"
         self._most_waiting = settings.waiting_jobs
         self._executors, self._clean_up, self._clock = executors, clean_up, clock
-        self._runner = ThreadPoolExecutor(max_workers=len(executors), thread_name_prefix="jobs")
-        self._taking = threading.Lock()
-        self._free: queue.SimpleQueue[Executor] = queue.SimpleQueue()
+        # The one that worked last comes first: it is warm, and the others may be let go.
+        self._free: queue.LifoQueue[Executor] = queue.LifoQueue()
         for executor in executors:
             self._free.put(executor)
+        self._runner = ThreadPoolExecutor(max_workers=len(executors), thread_name_prefix="jobs")
         self._lock = threading.Lock()
         self._attempts: dict[str, _Attempt] = {}
+        self._running: list[_Attempt] = []
+        self._is_dirty = False
         self._mourn()
 
     def submit(self, task: Task) -> str:
@@ -114,15 +116,15 @@ class Jobs:
             earlier = self._attempts.get(name)
             if earlier and not earlier.future.done() and not earlier.is_cancelled:
                 return name
-            waiting = sum(not other.future.done() and not other.is_cancelled for other in self._attempts.values())
-            if waiting > self._most_waiting:
+            unfinished = sum(not other.future.done() and not other.is_cancelled for other in self._attempts.values())
+            if unfinished >= self._most_waiting + len(self._executors):
                 raise QueueFull(f"{self._most_waiting} jobs wait already.", "Try again in a few minutes.")
             files.make_folder(self._notes)
             files.write_json(self._notes / f"{name}.json", {"kind": task.kind, "request": task.request})
             # A new attempt goes to the end of the line, also where an earlier one had the same name.
             self._attempts.pop(name, None)
-            self._attempts[name] = attempt = _Attempt()
-            attempt.future = self._runner.submit(self._run, name, attempt, task)
+            self._attempts[name] = _Attempt(task)
+            self._begin_next()
             self._forget_oldest()
         return name
 
@@ -143,7 +145,7 @@ class Jobs:
                 return Job(name, State.FAILED, error=_told(error))
             if not attempt.future.running():
                 return Job(name, State.WAITING, ahead=ahead)
-            return self._running(name, attempt)
+            return self._progress(name, attempt)
 
     def cancel(self, name: str) -> None:
         """Ends a job, waiting or running, at once."""
@@ -154,6 +156,7 @@ class Jobs:
             attempt.is_cancelled = True
             if attempt.future.cancel():
                 self._forget_note(name)
+                self._begin_next()
             if attempt.handle:
                 attempt.handle.cancel()
 
@@ -165,28 +168,59 @@ class Jobs:
             executor.close()
         self._runner.shutdown()
 
-    def _run(self, name: str, attempt: _Attempt, task: Task) -> Any:
-        # Who takes several waits for all of them, and whoever comes later waits behind.
-        with self._taking:
-            taken = [self._free.get() for _ in range(len(self._executors) if task.kind in ALONE else 1)]
+    def _begin_next(self) -> None:
+        """Starts what may start, in the order it came: nothing overtakes a job that waits to be alone."""
+        for name, attempt in self._attempts.items():
+            if attempt.future.done() or attempt.future.running():
+                continue
+            if not self._has_room(attempt.task):
+                return
+            attempt.future.set_running_or_notify_cancel()
+            self._running.append(attempt)
+            self._runner.submit(self._run, name, attempt)
+
+    def _has_room(self, task: Task) -> bool:
+        if task.kind in ALONE or any(other.task.kind in ALONE for other in self._running):
+            return not self._running
+        return len(self._running) < len(self._executors)
+
+    def _run(self, name: str, attempt: _Attempt) -> None:
+        executor = self._free.get()
         try:
-            handle = taken[0].submit(task)
-            with self._lock:
-                attempt.handle = handle
-            if attempt.is_cancelled:
-                handle.cancel()
-            for event in handle.events():
-                self._note_event(attempt, event)
-            return handle.result()
+            result, failure = self._done(executor, attempt), None
         except Exception as error:
+            result, failure = None, error
             if not isinstance(error, DeployError):
                 log.exception("The job %s failed", name)
-            self._clean_up()
-            raise
-        finally:
-            for executor in taken:
-                self._free.put(executor)
+        self._free.put(executor)
+        with self._lock:
+            self._running.remove(attempt)
+            self._is_dirty |= failure is not None
+            if self._is_dirty and not self._running:
+                self._tidy()
             self._forget_note(name)
+            if failure is None:
+                attempt.future.set_result(result)
+            else:
+                attempt.future.set_exception(failure)
+            self._begin_next()
+
+    def _tidy(self) -> None:
+        self._is_dirty = False
+        try:
+            self._clean_up()
+        except Exception:
+            log.exception("What failed jobs left behind could not be removed")
+
+    def _done(self, executor: Executor, attempt: _Attempt) -> Any:
+        handle = executor.submit(attempt.task)
+        with self._lock:
+            attempt.handle = handle
+        if attempt.is_cancelled:
+            handle.cancel()
+        for event in handle.events():
+            self._note_event(attempt, event)
+        return handle.result()
 
     def _note_event(self, attempt: _Attempt, event: Event) -> None:
         now = self._clock()
@@ -194,7 +228,7 @@ class Jobs:
             attempt.begun = attempt.begun if attempt.event else now
             attempt.event, attempt.told = event, now
 
-    def _running(self, name: str, attempt: _Attempt) -> Job:
+    def _progress(self, name: str, attempt: _Attempt) -> Job:
         event = attempt.event
         if event is None:
             return Job(name, State.RUNNING)
@@ -216,12 +250,12 @@ class Jobs:
     def _mourn(self) -> None:
         """Reports the jobs that an app before this one had begun and did not end."""
         for note in sorted(self._notes.glob("*.json")):
-            attempt = _Attempt()
+            attempt = _Attempt(Task("", {}))
             attempt.future.set_exception(JobFailed("The app was restarted before this was done.", "Start it again."))
             self._attempts[note.stem] = attempt
             note.unlink(missing_ok=True)
         files.remove_leftovers(self._notes)
-        self._clean_up()
+        self._tidy()
 
     def _forget_note(self, name: str) -> None:
         (self._notes / f"{name}.json").unlink(missing_ok=True)

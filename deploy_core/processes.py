@@ -29,6 +29,8 @@ from deploy_core.settings import Settings
 from deploy_core.types import Event
 
 PROJECT = Path(__file__).parents[1]
+# ONNX Runtime and ExecuTorch take as many threads as torch, and torch as many as OpenMP.
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _KINDS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, DeployError)}
 
 
@@ -259,7 +261,7 @@ class _Worker:
 
 def _native(settings: Settings) -> dict[str, str]:
     """What the libraries below read from the environment when they are loaded."""
-    found = {"OMP_NUM_THREADS": str(settings.cpu_threads)} if settings.cpu_threads else {}
+    found = dict.fromkeys(THREADS, str(settings.cpu_threads)) if settings.cpu_threads else {}
     return found | ({"HF_HUB_OFFLINE": "1"} if settings.offline else {})
 
 

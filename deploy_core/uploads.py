@@ -1,4 +1,4 @@
-"""What visitors hand over to work on, checkpoints and labelled pictures, on disk and bounded.
+"""The labelled pictures that visitors hand over, on disk and bounded.
 
 A file is kept under the hash of its bytes, which nobody can guess, so one visitor's file is no other's to use.
 """

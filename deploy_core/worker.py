@@ -30,6 +30,7 @@ from deploy_core import (
     errors,
     evaluate,
     hub,
+    logs,
     memory,
     models,
     own,
@@ -67,7 +68,8 @@ def run_profile(request: dict[str, Any], _: bytes, limits: Settings, progress: P
     with store.shelf(wanted) as shelf:
         result = build.build(wanted, shelf, limits, part_of(progress, 0.0, 0.3))
         paths = {artifact.format: shelf.path(FORMATS[artifact.format]) for artifact in result.artifacts}
-        threads = tuple(dict.fromkeys((os.cpu_count() or 1, 1)))
+        cores = os.cpu_count() or 1
+        threads = tuple(dict.fromkeys((min(limits.cpu_threads or cores, cores), 1)))
         with tempfile.TemporaryDirectory(dir=make_folder(limits.home / "runs"), prefix=".", suffix=".part") as traces:
             options = profile.Options(threads=threads, seconds=request["seconds"], traces=Path(traces))
             run = profile.profile(result, paths, limits, options, part_of(progress, 0.3, 1.0))
@@ -193,6 +195,7 @@ TASKS: dict[str, TaskRunner] = {
 def main(connection: Connection, at_once: int = 1) -> None:
     """Does what comes in, ``at_once`` tasks at a time, until the other side closes the socket."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    logs.keep_discreet()
     arrived: Orders = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(connection, arrived), daemon=True).start()
     answering = threading.Lock()

@@ -32,8 +32,8 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path, script: Path = PROJECT / "streamlit_app.py", base: str = "") -> Iterator[Server]:
-    """An app that keeps everything in ``folder``, under the path ``base`` of its address."""
+def serving(folder: Path, script: Path = PROJECT / "streamlit_app.py", base_path: str = "") -> Iterator[Server]:
+    """An app that keeps everything in ``folder``; its addresses begin with ``base_path``, as in ``/deit``."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -44,11 +44,11 @@ def serving(folder: Path, script: Path = PROJECT / "streamlit_app.py", base: str
         "MALLOC_ARENA_MAX": "2",
     }
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
-    command += ["--server.headless", "true", "--server.address", "127.0.0.1", "--server.baseUrlPath", base]
+    command += ["--server.headless", "true", "--server.address", "127.0.0.1", "--server.baseUrlPath", base_path]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=log)
     try:
-        address = f"http://127.0.0.1:{port}{base}"
+        address = f"http://127.0.0.1:{port}{base_path}"
         _wait_for(f"{address}/_stcore/health")
         yield Server(address, process, folder)
     finally:

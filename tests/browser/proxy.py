@@ -1,57 +1,91 @@
-"""A small reverse proxy, as nginx stands before an app: it passes on the host's name, and says for whom it asks."""
+"""A reverse proxy like that of ``hosting/nginx.conf``: TLS ends here; path, host name and websockets pass."""
 
 from __future__ import annotations
 
+import shutil
 import socket
+import socketserver
+import ssl
+import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from socketserver import BaseRequestHandler, ThreadingTCPServer
+from pathlib import Path
 
-VISITOR = "203.0.113.7"
-FORWARDED = f"X-Forwarded-For: {VISITOR}\r\nX-Forwarded-Proto: https\r\nX-Real-IP: {VISITOR}\r\n".encode()
-END_OF_HEAD = b"\r\n\r\n"
+HOST = "deit.example"
+VISITOR = "203.0.113.77"
+CHUNK = 1 << 16
+
+
+class _Connection(socketserver.StreamRequestHandler):
+    """One request, or one websocket."""
+
+    server: _Proxy
+
+    def handle(self) -> None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.server.behind)) as upstream:
+            self.request.do_handshake()
+            head = [line for line in iter(self.rfile.readline, b"\r\n") if line]
+            if not head:
+                return
+            upstream.sendall(b"".join(self._forwarded(head)))
+            answers = threading.Thread(target=_pump, args=(upstream.recv, self.wfile.write), daemon=True)
+            answers.start()
+            threading.Thread(target=_pump, args=(self.rfile.read1, upstream.sendall), daemon=True).start()
+            answers.join()
+
+    def _forwarded(self, head: list[bytes]) -> Iterator[bytes]:
+        is_websocket = any(line.lower().startswith(b"upgrade:") for line in head)
+        for line in head:
+            if is_websocket or not line.lower().startswith(b"connection:"):
+                yield line
+        if not is_websocket:
+            yield b"Connection: close\r\n"
+        for name, value in {"Proto": "https", "For": VISITOR}.items():
+            yield f"X-Forwarded-{name}: {value}\r\n".encode()
+        yield b"\r\n"
+
+
+def _pump(receive: Callable[[int], bytes], send: Callable[[bytes], object]) -> None:
+    with suppress(OSError, ValueError):
+        while data := receive(CHUNK):
+            send(data)
+
+
+class _Proxy(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    block_on_close = False
+    allow_reuse_address = True
+
+    def __init__(self, behind: int, certificate: Path) -> None:
+        super().__init__(("127.0.0.1", 0), _Connection)
+        self.behind = behind
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        # Each connection shakes hands in its own thread.
+        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+
+    def handle_error(self, *_: object) -> None: ...
 
 
 @contextmanager
-def proxying(port: int) -> Iterator[int]:
-    """Passes requests and websockets on to ``port`` of this machine; gives the port it listens on."""
-
-    class Visit(BaseRequestHandler):
-        def handle(self) -> None:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port)) as upstream:
-                upstream.sendall(_marked(self.request))
-                answering = threading.Thread(target=_pipe, args=(upstream, self.request), daemon=True)
-                answering.start()
-                _pipe(self.request, upstream)
-                answering.join()
-
-    class Proxy(ThreadingTCPServer):
-        daemon_threads = True
-        block_on_close = False
-        request_queue_size = 100
-
-    with Proxy(("127.0.0.1", 0), Visit) as proxy:
+def proxied(behind: int, certificate: Path) -> Iterator[int]:
+    """The port of a proxy in front of the local port ``behind``."""
+    with _Proxy(behind, certificate) as proxy:
         threading.Thread(target=proxy.serve_forever, daemon=True).start()
         yield int(proxy.server_address[1])
         proxy.shutdown()
 
 
-def _marked(visitor: socket.socket) -> bytes:
-    """What came first, with the headers of a proxy."""
-    data = b""
-    while END_OF_HEAD not in data and (more := visitor.recv(65536)):
-        data += more
-    head, _, body = data.partition(END_OF_HEAD)
-    if b"upgrade: websocket" not in head.lower():
-        # One request a connection, so that each gets its own headers.
-        head = head.replace(b"Connection: keep-alive", b"Connection: close")
-    return head + b"\r\n" + FORWARDED + b"\r\n" + body
-
-
-def _pipe(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
+def certificate(folder: Path) -> Path:
+    """A key and a self-signed certificate for ``HOST`` and this machine, in one file."""
+    openssl = shutil.which("openssl")
+    assert openssl, "no openssl"
+    command = (
+        f"req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN={HOST} "
+        f"-addext subjectAltName=DNS:{HOST},IP:127.0.0.1 -keyout {folder}/key -out {folder}/cert"
+    )
+    subprocess.run([openssl, *command.split()], check=True, capture_output=True)
+    both = folder / "both.pem"
+    both.write_bytes((folder / "key").read_bytes() + (folder / "cert").read_bytes())
+    return both

@@ -26,6 +26,16 @@ def run_stages(request: dict[str, Any], blob: bytes, _: Settings, progress: Prog
     return {"stages": stages, "blob": len(blob)}
 
 
+def tell_threads(_: dict[str, Any], __: bytes, ___: Settings, ____: Progress) -> Any:
+    """How many threads torch takes, and with it the other runtimes."""
+    import torch
+
+    from deploy_core.formats import inside
+
+    return [torch.get_num_threads(), inside.onnxruntime_options().intra_op_num_threads]
+
+
 if __name__ == "__main__":
     worker.TASKS["stages"] = worker.TASKS["profile"] = run_stages
+    worker.TASKS["threads"] = tell_threads
     worker.main(worker.connect(int(sys.argv[1])))

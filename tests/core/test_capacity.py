@@ -73,14 +73,26 @@ def test_a_build_that_does_not_fit_is_refused_with_formats_that_do() -> None:
     capacity.require_build(small, every, in_build_order(every), Settings(memory_bytes=2 * GB))
 
 
-def test_memory_is_that_of_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capacity, "CGROUP_LIMITS", (tmp_path / "none", tmp_path / "limit"))
-    (tmp_path / "limit").write_text("max\n")
-    whole = capacity.available(Settings())
-    assert whole > GB
-    (tmp_path / "limit").write_text("1500000000\n")
-    assert capacity.available(Settings()) == 1_500_000_000
-    assert capacity.available(Settings(memory_bytes=7)) == 7
+@pytest.mark.parametrize(
+    ("line", "limit"),
+    [
+        ("0::/system.slice/deit.service", "sys/fs/cgroup/system.slice/deit.service/memory.max"),
+        ("0::/system.slice/deit.service", "sys/fs/cgroup/system.slice/memory.max"),
+        ("0::/", "sys/fs/cgroup/memory.max"),
+        ("7:memory:/docker/abc", "sys/fs/cgroup/memory/docker/abc/memory.limit_in_bytes"),
+        ("7:memory:/docker/abc", "sys/fs/cgroup/memory/memory.limit_in_bytes"),
+    ],
+)
+def test_memory_is_that_of_the_control_group(line: str, limit: str, tmp_path: Path) -> None:
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text(f"{line}\n3:cpu:/x\n")
+    path = tmp_path / limit
+    path.parent.mkdir(parents=True)
+    path.write_text("max\n")
+    assert capacity.available(Settings(), tmp_path) > GB
+    path.write_text("1500000000\n")
+    assert capacity.available(Settings(), tmp_path) == 1_500_000_000
+    assert capacity.available(Settings(memory_bytes=7), tmp_path) == 7
 
 
 def test_an_own_model_that_is_too_large_is_refused(tmp_path: Path) -> None:

@@ -285,3 +285,9 @@ def test_a_picture_from_another_folder_with_odd_characters(
     path = tmp_path / "ein Bild — ü.png"
     Image.open(CAT).save(path)
     assert run_json(capsys, "classify", str(path))["top"][0]["label"] == answer("chelsea.png")
+
+
+def test_programs_of_strangers_are_warned_of(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for key, warned in (("scripted", True), ("lite", True), ("onnx", False), ("original", False)):
+        assert main(["classify", CAT, "--artifact", str(built / FORMATS[key].filename("demo"))]) == 0
+        assert ("is a TorchScript program" in capsys.readouterr().err) is warned

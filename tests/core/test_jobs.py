@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class Gates:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir()
+        folder.mkdir(parents=True)
 
     def open(self, *stages: str) -> None:
         for stage in stages:
@@ -70,13 +71,6 @@ def until(look: Callable[[], Job | None], *states: State, stage: str = "", secon
     raise AssertionError(f"still {look()}")
 
 
-def wait_for(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def finished(jobs: Jobs, name: str) -> Job:
     return until(lambda: jobs.look(name), State.DONE, State.FAILED)
 
@@ -94,6 +88,71 @@ def test_jobs_run_in_the_order_they_came_and_tell_their_place(jobs: Jobs, gates:
     done = finished(jobs, names[2])
     assert (done.state, done.fraction, done.result) == (State.DONE, 1.0, {"stages": STAGES, "blob": 0})
     assert [job.state for name in names if (job := jobs.look(name))] == [State.DONE] * 3
+
+
+@pytest.fixture
+def pair(limits: Settings) -> Iterator[Jobs]:
+    """A queue that does two jobs at once."""
+    made = Jobs(limits, [WorkerProcess("worker", limits, module=FAKE) for _ in range(2)])
+    yield made
+    made.close()
+
+
+def places(jobs: Jobs, *names: str) -> list[tuple[State, int]]:
+    return [(job.state, job.ahead) for name in names if (job := jobs.look(name))]
+
+
+def test_two_at_once_run_beside_each_other_and_the_third_waits_for_either(pair: Jobs, tmp_path: Path) -> None:
+    ways = [Gates(tmp_path / "ways" / name) for name in "abc"]
+    names = [pair.submit(gates.task()) for gates in ways]
+    for name in names[:2]:
+        until(partial(pair.look, name), State.RUNNING, stage="Loading")
+    assert places(pair, *names) == [(State.RUNNING, 0), (State.RUNNING, 0), (State.WAITING, 2)]
+    ways[1].open(*STAGES)
+    assert finished(pair, names[1]).state is State.DONE
+    until(lambda: pair.look(names[2]), State.RUNNING, stage="Loading")
+    assert places(pair, names[0]) == [(State.RUNNING, 0)]
+
+
+def test_a_profile_waits_until_it_is_alone_and_nothing_overtakes_it(pair: Jobs, tmp_path: Path) -> None:
+    before, measured, after = (Gates(tmp_path / "ways" / name) for name in "abc")
+    names = [
+        pair.submit(before.task()),
+        pair.submit(dataclasses.replace(measured.task(), kind="profile")),
+        pair.submit(after.task()),
+    ]
+    until(lambda: pair.look(names[0]), State.RUNNING, stage="Loading")
+    assert places(pair, *names) == [(State.RUNNING, 0), (State.WAITING, 1), (State.WAITING, 2)]
+    before.open(*STAGES)
+    until(lambda: pair.look(names[1]), State.RUNNING, stage="Loading")
+    assert places(pair, names[2]) == [(State.WAITING, 1)]
+    measured.open(*STAGES)
+    until(lambda: pair.look(names[2]), State.RUNNING, stage="Loading")
+
+
+def test_a_profile_that_is_cancelled_while_it_waits_lets_the_next_one_begin(pair: Jobs, tmp_path: Path) -> None:
+    ways = [Gates(tmp_path / "ways" / name) for name in "abc"]
+    pair.submit(ways[0].task())
+    waiting = pair.submit(dataclasses.replace(ways[1].task(), kind="profile"))
+    last = pair.submit(ways[2].task())
+    pair.cancel(waiting)
+    until(lambda: pair.look(last), State.RUNNING, stage="Loading")
+
+
+def test_what_a_failed_job_left_is_removed_when_nothing_else_is_being_written(limits: Settings, tmp_path: Path) -> None:
+    cleaned: list[str] = []
+    pair = Jobs(limits, [WorkerProcess("worker", limits, module=FAKE) for _ in range(2)], lambda: cleaned.append(""))
+    cleaned.clear()
+    failing, good = Gates(tmp_path / "ways" / "a"), Gates(tmp_path / "ways" / "b")
+    failing.open(*STAGES)
+    second = pair.submit(good.task())
+    first = pair.submit(failing.task(bug=True))
+    assert finished(pair, first).state is State.FAILED
+    assert cleaned == []
+    good.open(*STAGES)
+    assert finished(pair, second).state is State.DONE
+    assert cleaned == [""]
+    pair.close()
 
 
 def test_the_same_work_asked_for_twice_is_one_job(jobs: Jobs, gates: Gates) -> None:
@@ -276,40 +335,6 @@ def test_an_idle_worker_is_let_go_and_another_comes_when_there_is_work(limits: S
     process.close()
 
 
-def test_two_jobs_run_at_once_where_the_host_allows_it_and_a_profile_runs_alone(
-    limits: Settings, tmp_path: Path
-) -> None:
-    workers = [WorkerProcess("worker", limits, module=FAKE) for _ in range(2)]
-    jobs = Jobs(limits, workers)
-    gates = {name: Gates(tmp_path / name) for name in ("one", "two", "profile", "three")}
-    names = {}
-    try:
-        for name, gate in gates.items():
-            task = gate.task(name)
-            kind = "profile" if name == "profile" else task.kind
-            names[name] = jobs.submit(dataclasses.replace(task, kind=kind))
-
-        def running() -> set[str]:
-            found = {name: jobs.look(job) for name, job in names.items()}
-            return {name for name, job in found.items() if job and job.state is State.RUNNING and job.stage}
-
-        wait_for(lambda: running() == {"one", "two"})
-        gates["one"].open(*STAGES)
-        wait_for(lambda: running() == {"two"})
-        time.sleep(0.2)
-        assert running() == {"two"}
-        gates["two"].open(*STAGES)
-        wait_for(lambda: running() == {"profile"})
-        time.sleep(0.2)
-        assert running() == {"profile"}
-        gates["profile"].open(*STAGES)
-        wait_for(lambda: running() == {"three"})
-        gates["three"].open(*STAGES)
-        wait_for(lambda: all(job and job.state is State.DONE for job in map(jobs.look, names.values())))
-    finally:
-        jobs.close()
-
-
 def test_one_process_does_one_task_after_the_other(process: WorkerProcess, gates: Gates) -> None:
     gates.open(*STAGES)
     process.submit(gates.task()).result()
@@ -317,6 +342,12 @@ def test_one_process_does_one_task_after_the_other(process: WorkerProcess, gates
     answer = process.submit(dataclasses.replace(gates.task(), blob=b"x" * 3_000_000)).result()
     assert answer["blob"] == 3_000_000
     assert process.process_id == first
+    process.close()
+
+
+def test_the_threads_of_a_process_are_a_setting(limits: Settings) -> None:
+    process = WorkerProcess("worker", dataclasses.replace(limits, cpu_threads=1), module=FAKE)
+    assert process.submit(Task("threads", {})).result() == [1, 1]
     process.close()
 
 

@@ -1,0 +1,24 @@
+# For Hugging Face Spaces and any other host of containers; docs/hosting.md says how.
+FROM python:3.11-slim-bookworm
+
+# Spaces run a container as this user, and look at this port.
+RUN useradd --create-home --uid 1000 user
+USER user
+WORKDIR /home/user/app
+
+# Where pip looks beside its usual place, for torch without CUDA: 3 GB less to download and to keep.
+ARG PIP_EXTRA_INDEX_URL
+COPY --chown=user requirements.txt .
+RUN pip install --no-cache-dir --user --no-warn-script-location -r requirements.txt
+COPY --chown=user . .
+
+ENV PATH=/home/user/.local/bin:$PATH \
+    DEIT_DEPLOY_HOME=/home/user/.cache/deit-deploy \
+    MALLOC_ARENA_MAX=2 \
+    PYTHONUNBUFFERED=1 \
+    STREAMLIT_LOGGER_HIDE_WELCOME_MESSAGE=true
+
+EXPOSE 7860
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 \
+    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:7860/_stcore/health', timeout=8)"]
+CMD ["streamlit", "run", "streamlit_app.py", "--server.address", "0.0.0.0", "--server.port", "7860"]

@@ -1,0 +1,41 @@
+"""What the log may say: what happened and where in the code, nothing about a visitor.
+
+Messages of other libraries and of unexpected exceptions may quote a file name, an address or a piece of a picture. So
+of those, the log keeps what is written in their source: the message without its arguments, the kinds of the exceptions
+and the stack.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from types import TracebackType
+from typing import Any
+
+OURS = ("deploy_core", "deit_deploy")
+# At a lower level, uvicorn writes down the address and the path of every connection.
+TALKATIVE = ("uvicorn", "uvicorn.error", "uvicorn.access")
+
+
+def keep_discreet() -> None:
+    """From now on, every record of this process is made so, whichever handler writes it."""
+    logging.setLogRecordFactory(_record)
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _record(*given: Any, **more: Any) -> logging.LogRecord:
+    record = logging.LogRecord(*given, **more)
+    if record.name.split(".")[0] not in OURS:
+        record.args = None
+    if record.exc_info and record.exc_info[1]:
+        record.exc_text = _stack(record.exc_info[1], record.exc_info[2])
+        record.exc_info = None
+    return record
+
+
+def _stack(error: BaseException, where: TracebackType | None) -> str:
+    lines = traceback.format_tb(where)
+    cause = error.__cause__ or error.__context__
+    before = f"{_stack(cause, cause.__traceback__)}\nwhich led to\n" if cause else ""
+    return f"{before}{''.join(lines)}{type(error).__module__}.{type(error).__qualname__}"

@@ -1,0 +1,177 @@
+"""Classify in a real Chromium: pictures in, where the model looks, every file's answer, a model of one's own."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+import torch
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+
+from deploy_core import bundle, embedded
+from deploy_core.formats import FORMATS
+from deploy_core.settings import Settings
+from tests.browser import chromium
+from tests.browser.app import serving
+from tests.own_model import LABELS, state
+
+SECONDS = 1000
+PHONE: ViewportSize = {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1360, "height": 900}
+# What takes longest to build is left to the main job's test.
+BUILT = ("scripted", "quantized")
+PASTED = """
+([name, type, data]) => {
+  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+  const basket = new DataTransfer();
+  basket.items.add(new File([bytes], name, { type }));
+  document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: basket, bubbles: true }));
+}
+"""
+
+
+@pytest.fixture(scope="module", params=[DESKTOP, PHONE], ids=["desktop", "phone"])
+def viewport(request: pytest.FixtureRequest) -> ViewportSize:
+    size: ViewportSize = request.param
+    return size
+
+
+@pytest.fixture(scope="module")
+def server(viewport: ViewportSize, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(tmp_path_factory.mktemp("server")) as served:
+        yield served.address
+    assert "Traceback" not in served.log
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = chromium.find()
+    assert path, "no Chromium: run `make test`, or python -m tests.browser.chromium"
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=chromium.ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(viewport: ViewportSize, browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport=viewport)
+    page = context.new_page()
+    page.set_default_timeout(60 * SECONDS)
+    expect.set_options(60 * SECONDS)
+    yield page
+    context.close()
+
+
+def choose(page: Page, text: str) -> None:
+    page.get_by_test_id("stButtonGroup").get_by_text(text, exact=True).click()
+
+
+def test_it_shows_where_the_model_looks_and_the_slider_changes_it(server: str, page: Page) -> None:
+    page.goto(f"{server}/?sample=Rocket")
+    looks = page.get_by_alt_text("Heat map of where the model looks")
+    expect(looks).to_be_visible()
+    expect(page.get_by_alt_text("The model's input")).to_be_visible()
+    before = looks.get_attribute("src")
+    slider = page.get_by_role("slider", name="Opacity of the heat map")
+    slider.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowLeft")
+    expect(looks).not_to_have_attribute("src", before or "")
+    expect(page.get_by_test_id("stMetricValue")).to_be_visible()
+
+
+def test_pictures_are_pasted_and_uploaded_and_answered_in_a_table(
+    server: str, page: Page, answer: Callable[[str], str], tmp_path: Path
+) -> None:
+    page.goto(server)
+    choose(page, "Upload")
+    box = page.get_by_test_id("stMain").locator("input[type=file]")
+    expect(box).to_be_attached()
+    expect(page.get_by_text("They are not written to disk")).to_be_visible()
+    page.wait_for_function("window.pastePicture")
+    cat = (embedded.SAMPLES / "chelsea.png").read_bytes()
+    page.evaluate(PASTED, ["pasted.png", "image/png", base64.b64encode(cat).decode()])
+    expect(page.get_by_test_id("stMetricValue")).to_have_text(answer("chelsea.png"))
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    box.set_input_files([embedded.SAMPLES / "rocket.jpg", tmp_path / "broken.jpg"])
+    expect(page.get_by_role("button", name="JSON", exact=True)).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV", exact=True).click()
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert len(lines) == 1 + 3
+    assert any("pasted.png" in line and answer("chelsea.png") in line for line in lines)
+    assert any("broken.jpg" in line and "not a picture" in line for line in lines)
+
+
+def test_a_model_of_ones_own_goes_through_all_pages_and_answers_with_its_labels(
+    server: str, page: Page, browser: Browser, viewport: ViewportSize, tmp_path: Path
+) -> None:
+    torch.save({"model": state(), "label_names": list(LABELS)}, tmp_path / "My Pets.pth")
+    page.goto(server)
+    expect(page.get_by_test_id("stMetricValue")).to_be_visible()
+    if viewport == PHONE:
+        page.get_by_test_id("stExpandSidebarButton").click()
+    page.get_by_role("button", name="Bring your own DeiT").click()
+    dialog = page.get_by_role("dialog")
+    dialog.locator("input[type=file]").first.set_input_files(tmp_path / "My Pets.pth")
+    dialog.get_by_role("button", name="Read it").click()
+    expect(page.get_by_text("64 wide, 2 deep")).to_be_attached()
+    expect(page.get_by_test_id("stMetricValue")).to_have_text(LABELS[1])
+    assert "model=" not in page.url
+
+    if viewport == PHONE:
+        page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
+    visit(page, viewport, "Build")
+    for row in FORMATS.values():
+        if row.key not in ("original", *BUILT):
+            choose(page, row.title)
+    page.get_by_role("button", name="Build 3 files of My Pets").click()
+    links = page.locator('a[href*="bundles/"]:visible')
+    expect(links).to_have_count(3, timeout=120 * SECONDS)
+    href = links.last.evaluate("link => link.href")
+    assert re.search(r"/bundles/[0-9a-f]{32}-quantized-[0-9a-f]{16}/my_pets_scripted_quantized_bundle.zip", href)
+    downloaded = requests.get(href, timeout=60).content
+    with zipfile.ZipFile(io.BytesIO(downloaded)) as archive:
+        assert archive.read("labels.txt").decode().split() == list(LABELS)
+    (tmp_path / "bundle.zip").write_bytes(downloaded)
+    assert bundle.verify(tmp_path / "bundle.zip", Settings()).holds
+
+    visit(page, viewport, "Classify")
+    page.get_by_role("button", name="Ask all 3 files").click()
+    expect(page.get_by_text("All 3 name the original's class.")).to_be_visible()
+    expect(
+        page.locator('[data-testid="stVegaLiteChart"][aria-label="How far each file moved the probabilities"]')
+    ).to_be_visible()
+
+    if viewport == DESKTOP:
+        visit(page, viewport, "Profile")
+        choose(page, "10 seconds")
+        page.get_by_role("button", name="Profile 3 files on this server").click()
+        expect(page.get_by_role("button", name="Profile 3 files on this server again")).to_be_visible(
+            timeout=120 * SECONDS
+        )
+        expect(page.get_by_text("Which file to ship?")).to_be_visible()
+
+    stranger = browser.new_page()
+    stranger.goto(server)
+    stranger.get_by_test_id("stMetricValue").wait_for()
+    stranger.get_by_role("combobox", name="Model").click()
+    expect(stranger.get_by_role("option", name="DeiT-Tiny", exact=True)).to_be_visible()
+    expect(stranger.get_by_text("My Pets")).to_have_count(0)
+    stranger.close()
+
+
+def visit(page: Page, viewport: ViewportSize, name: str) -> None:
+    """Within the session: a new address would be a new visitor."""
+    if viewport == PHONE:
+        page.get_by_test_id("stExpandSidebarButton").click()
+    page.get_by_test_id("stSidebarNavLink").get_by_text(name, exact=True).click()
+    if viewport == PHONE and page.get_by_test_id("stSidebarCollapseButton").is_visible():
+        page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
