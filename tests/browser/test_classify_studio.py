@@ -95,7 +95,7 @@ def test_pictures_are_pasted_and_uploaded_and_answered_in_a_table(
     box = page.get_by_test_id("stMain").locator("input[type=file]")
     expect(box).to_be_attached()
     expect(page.get_by_text("They are not written to disk")).to_be_visible()
-    page.wait_for_function("window.pastePicture")
+    page.wait_for_function("() => Boolean(window.pastePicture)")
     cat = (embedded.SAMPLES / "chelsea.png").read_bytes()
     page.evaluate(PASTED, ["pasted.png", "image/png", base64.b64encode(cat).decode()])
     expect(page.get_by_test_id("stMetricValue")).to_have_text(answer("chelsea.png"))
