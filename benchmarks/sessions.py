@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -37,7 +38,9 @@ class Visitor:
 
     def __init__(self, server: Server) -> None:
         address = server.address.replace("http", "ws", 1)
-        self._socket = connect(f"{address}/_stcore/stream", subprotocols=["streamlit"], max_size=None)  # type: ignore[list-item]
+        self._opened = ExitStack()
+        opening = connect(f"{address}/_stcore/stream", subprotocols=["streamlit"], max_size=None)  # type: ignore[list-item]
+        self._socket = self._opened.enter_context(opening)
         self._sample = ""
         self.errors: list[str] = []
 
@@ -45,7 +48,7 @@ class Visitor:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self._socket.close()
+        self._opened.close()
 
     def look(self, sample: str | None = None) -> float:
         """Seconds until the page is whole again; with ``sample``, after that one was picked."""
