@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import build, harness, page, web
+from benchmarks import build, harness, hosting, page, pictures, sessions, start, web
 from benchmarks.figure import Figure
 from deploy_core.formats import FORMATS
 
@@ -40,7 +40,8 @@ def main() -> int:
         slow = run_json("profile", str(folder / "tutorial"), "--repeats", str(options.repeats))
         measured = [*sizes(built), *speeds(report), *build.figures(options.model, options.rounds, folder)]
         measured += harness.figures(folder / "default", options.model)
-    measured += [*page.figures(), *web.figures()]
+    measured += [*page.figures(), *web.figures(), *pictures.figures(), *start.figures()]
+    measured += [*sessions.figures(), *hosting.figures()]
     print(f"{options.model}, random weights, on {report['host']['cpu']}, {report['threads']} threads\n")
     print("| figure | measured | bound | holds |\n| --- | --- | --- | --- |")
     for figure in measured:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import math
 import os
 import queue
 import signal
@@ -21,6 +22,8 @@ from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
+
+import psutil
 
 from deploy_core import errors
 from deploy_core import settings as environment
@@ -66,7 +69,8 @@ class WorkerProcess:
 
     It is started by the first task, replaced when it died, and let go, with its memory, when it had nothing to do for
     ``idle_seconds``. Who cancels a task ends the process, and with it the tasks beside that one. ``name`` tells people
-    which process it was; ``niceness`` is how far it gives way to others; ``module`` is what it runs.
+    which process it was; ``niceness`` is how far it gives way to others; ``module`` is what it runs. A process that
+    holds more than ``most_bytes`` of memory is replaced before its next task.
     """
 
     def __init__(
@@ -76,8 +80,9 @@ class WorkerProcess:
         niceness: int = 0,
         module: str = "deploy_core.worker",
         at_once: int = 1,
+        most_bytes: float = math.inf,
     ) -> None:
-        self.name = name
+        self.name, self._most_bytes = name, most_bytes
         self._settings, self._module, self._niceness, self._at_once = settings, module, niceness, at_once
         self._turns = threading.Semaphore(at_once)
         self._guard = threading.Lock()
@@ -98,7 +103,7 @@ class WorkerProcess:
             with self._guard:
                 if self._idle:
                     self._idle.cancel()
-                if self._worker is None or self._worker.process.poll() is not None:
+                if self._worker is None or self._worker.process.poll() is not None or self._is_full(self._worker):
                     self._end()
                     self._worker = _Worker.start(self._module, self._niceness, self._at_once, self._settings)
                 self._under_way += 1
@@ -122,6 +127,9 @@ class WorkerProcess:
                 self._idle.daemon = True
                 self._idle.start()
         self._turns.release()
+
+    def _is_full(self, worker: _Worker) -> bool:
+        return not self._under_way and psutil.Process(worker.process.pid).memory_info().rss > self._most_bytes
 
     def _let_go(self) -> None:
         with self._guard:

@@ -39,12 +39,12 @@ from deploy_core import (
     settings,
     verify,
 )
-from deploy_core.errors import DeployError
+from deploy_core.errors import DeployError, InvalidArtifact
 from deploy_core.files import is_file, make_folder
-from deploy_core.formats import FORMATS, engines
+from deploy_core.formats import FORMATS, engines, in_build_order
 from deploy_core.open_models import OpenModels
 from deploy_core.own import Corrections
-from deploy_core.processes import error_message, event_message
+from deploy_core.processes import Task, WorkerProcess, error_message, event_message
 from deploy_core.profile import alone, rounds
 from deploy_core.profile.rounds import Until
 from deploy_core.profile.runs import Runs
@@ -62,11 +62,14 @@ def run_build(request: dict[str, Any], _: bytes, limits: Settings, progress: Pro
 
 
 def run_profile(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
-    """Builds what is missing first. The tasks of a process run one by one, so nothing else runs beside it here."""
+    """Builds what is missing first. Building and measuring are for other processes, so that this one stays small."""
     wanted = documents.structured(request["build"], BuildRequest)
     store = Store(limits)
     with store.shelf(wanted) as shelf:
-        result = build.build(wanted, shelf, limits, part_of(progress, 0.0, 0.3))
+        result = _built_elsewhere(store, wanted, limits, part_of(progress, 0.0, 0.3))
+        held = [shelf.find(FORMATS[artifact.format]) for artifact in result.artifacts]
+        if None in held:
+            raise InvalidArtifact("A file was removed before it could be measured.", "Try again.")
         paths = {artifact.format: shelf.path(FORMATS[artifact.format]) for artifact in result.artifacts}
         cores = os.cpu_count() or 1
         threads = tuple(dict.fromkeys((min(limits.cpu_threads or cores, cores), 1)))
@@ -74,6 +77,19 @@ def run_profile(request: dict[str, Any], _: bytes, limits: Settings, progress: P
             options = profile.Options(threads=threads, seconds=request["seconds"], traces=Path(traces))
             run = profile.profile(result, paths, limits, options, part_of(progress, 0.3, 1.0))
             return Runs(limits).keep(run, Path(traces), models.find(wanted.model).owner)
+
+
+def _built_elsewhere(store: Store, wanted: BuildRequest, limits: Settings, progress: Progress) -> BuildResult:
+    if len(store.find(wanted)) == len(in_build_order(wanted.formats)):
+        return store.result(wanted)
+    builder = WorkerProcess("worker", limits)
+    try:
+        handle = builder.submit(Task("build", {"build": documents.plain(wanted)}))
+        for event in handle.events():
+            progress(event)
+        return documents.structured(handle.result(), BuildResult)
+    finally:
+        builder.close()
 
 
 def run_examine(request: dict[str, Any], _: bytes, limits: Settings, __: Progress) -> Any:

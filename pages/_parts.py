@@ -30,6 +30,8 @@ LINKS = (
 
 # Building takes every core; whoever waits for a page comes first.
 BEHIND_PAGES = 5
+# What a worker may keep from one job to the next: torch and a small model, but not the libraries of every format.
+LEFT_BYTES = 900e6
 
 
 @st.cache_resource
@@ -58,7 +60,7 @@ def shipped_run() -> Record:
 @st.cache_resource
 def jobs() -> Jobs:
     limits = settings.load()
-    workers = [WorkerProcess("worker", limits, BEHIND_PAGES) for _ in range(limits.builds)]
+    workers = [WorkerProcess("worker", limits, BEHIND_PAGES, most_bytes=LEFT_BYTES) for _ in range(limits.builds)]
     return Jobs(limits, workers, store().sweep)
 
 

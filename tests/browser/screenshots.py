@@ -19,7 +19,7 @@ CHARTS = {
 }
 MILLISECONDS = 120_000
 SETTLED = 2500
-TALLEST = 1500
+TALLEST = {"classify": 2100}
 
 
 def prepare(page: Page, address: str) -> None:
@@ -32,12 +32,15 @@ def prepare(page: Page, address: str) -> None:
 def take(page: Page, address: str, step: str, path: Path) -> None:
     page.goto(address if step == "classify" else f"{address}/{step}")
     expect(page.get_by_test_id("stExpander").last).to_be_visible()
+    if step == "classify":
+        page.get_by_role("button", name="Ask all 9 files").click()
+        expect(page.get_by_text("Where the probabilities moved")).to_be_visible()
     page.wait_for_timeout(SETTLED)
     # Streamlit scrolls inside the page, so the window is made as tall as what it holds.
     height = page.get_by_test_id("stMainBlockContainer").bounding_box()
     if height and page.viewport_size:
         page.set_viewport_size(
-            {"width": page.viewport_size["width"], "height": min(TALLEST, int(height["height"]) + 40)}
+            {"width": page.viewport_size["width"], "height": min(TALLEST.get(step, 1500), int(height["height"]) + 40)}
         )
         page.wait_for_timeout(SETTLED)
     page.screenshot(path=path)

@@ -335,6 +335,16 @@ def test_an_idle_worker_is_let_go_and_another_comes_when_there_is_work(limits: S
     process.close()
 
 
+def test_a_process_that_has_grown_is_replaced_before_its_next_task(limits: Settings, gates: Gates) -> None:
+    gates.open(*STAGES)
+    process = WorkerProcess("worker", limits, module=FAKE, most_bytes=1e6)
+    process.submit(gates.task()).result()
+    first = process.process_id
+    process.submit(gates.task()).result()
+    assert process.process_id != first
+    process.close()
+
+
 def test_one_process_does_one_task_after_the_other(process: WorkerProcess, gates: Gates) -> None:
     gates.open(*STAGES)
     process.submit(gates.task()).result()
