@@ -18,6 +18,8 @@ from deploy_core.types import BuildRequest, BuildResult, Event
 # No Hub cache of the person who runs the tests, and no Hub: both are read when huggingface_hub is imported.
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="deit-deploy-tests-")
 os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
+# Two test files run at a time: threads that wait by spinning would take each other's cores.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 PROJECT = Path(__file__).parents[1]
 PHOTOS = PROJECT.parent / "shared" / "photos"

@@ -139,6 +139,7 @@ def test_a_batch_can_be_stopped_and_gone_on_with(monkeypatch: pytest.MonkeyPatch
 def test_every_file_is_asked_about_the_picture() -> None:
     # A process that another test has started looks for files in that test's home.
     _parts.inference().close()
+    _parts.inference.clear()
     app = open_page()
     assert app.button(key="build_files")
     assert not app.dataframe
