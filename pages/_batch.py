@@ -46,7 +46,7 @@ def _answer(chosen: _picker.Choice, waiting: list[Picture], top: int, answered: 
     place.button("Cancel", icon=":material/close:", on_click=_stop, args=[these], key="stop_batch")
     for number, picture in enumerate(waiting):
         bar.progress(number / len(waiting), f"{number} of {len(waiting)}: {_parts.plain(picture.name)} …")
-        with _parts.in_line("") as tell:
+        with _parts.in_line() as tell:
             try:
                 answered[picture.digest] = _parts.inference().classify(
                     chosen.spec.reference, chosen.weights, picture.data, picture.name, top, tell

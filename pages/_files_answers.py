@@ -64,7 +64,7 @@ def _ask(chosen: _picker.Choice, picture: Picture, missing: list[Stored], asked:
     bar = st.progress(0.0)
     for number, stored in enumerate(missing):
         bar.progress(number / len(missing), f"Asking {FORMATS[stored.artifact.format].title} …")
-        with _parts.in_line("") as tell:
+        with _parts.in_line() as tell:
             try:
                 asked[stored.key] = _parts.inference().reply(
                     chosen.spec.reference, chosen.weights, stored.key, picture.data, tell

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import streamlit as st
@@ -125,10 +125,10 @@ def errors_shown() -> Iterator[None]:
 
 
 @contextmanager
-def in_line(doing: str) -> Iterator[Waiting]:
-    """Says what is being done, and how many others come first as long as that is so."""
+def in_line(doing: str | None = None) -> Iterator[Waiting]:
+    """Says what is being done, unless a progress bar does, and how many others come first as long as that is so."""
     place = st.empty()
-    with st.spinner(doing, show_time=True):
+    with st.spinner(doing, show_time=True) if doing else nullcontext():
 
         def tell(ahead: int) -> None:
             others = "One other visitor comes" if ahead == 1 else f"{ahead} other visitors come"

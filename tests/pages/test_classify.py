@@ -187,6 +187,22 @@ def test_a_model_of_ones_own_answers_with_its_labels_and_is_ones_own() -> None:
     assert not _parts.visitors().models(visitor)
 
 
+def test_what_was_read_can_be_corrected() -> None:
+    app = bring(open_page(), "pets.safetensors", save(state()), "\n".join(LABELS).encode())
+    app.sidebar.button(key="own_correct").click().run()
+    size = next(field for field in app.number_input if field.label.startswith("Input"))
+    size.set_value(64).run()
+    next(button for button in app.button if button.label == "Apply").click().run()
+    assert not app.exception
+    assert not app.error
+    assert "64 x 64 pixels in patches of 8" in texts(app)
+    assert app.metric[0].value == LABELS[1]
+    app.sidebar.button(key="own_correct").click().run()
+    next(field for field in app.number_input if "heads" in field.label).set_value(7).run()
+    next(button for button in app.button if button.label == "Apply").click().run()
+    assert any("cannot be shared by 7 heads" in error.value for error in app.error)
+
+
 def test_a_model_that_was_forgotten_gives_way_to_the_usual_one() -> None:
     app = bring(open_page(), "pets.safetensors", save(state()))
     _parts.visitors()._end(app.session_state["visitor"])
