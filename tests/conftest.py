@@ -19,7 +19,7 @@ from deploy_core.types import BuildRequest, BuildResult, Event
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="deit-deploy-tests-")
 os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
 # Two test files run at a time: threads that wait by spinning would take each other's cores.
-os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OMP_NUM_THREADS"] = os.environ["DEIT_DEPLOY_CPU_THREADS"] = "1"
 
 PROJECT = Path(__file__).parents[1]
 PHOTOS = PROJECT.parent / "shared" / "photos"

@@ -113,6 +113,7 @@ def test_a_profile_is_run_shown_and_handed_out(server: str, page: Page) -> None:
     page.get_by_text("10 seconds", exact=True).click()
     page.get_by_role("button", name="profile", exact=False).filter(has_text="on this server").click()
     expect(page.get_by_role("button", name="Profile 9 files on this server again")).to_be_visible(timeout=240 * SECONDS)
+    expect(page.locator('[data-test-script-state="notRunning"]')).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="JSON", exact=True).click()
     run = record.read(Path(download.value.path()))
