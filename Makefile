@@ -2,29 +2,35 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+CLIENT := device/node_modules/.package-lock.json
 PORT ?= 8501
 
 # Debian splits ensurepip off into python3-venv; without that package the system's pip fills the environment.
 MAKE_VENV = $(PYTHON) -m venv $(VENV) || { $(PYTHON) -m venv --clear --without-pip $(VENV) \
 	&& $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-check pip; }
 
-.PHONY: run test lint setup bench
+.PHONY: run test lint setup bench npm
 .DEFAULT_GOAL := run
 
 # With more arenas, each of the server's threads keeps what it freed: 6 MB after a few visits.
-run: $(VENV)/.installed
+run: $(VENV)/.installed $(CLIENT)
 	MALLOC_ARENA_MAX=2 $(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
 
-test: $(VENV)/.installed-dev lint
+test: npm $(VENV)/.installed-dev lint
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/.installed-dev
+lint: $(VENV)/.installed-dev $(CLIENT)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	cd device && npm run --silent check
 
-setup: $(VENV)/.installed-dev
+setup: $(VENV)/.installed-dev npm $(CLIENT)
+
+# The tests need npm; the app only offers less without it.
+npm:
+	@command -v npm > /dev/null || { apt-get update && apt-get install -y --no-install-recommends npm; }
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks
@@ -39,3 +45,8 @@ $(VENV)/.installed: requirements.txt | $(BIN)/pip
 $(VENV)/.installed-dev: requirements-dev.txt requirements-cluster.txt $(VENV)/.installed
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
 	touch $@
+
+# What runs in browsers: too large for git, so npm fetches it, with the lock file's hashes.
+$(CLIENT): device/package-lock.json
+	@if command -v npm > /dev/null; then cd device && npm ci --no-fund --no-audit; \
+	else echo "npm is not installed, so the page 'On your device' will say that it cannot run."; fi

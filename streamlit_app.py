@@ -11,19 +11,39 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deploy_core import documents, logs
 from deploy_core.errors import DamagedArtifact, DeployError, InvalidArtifact
 from deploy_core.processes import Task
 from deploy_core.store import Stored
-from pages import _parts
+from pages import _client, _parts
 
 NOT_FOUND = "There is no such file. Build it again on the Build page.\n"
 NO_TRACES = "There are no traces of this run. Measure again on the Profile page.\n"
 RETRY_SECONDS = 60
+# With both, a browser lets the page's threads share memory, which WebAssembly needs to use more than one.
+ISOLATION = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
+
+
+class Isolated:
+    """Tells browsers that the app's pages want nothing of other sites, and other sites' pages nothing of them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def isolated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(ISOLATION)
+            await send(message)
+
+        await self._app(scope, receive, isolated)
 
 
 class HeldFile(FileResponse):
@@ -111,6 +131,8 @@ app = st.App(
         Route(f"{BASE}/artifacts/{{key}}/{{file}}", artifact),
         Route(f"{BASE}/bundles/{{key}}/{{file}}", bundle),
         Route(f"{BASE}/traces/{{key}}", traces),
+        Mount(f"{BASE}/{_client.ADDRESS}", _client.Client()),
     ],
+    middleware=[Middleware(Isolated)],
     lifespan=lifespan,
 )

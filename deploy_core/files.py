@@ -94,6 +94,22 @@ def remove_leftovers(folder: Path) -> None:
         shutil.rmtree(workplace, ignore_errors=True)
 
 
+def keep_newest(folder: Path, most: int) -> list[Path]:
+    """Removes all but the ``most`` JSON files of ``folder`` that were written last; returns those that are gone."""
+    gone = sorted(folder.glob("*.json"), key=_changed, reverse=True)[most:]
+    for path in gone:
+        path.unlink(missing_ok=True)
+    return gone
+
+
+def _changed(path: Path) -> int:
+    """When a file was written last; long ago where another process has just removed it."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
 def storage_failed(folder: Path, error: OSError) -> StorageFailed:
     """What an error of the operating system in ``folder`` means to a person."""
     if error.errno in FULL:

@@ -16,7 +16,7 @@ from deploy_core import documents
 from deploy_core.errors import QueueFull
 from deploy_core.own import Corrections
 from deploy_core.processes import Task, WorkerProcess
-from deploy_core.replies import Reply
+from deploy_core.replies import Given, Reply
 from deploy_core.types import Prediction
 
 MOST_WAITING = 100
@@ -107,6 +107,11 @@ class Inference:
         """What the stored file at ``key`` answers, beside the original of ``model``. Raises DeployError."""
         request = {"model": model, "weights": weights, "key": key}
         return documents.structured(self._ask(Task("reply", request, picture), tell), Reply)
+
+    def give(self, model: str, weights: str, key: str, picture: bytes, tell: Waiting = unseen) -> Given:
+        """What the stored file at ``key`` is asked, and answers, about a picture. Raises DeployError."""
+        request = {"model": model, "weights": weights, "key": key}
+        return documents.structured(self._ask(Task("give", request, picture), tell), Given)
 
     def take_in(self, checkpoint: Path, name: str, folder: Path, told: Corrections, tell: Waiting = unseen) -> str:
         """Makes a model of a visitor's checkpoint; returns what ``models.find`` knows it by. Raises DeployError."""

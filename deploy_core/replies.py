@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import statistics
 import time
 from dataclasses import dataclass
@@ -42,6 +43,23 @@ class Reply:
     milliseconds: float
     original_milliseconds: float
     probabilities: tuple[Probability, ...]
+
+
+@dataclass(frozen=True)
+class Given:
+    """A model's input for a picture, and a file's answer to it: float32, little-endian, in base64."""
+
+    input: str
+    logits: str
+
+
+def given(file: Classifier, tensor: torch.Tensor) -> Given:
+    """What ``file`` answers to a preprocessed picture, float32 (1, 3, S, S). Raises InvalidArtifact."""
+    return Given(_encoded(tensor), _encoded(file.logits(tensor)))
+
+
+def _encoded(values: torch.Tensor) -> str:
+    return base64.b64encode(values.numpy().astype("<f4").tobytes()).decode()
 
 
 def reply(format_key: str, file: Classifier, original: Classifier, tensor: torch.Tensor) -> Reply:

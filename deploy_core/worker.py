@@ -30,6 +30,7 @@ from deploy_core import (
     errors,
     evaluate,
     hub,
+    images,
     logs,
     memory,
     models,
@@ -168,6 +169,16 @@ def run_reply(request: dict[str, Any], picture: bytes, limits: Settings, _: Prog
     return documents.plain(found)
 
 
+def run_give(request: dict[str, Any], picture: bytes, limits: Settings, _: Progress) -> Any:
+    """The picture is read in its full size, as a visitor's device reads it."""
+    with Store(limits).reading(request["key"]) as stored:
+        file = classify.open_artifact(stored.path, request["model"], request["weights"])
+        found = replies.given(file, classify.tensor_of(images.decode(picture, limits), file.spec))
+    del file
+    memory.give_back()
+    return documents.plain(found)
+
+
 def run_take_in(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
     """``source`` is a checkpoint's path or a name on the Hub, ``name`` what the visitor calls it."""
     told = documents.structured(request["corrections"], Corrections)
@@ -202,6 +213,7 @@ TASKS: dict[str, TaskRunner] = {
     "classify": run_classify,
     "attention": run_attention,
     "reply": run_reply,
+    "give": run_give,
     "take_in": run_take_in,
     "forget": run_forget,
     "abilities": tell_abilities,

@@ -24,6 +24,7 @@ LEAST_CHANGE = 0.01
 KIND_COLOURS = (
     "#4c78a8", "#f58518", "#e45756", "#72b7b2", "#54a24b", "#eeca3b", "#b279a2", "#ff9da6", "#9d755d", "#bab0ac",
 )  # fmt: skip
+SHAPES = ("circle", "triangle-up", "square", "diamond", "cross", "triangle-down")
 INK = {"light": "#2f2d2b", "dark": "#edebe8"}
 INK_ON_FULL = {"light": "#ffffff", "dark": "#10201e"}
 # The shade of an empty and of a full cell.
@@ -96,7 +97,7 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Spot:
-    """A labelled point; ``shade`` is 0..1, ``on_front`` whether no other is better both ways."""
+    """A labelled point; ``shade`` is 0..1, ``on_front`` whether no other of its ``machine`` is better both ways."""
 
     label: str
     x: float
@@ -104,6 +105,7 @@ class Spot:
     shade: float
     on_front: bool
     hint: str
+    machine: str
 
 
 @dataclass(frozen=True)
@@ -226,22 +228,28 @@ def draw_distributions(rows: Sequence[Distribution], alt_text: str, unit: str, e
 
 
 def draw_tradeoff(spots: Sequence[Spot], alt_text: str, across: str, up: str, shade: str) -> None:
-    """Draws labelled points, with a line through those on the front; the lower left is best."""
+    """Draws labelled points, with a line through each machine's front; the lower left is best."""
     table = pd.DataFrame([vars(spot) for spot in spots])
+    machines = list(dict.fromkeys(spot.machine for spot in spots))
     right, top = ROOM_FOR_TEXT * table["x"].max(), ROOM_FOR_TEXT * table["y"].max()
     x = alt.X("x:Q", axis=alt.Axis(title=across, tickCount=6), scale=alt.Scale(domain=[0, right], nice=False))
     y = alt.Y("y:Q", axis=alt.Axis(title=up, tickCount=5), scale=alt.Scale(domain=[0, top], nice=False))
     front = (
         alt.Chart(table[table["on_front"]])
         .mark_line(interpolate="step-after", strokeDash=[5, 4], opacity=0.6, color=_ink())
-        .encode(x=x, y=y)
+        .encode(x=x, y=y, detail="machine:N")
     )
     scale = alt.Scale(domain=[min(LEAST_SHADE, table["shade"].min()), 1], scheme="redyellowgreen")
     legend = alt.Legend(orient="bottom", format=".3f", titleLimit=400, gradientLength=220, tickCount=2)
+    shape = alt.Shape(
+        "machine:N",
+        scale=alt.Scale(domain=machines, range=SHAPES[: len(machines)]),
+        legend=alt.Legend(orient="top", title=None, labelLimit=400) if len(machines) > 1 else None,
+    )
     points = (
         alt.Chart(table)
         .mark_point(filled=True, size=130, opacity=1, stroke=_ink(), strokeWidth=0.5)
-        .encode(x=x, y=y, color=alt.Color("shade:Q", scale=scale, title=shade, legend=legend), **_hint())
+        .encode(x=x, y=y, color=alt.Color("shade:Q", scale=scale, title=shade, legend=legend), shape=shape, **_hint())
     )
     charts = front + points
     for is_right in (False, True):

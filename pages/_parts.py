@@ -15,6 +15,7 @@ from deploy_core.jobs import FINISHED, LEAST_FRACTION_FOR_ESTIMATE, Job, Jobs, S
 from deploy_core.processes import Task, WorkerProcess
 from deploy_core.profile import record
 from deploy_core.profile.record import Record
+from deploy_core.profile.reports import Reports
 from deploy_core.profile.runs import Runs
 from deploy_core.store import Store
 from deploy_core.uploads import Uploads
@@ -52,6 +53,13 @@ def runs() -> Runs:
 
 
 @st.cache_resource
+def reports() -> Reports:
+    kept = Reports(settings.load())
+    kept.sweep()
+    return kept
+
+
+@st.cache_resource
 def shipped_run() -> Record:
     """The embedded model's, measured by this project."""
     return record.read(embedded.SAVED_PROFILE)
@@ -76,6 +84,7 @@ def visitors() -> Visitors:
     def forget(visitor: str) -> None:
         store().forget(visitor)
         runs().forget(visitor)
+        reports().forget(visitor)
         inference().forget(visitor)
 
     return Visitors(settings.load(), forget)

@@ -63,13 +63,27 @@ def choose() -> list[Picture]:
     return given
 
 
+def hold(picture: Picture) -> None:
+    """Makes a picture the one at hand, for the other pages."""
+    st.session_state["at_hand"] = picture
+
+
+def at_hand() -> Picture:
+    """The picture that was classified last; the first sample before that."""
+    held: Picture = st.session_state.get("at_hand") or sample(next(iter(SAMPLES.values())))
+    return held
+
+
+def sample(name: str) -> Picture:
+    return Picture((embedded.SAMPLES / name).read_bytes(), name, f"deploy_core/embedded/samples/{name}")
+
+
 def _sample() -> list[Picture]:
     _address.recall("sample", "sample", next(iter(SAMPLES)), lambda name: name if name in SAMPLES else "Cat")
     shown = st.pills(
         "Sample", SAMPLES, required=True, label_visibility="collapsed", key="sample", persist_state="session"
     )
-    name = SAMPLES[str(shown)]
-    return [Picture((embedded.SAMPLES / name).read_bytes(), name, f"deploy_core/embedded/samples/{name}")]
+    return [sample(SAMPLES[str(shown)])]
 
 
 def _uploads() -> list[Picture]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from deploy_core.formats import FORMATS
 from deploy_core.formats.inside import GROUPS, OTHER
 from deploy_core.profile import verdicts
 from deploy_core.profile.record import Record, Row
+from deploy_core.profile.report import Report
 from pages import _parts
 from pages._charts import (
     Bar,
@@ -60,26 +63,51 @@ def latency(run: Record) -> None:
     )
 
 
-def tradeoff(run: Record) -> None:
-    front = verdicts.pareto(run.rows)
+def tradeoff(run: Record, reports: Sequence[Report] = ()) -> None:
+    """The server's files, and those that a visitor's devices ran."""
     draw_tradeoff(
-        [
-            Spot(
-                title(row),
-                row.bytes / 1e6,
-                row.median_ms,
-                row.cosine,
-                row in front,
-                f"{title(row)}: {row.bytes / 1e6:.1f} MB, {row.median_ms:.2f} ms, cosine {row.cosine:.5f}",
-            )
-            for row in run.rows
-        ],
+        [*_server_spots(run), *(spot for report in reports for spot in _device_spots(report, run))],
         "Size of each file against its latency",
         "MB",
         "ms",
         "cosine to the original's answers",
     )
     st.caption("Lower left is better. No file is both smaller and faster than those on the dashed line.")
+
+
+def _server_spots(run: Record) -> list[Spot]:
+    front = verdicts.pareto(run.rows)
+    return [
+        Spot(
+            title(row),
+            row.bytes / 1e6,
+            row.median_ms,
+            row.cosine,
+            row in front,
+            f"{title(row)}: {row.bytes / 1e6:.1f} MB, {row.median_ms:.2f} ms, cosine {row.cosine:.5f}",
+            f"The server, {run.host.cpu}",
+        )
+        for row in run.rows
+    ]
+
+
+def _device_spots(report: Report, run: Record) -> list[Spot]:
+    """A file agrees with the original as on the server, whatever runs it."""
+    cosines = {row.format: row.cosine for row in run.rows}
+    rows = [row for row in report.rows if row.format in cosines]
+    front = verdicts.pareto(rows)
+    return [
+        Spot(
+            f"{FORMATS[row.format].title}, {row.runs_on}",
+            row.bytes / 1e6,
+            row.median_ms,
+            cosines[row.format],
+            row in front,
+            f"{FORMATS[row.format].title}, {row.runs_on}: {row.bytes / 1e6:.1f} MB, {row.median_ms:.2f} ms",
+            f"{report.name} (reported by a visitor)",
+        )
+        for row in rows
+    ]
 
 
 def operators(run: Record) -> None:

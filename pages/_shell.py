@@ -11,8 +11,10 @@ from deploy_core.errors import DeployError
 from pages import _parts, _picker
 
 # Streamlit puts this folder on the import path: a page named like a module of the standard library would shadow it.
-st.set_page_config(page_title="DeiT Deploy", page_icon=":material/deployed_code:", layout="wide")
-st.logo(Path(__file__).with_name("logo.svg"), size="large")
+PAGES = Path(__file__).parent
+# Not one of Streamlit's icons: a browser would ask another site for it.
+st.set_page_config(page_title="DeiT Deploy", page_icon=PAGES / "icon.svg", layout="wide")
+st.logo(PAGES / "logo.svg", size="large")
 
 page = st.navigation(
     [
@@ -20,6 +22,7 @@ page = st.navigation(
         st.Page("build_files.py", title="Build", icon=":material/deployed_code:", url_path="build"),
         st.Page("evaluate_files.py", title="Evaluate", icon=":material/fact_check:", url_path="evaluate"),
         st.Page("profile_files.py", title="Profile", icon=":material/speed:", url_path="profile"),
+        st.Page("on_your_device.py", title="On your device", icon=":material/smartphone:", url_path="device"),
     ]
 )
 try:

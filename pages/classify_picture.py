@@ -121,6 +121,7 @@ def classify() -> None:
     if not pictures:
         st.info("Give a picture, and the answer appears here.", icon=":material/image:")
     elif len(pictures) == 1:
+        _pictures.hold(pictures[0])
         one(chosen, pictures[0], top, threshold)
     elif ready(chosen):
         _batch.draw(chosen, pictures, top, threshold)

@@ -11,11 +11,11 @@ import streamlit as st
 from deploy_core import capacity, documents, settings
 from deploy_core.formats import FORMATS
 from deploy_core.processes import Task
-from deploy_core.profile import compare, tables, verdicts
+from deploy_core.profile import compare, report, tables, verdicts
 from deploy_core.profile.record import Record, Row
 from deploy_core.profile.verdicts import TARGETS, Limits
 from deploy_core.types import BuildRequest
-from pages import _links, _parts, _picker, _profile_charts
+from pages import _links, _parts, _picker, _profile_charts, _reports
 
 BUDGETS = {"10 seconds": 10.0, "30 seconds": 30.0, "2 minutes": 120.0}
 USUAL_BUDGET = "30 seconds"
@@ -166,7 +166,7 @@ def show(run: Record) -> None:
         tabs,
         (
             _profile_charts.latency,
-            _profile_charts.tradeoff,
+            tradeoff,
             inside,
             _profile_charts.scaling,
             _profile_charts.costs,
@@ -247,6 +247,15 @@ def line(row: Row) -> dict[str, object]:
         "Size": row.bytes / 1e6,
         "Engine": row.run_engine,
     }
+
+
+def tradeoff(run: Record) -> None:
+    reports = _reports.of(run.model)
+    _profile_charts.tradeoff(run, reports)
+    for found in reports:
+        _reports.draw(found)
+    if not reports:
+        st.page_link("on_your_device.py", label="Add your own device to this picture", icon=":material/smartphone:")
 
 
 def inside(run: Record) -> None:
@@ -357,19 +366,27 @@ def compared(first_key: str, second_key: str, _first: Record, _second: Record) -
     return compare.compare(_first, _second)
 
 
+def take_in(data: bytes) -> None:
+    if report.is_report(data):
+        _reports.take(data)
+        st.toast("The device's report is under Size and latency.", icon=":material/smartphone:")
+        return
+    key = _parts.runs().take_in(data)
+    st.session_state["brought"] = tuple(dict.fromkeys((*st.session_state.get("brought", ()), key)))
+    st.query_params["run"] = key
+
+
 def elsewhere(runs: tuple[Record, ...], chosen: _picker.Choice) -> None:
     st.markdown(
         "On another machine, a Raspberry Pi for one: `python -m deploy_core profile DIR --json > run.json`. "
-        "Give that file here."
+        "Give that file here, or one that the page On your device wrote."
     )
     given = st.file_uploader(
         "A run as JSON", type="json", max_upload_size=LARGEST_RECORD_MB, key="run_file", label_visibility="collapsed"
     )
     if given and st.session_state.get("run_taken") != given.file_id:
-        key = _parts.runs().take_in(given.getvalue())
+        take_in(given.getvalue())
         st.session_state["run_taken"] = given.file_id
-        st.session_state["brought"] = tuple(dict.fromkeys((*st.session_state.get("brought", ()), key)))
-        st.query_params["run"] = key
         st.rerun()
     if len(runs) < 2:
         st.caption(f"Two runs of {chosen.spec.title} can be compared here once there are two.")

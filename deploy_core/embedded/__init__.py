@@ -12,6 +12,8 @@ WEIGHTS = FOLDER / "demo.safetensors"
 SAMPLES = FOLDER / "samples"
 SAVED_PROFILE = FOLDER / "profile.json"
 SAVED_EVALUATION = FOLDER / "evaluation.json"
+# As they lie in the store, so that a visitor's device has something to run at once.
+ARTIFACTS = FOLDER / "artifacts"
 LABELS = tuple((FOLDER / "labels.txt").read_text().split())
 PREPROCESSING = Preprocessing(resize=32, crop=32, mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from deploy_core.errors import InvalidArtifact, InvalidRequest
-from deploy_core.files import atomic_write, make_folder, remove_leftovers
+from deploy_core.files import atomic_write, keep_newest, make_folder, remove_leftovers
 from deploy_core.profile import record
 from deploy_core.profile.record import Record, weights_name
 from deploy_core.settings import Settings
@@ -113,19 +113,9 @@ class Runs:
     def _save(self, run: Record, folder: Path) -> str:
         make_folder(folder)
         record.save(run, folder / f"{run.key}.json")
-        oldest_last = sorted(folder.glob("*.json"), key=_changed, reverse=True)
-        for path in oldest_last[MOST_RUNS:]:
-            path.unlink(missing_ok=True)
+        for path in keep_newest(folder, MOST_RUNS):
             path.with_suffix(".zip").unlink(missing_ok=True)
         return run.key
-
-
-def _changed(path: Path) -> int:
-    """When a file was written last; long ago where another process has just removed it."""
-    try:
-        return path.stat().st_mtime_ns
-    except FileNotFoundError:
-        return 0
 
 
 @lru_cache(maxsize=MOST_RUNS)

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from deploy_core.formats import FORMATS
 from deploy_core.profile.intervals import Interval, estimates
@@ -163,9 +164,22 @@ def by_group(row: Row) -> dict[str, float]:
     return dict(sorted(spent.items(), key=lambda pair: pair[1], reverse=True))
 
 
-def pareto(rows: Sequence[Row]) -> tuple[Row, ...]:
+class Weighed(Protocol):
+    """Whatever has a size and a speed."""
+
+    @property
+    def bytes(self) -> int: ...
+
+    @property
+    def median_ms(self) -> float: ...
+
+
+SomeRow = TypeVar("SomeRow", bound=Weighed)
+
+
+def pareto(rows: Sequence[SomeRow]) -> tuple[SomeRow, ...]:
     """The rows that no other is both smaller and faster than, the smallest first."""
-    front: list[Row] = []
+    front: list[SomeRow] = []
     for row in sorted(rows, key=lambda row: (row.bytes, row.median_ms)):
         if not front or row.median_ms < front[-1].median_ms:
             front.append(row)

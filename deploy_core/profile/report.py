@@ -1,0 +1,206 @@
+"""What a visitor's own device measured: built and sent by the page "On your device", so nothing in it is believed.
+
+``docs/on-your-device.md`` says what each field means, and what a browser cannot tell.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+from deploy_core import documents
+from deploy_core.errors import InvalidArtifact
+from deploy_core.formats import FORMATS
+
+KIND = "device"
+VERSION = 1
+LARGEST_REPORT = 500_000
+LONGEST_TEXT = 300
+LONGEST_MILLISECONDS = 3_600_000.0
+MOST_ROWS = 24
+MOST_ROUNDS = 1_000
+MOST_THREADS = 1_024
+BACKENDS = {"wasm": "WebAssembly", "webgpu": "WebGPU"}
+GIVE = "Give a file that the page 'On your device' wrote."
+
+
+@dataclass(frozen=True)
+class Device:
+    """What the browser tells of itself; None and empty where it does not."""
+
+    browser: str
+    system: str
+    model: str
+    cores: int | None
+    memory_gb: float | None
+    gpu: str
+    secure: bool
+    isolated: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``cosine`` and ``max_abs_difference`` are of the logits, the device's against the server's, on one input."""
+
+    cosine: float
+    max_abs_difference: float
+    same_top1: bool
+    input_difference: float
+
+
+@dataclass(frozen=True)
+class DeviceRow:
+    """One file on one backend. ``download_ms`` is None where the browser had kept the file."""
+
+    format: str
+    bytes: int
+    sha256: str
+    backend: str
+    threads: int
+    download_ms: float | None
+    runtime_ms: float
+    load_ms: float
+    first_ms: float
+    samples_ms: tuple[float, ...]
+    discarded: int
+    compared: Comparison | None
+
+    @property
+    def median_ms(self) -> float:
+        return self._quantile(0.5)
+
+    @property
+    def p95_ms(self) -> float:
+        return self._quantile(0.95)
+
+    @property
+    def runs_on(self) -> str:
+        threads = f", {self.threads} thread{'s' if self.threads > 1 else ''}" if self.backend == "wasm" else ""
+        return f"{BACKENDS[self.backend]}{threads}"
+
+    def _quantile(self, share: float) -> float:
+        """As numpy's, without numpy: a page may list many reports."""
+        values = sorted(self.samples_ms)
+        place = share * (len(values) - 1)
+        below, above = values[math.floor(place)], values[math.ceil(place)]
+        return below + (above - below) * (place - math.floor(place))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that a backend could not run, and why."""
+
+    format: str
+    backend: str
+    threads: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one device measured of one model."""
+
+    kind: str
+    version: int
+    model: str
+    weights: str
+    runtime: str
+    device: Device
+    measured_at: str
+    rows: tuple[DeviceRow, ...]
+    failures: tuple[Failure, ...]
+
+    @cached_property
+    def key(self) -> str:
+        """What this report goes by in addresses: the hash of its content."""
+        text = json.dumps(documents.plain(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def name(self) -> str:
+        """The device in a few words."""
+        return f"{self.device.browser} on {self.device.model or self.device.system}"
+
+
+def is_report(data: bytes) -> bool:
+    """Whether a JSON document says that it comes from a device, so that ``parse`` is to read it."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and document.get("kind") == KIND
+
+
+def parse(data: bytes) -> Report:
+    """A report from its JSON. Raises InvalidArtifact for what no device can have measured."""
+    if len(data) > LARGEST_REPORT:
+        raise InvalidArtifact("This is too large for the report of a device.", GIVE)
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InvalidArtifact("This is no JSON document.", GIVE) from error
+    if not isinstance(document, dict) or document.get("kind") != KIND:
+        raise InvalidArtifact("This is no report of a device.", GIVE)
+    if document.get("version") != VERSION:
+        raise InvalidArtifact(
+            f"This report is not of version {VERSION}, which this app reads.", "Measure again on the device."
+        )
+    report = documents.structured(document, Report)
+    if not (_is_bounded(report) and all(map(_is_possible, report.rows))):
+        raise InvalidArtifact("The figures of this report do not fit together.", GIVE)
+    return report
+
+
+def _is_bounded(report: Report) -> bool:
+    device = report.device
+    texts = (
+        *(report.model, report.weights, report.runtime, report.measured_at),
+        *(device.browser, device.system, device.model, device.gpu),
+        *(failure.reason for failure in report.failures),
+    )
+    runs = [(row.format, row.backend, row.threads) for row in report.rows]
+    runs += [(failure.format, failure.backend, failure.threads) for failure in report.failures]
+    return (
+        0 < len(report.rows) <= MOST_ROWS
+        and len(set(runs)) == len(runs) <= MOST_ROWS
+        and all(len(text) <= LONGEST_TEXT and text.isprintable() for text in texts)
+        and all(
+            key in FORMATS and backend in BACKENDS and 0 < threads <= MOST_THREADS for key, backend, threads in runs
+        )
+        and (device.cores is None or 0 < device.cores <= MOST_THREADS)
+        and (device.memory_gb is None or 0 < device.memory_gb <= MOST_THREADS)
+        and _is_time(report.measured_at)
+    )
+
+
+def _is_possible(row: DeviceRow) -> bool:
+    times = (row.runtime_ms, row.load_ms, row.first_ms, *row.samples_ms, row.download_ms or 0.0)
+    compared = row.compared
+    return (
+        row.bytes > 0
+        and len(row.sha256) == 64
+        and 0 < len(row.samples_ms) <= MOST_ROUNDS
+        and all(0 <= value <= LONGEST_MILLISECONDS for value in times)
+        and min(row.samples_ms) > 0
+        and 0 <= row.discarded <= MOST_ROUNDS
+        and (
+            compared is None
+            or (
+                abs(compared.cosine) <= 1.000001
+                and 0 <= compared.max_abs_difference < math.inf
+                and 0 <= compared.input_difference < math.inf
+            )
+        )
+    )
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

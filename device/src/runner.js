@@ -1,0 +1,64 @@
+/** The page's end of a worker: a file that is open on a backend. */
+
+/**
+ * @typedef {import("./worker.js").Backend} Backend
+ * @typedef {import("./worker.js").Opened} Opened
+ * @typedef {import("./worker.js").Answer} Answer
+ * @typedef {import("./preprocess.js").Pixels} Pixels
+ * @typedef {import("./preprocess.js").How} How
+ * @typedef {{resolve: (value: any) => void, reject: (error: Error) => void}} Waiting
+ */
+
+export class Runner {
+  /** @type {Map<number, Waiting>} */
+  #waiting = new Map();
+  #number = 0;
+  #worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+
+  constructor() {
+    this.#worker.addEventListener("message", ({ data }) => {
+      const waiting = this.#waiting.get(data.number);
+      this.#waiting.delete(data.number);
+      if (data.error) waiting?.reject(Object.assign(new Error(data.error.message), { name: data.error.name }));
+      else waiting?.resolve(data.result);
+    });
+    this.#worker.addEventListener("error", (event) => {
+      event.preventDefault();
+      this.close(new Error(event.message || "the background thread did not start"));
+    });
+  }
+
+  /** @param {Backend} backend @param {Uint8Array} model @returns {Promise<Opened>} */
+  open(backend, model) {
+    return this.#ask("open", [backend, model]);
+  }
+
+  /** @param {Pixels} pixels @param {How} how @returns {Promise<Float32Array>} the model's input */
+  prepare(pixels, how) {
+    return this.#ask("prepare", [pixels, how], [pixels.rgba.buffer]);
+  }
+
+  /** @param {Float32Array} input @param {number} side @returns {Promise<Answer>} */
+  run(input, side) {
+    return this.#ask("run", [input, side]);
+  }
+
+  /** Ends the thread, and with it all memory that it holds. */
+  close(reason = new Error("it was closed")) {
+    this.#worker.terminate();
+    for (const { reject } of this.#waiting.values()) reject(reason);
+    this.#waiting.clear();
+  }
+
+  /**
+   * @param {string} task @param {unknown[]} given @param {Transferable[]} moved
+   * @returns {Promise<any>}
+   */
+  #ask(task, given, moved = []) {
+    const number = ++this.#number;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(number, { resolve, reject });
+      this.#worker.postMessage({ number, task, given }, moved);
+    });
+  }
+}

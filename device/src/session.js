@@ -1,0 +1,185 @@
+/** One measurement: each chosen file, on each backend that works here. */
+
+import { best, cosine, largestDifference } from "./compare.js";
+import { download } from "./download.js";
+import { rounds, Stopped } from "./measure.js";
+import { Runner } from "./runner.js";
+import { sentence } from "./words.js";
+
+/**
+ * @typedef {import("./worker.js").Backend} Backend
+ * @typedef {import("./worker.js").Answer} Answer
+ * @typedef {import("./download.js").ModelFile} ModelFile
+ * @typedef {import("./compare.js").Comparison} Comparison
+ * @typedef {import("./preprocess.js").How} How
+ * @typedef {import("./preprocess.js").Pixels} Pixels
+ * @typedef {{input: Float32Array, logits: Float32Array}} Expected The server's input for the picture, and its answer.
+ *
+ * @typedef {object} Row What one file did on one backend; the names are those of the records.
+ * @property {string} format
+ * @property {number} bytes
+ * @property {string} sha256
+ * @property {"wasm" | "webgpu"} backend
+ * @property {number} threads
+ * @property {number | null} download_ms null where the browser had kept the file
+ * @property {number} runtime_ms
+ * @property {number} load_ms
+ * @property {number} first_ms
+ * @property {number[]} samples_ms
+ * @property {number} discarded rounds that were thrown away, because the page was in the background
+ * @property {Comparison | null} compared
+ *
+ * @typedef {{format: string, backend: string, threads: number, reason: string}} Failure
+ *
+ * @typedef {object} Stage What the page shows meanwhile, and asks for.
+ * @property {(text: string, done: number) => void} told
+ * @property {(note: string) => void} noted
+ * @property {(answer: Answer, file: ModelFile, backend: Backend) => void} answered the first answer of each
+ * @property {(row: Row) => void} measured
+ * @property {(failure: Failure) => void} failed
+ * @property {(file: ModelFile) => Promise<Expected | null>} expected the server's answer; null where it gives none
+ * @property {() => Pixels} picture a copy that may be given away
+ */
+
+/** Tells whether the page was in front all the time; a browser slows down what is not. */
+export class Attention {
+  #wasHidden = document.hidden;
+
+  constructor() {
+    document.addEventListener("visibilitychange", () => (this.#wasHidden ||= document.hidden));
+  }
+
+  /** Whether the page was in the background at any time since the last question. */
+  isHidden() {
+    const was = this.#wasHidden;
+    this.#wasHidden = document.hidden;
+    return was;
+  }
+
+  /** @returns {Promise<void>} */
+  shown() {
+    if (!document.hidden) return Promise.resolve();
+    return new Promise((resolve) => {
+      const look = () => {
+        if (document.hidden) return;
+        document.removeEventListener("visibilitychange", look);
+        resolve();
+      };
+      document.addEventListener("visibilitychange", look);
+    });
+  }
+}
+
+/**
+ * @param {ModelFile[]} files @param {Backend[]} backends @param {How} how @param {Stage} stage @param {AbortSignal} stop
+ * @throws {Error} where a file cannot be had, or the person stopped
+ */
+export async function measure(files, backends, how, stage, stop) {
+  const attention = new Attention();
+  const steps = files.length * (backends.length + 1);
+  let step = 0;
+  for (const file of files) {
+    const share = (/** @type {number} */ done) => (step + done) / steps;
+    const got = await download(
+      file,
+      (received) => stage.told(`Downloading ${file.title}`, share(received / file.bytes)),
+      stop,
+    );
+    if (got.note) stage.noted(got.note);
+    step += 1;
+    for (const backend of backends) {
+      const told = (/** @type {string} */ doing, /** @type {number} */ done) =>
+        stage.told(`${doing} ${file.title} on ${backend.title}`, share(done));
+      try {
+        stage.measured(await measureOne(file, got, backend, how, stage, told, attention, stop));
+      } catch (error) {
+        if (error instanceof Stopped) throw error;
+        const { key, threads } = backend;
+        stage.failed({ format: file.key, backend: key, threads, reason: sentence(error) });
+      }
+      step += 1;
+    }
+  }
+}
+
+/**
+ * @param {ModelFile} file @param {import("./download.js").Download} got @param {Backend} backend @param {How} how
+ * @param {Stage} stage @param {(doing: string, done: number) => void} told
+ * @param {Attention} attention @param {AbortSignal} stop
+ * @returns {Promise<Row>}
+ */
+async function measureOne(file, got, backend, how, stage, told, attention, stop) {
+  told("Loading", 0);
+  const { runner, opened, input, first } = await openInFront(backend, got.bytes, how, stage, attention, stop);
+  try {
+    stage.answered(first, file, backend);
+    const watch = {
+      isHidden: () => attention.isHidden(),
+      shown: () => attention.shown(),
+      isStopped: () => stop.aborted,
+      now: () => performance.now(),
+      told: (/** @type {number} */ done) => told("Timing", done),
+    };
+    const timed = await rounds(async () => (await runner.run(input, how.crop)).milliseconds, watch);
+    told("Comparing", 1);
+    return {
+      format: file.key,
+      bytes: file.bytes,
+      sha256: file.sha256,
+      backend: backend.key,
+      threads: backend.threads,
+      download_ms: got.milliseconds,
+      runtime_ms: opened.runtimeMilliseconds,
+      load_ms: opened.loadMilliseconds,
+      first_ms: first.milliseconds,
+      samples_ms: timed.samples,
+      discarded: timed.discarded,
+      compared: await compare(runner, input, first, await stage.expected(file), how),
+    };
+  } finally {
+    runner.close();
+  }
+}
+
+/**
+ * Opens the file and asks it once, again if the page was in the background meanwhile.
+ *
+ * @param {Backend} backend @param {Uint8Array} model @param {How} how @param {Stage} stage
+ * @param {Attention} attention @param {AbortSignal} stop
+ */
+async function openInFront(backend, model, how, stage, attention, stop) {
+  for (;;) {
+    if (stop.aborted) throw new Stopped();
+    await attention.shown();
+    attention.isHidden();
+    const runner = new Runner();
+    try {
+      const opened = await runner.open(backend, model);
+      const input = await runner.prepare(stage.picture(), how);
+      const first = await runner.run(input, how.crop);
+      if (!attention.isHidden()) return { runner, opened, input, first };
+    } catch (error) {
+      runner.close();
+      throw error;
+    }
+    runner.close();
+  }
+}
+
+/**
+ * The runtimes answer the same input, the server's; the answers to the picture come from each one's own.
+ *
+ * @param {Runner} runner @param {Float32Array} input @param {Answer} first @param {Expected | null} expected
+ * @param {How} how
+ * @returns {Promise<Comparison | null>}
+ */
+async function compare(runner, input, first, expected, how) {
+  if (!expected) return null;
+  const { logits } = await runner.run(expected.input, how.crop);
+  return {
+    cosine: cosine(logits, expected.logits),
+    max_abs_difference: largestDifference(logits, expected.logits),
+    same_top1: best(first.logits) === best(expected.logits),
+    input_difference: largestDifference(input, expected.input),
+  };
+}

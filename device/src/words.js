@@ -1,0 +1,34 @@
+/** An error for people: one sentence on what is wrong, one on what to do. */
+export class Problem extends Error {}
+
+/** What a runtime says when the memory is spent: V8, JavaScriptCore, SpiderMonkey, Emscripten, C++, WebGPU. */
+const OUT_OF_MEMORY = /out of memory|OOM|bad_alloc|memory access out of bounds|allocation fail|allocate|could not create/i;
+
+/**
+ * @param {unknown} error
+ * @returns {string} one or two sentences
+ */
+export function sentence(error) {
+  if (error instanceof Problem) return error.message;
+  const text = String(error instanceof Error ? error.message : error);
+  if (error instanceof RangeError || OUT_OF_MEMORY.test(text)) {
+    return "The memory of this device is too small for this file. Close other tabs, or choose the int8 file.";
+  }
+  return `The browser said: “${text.slice(0, 160)}”. Try again; if it happens again, choose another file.`;
+}
+
+/** @param {number} milliseconds */
+export function time(milliseconds) {
+  if (milliseconds >= 10_000) return `${(milliseconds / 1000).toFixed(1)} s`;
+  return `${milliseconds.toFixed(milliseconds >= 100 ? 0 : milliseconds >= 10 ? 1 : 2)} ms`;
+}
+
+/** @param {number} bytes */
+export function megabytes(bytes) {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+/** @param {number} probability */
+export function percent(probability) {
+  return `${(100 * probability).toFixed(1)} %`;
+}

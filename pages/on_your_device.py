@@ -1,0 +1,189 @@
+"""On your device: the visitor's own browser downloads a file of the model, runs it, times it, and tells."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import streamlit as st
+
+from deploy_core import capacity, documents, embedded, models, settings
+from deploy_core.errors import DeployError
+from deploy_core.formats import FORMATS
+from deploy_core.processes import Task
+from deploy_core.store import Stored
+from deploy_core.types import BuildRequest
+from pages import _client, _links, _parts, _picker, _pictures, _reports
+from pages._pictures import Picture
+
+IN_BROWSERS = ("onnx", "onnx_int8")
+# The server's answers that a session keeps, so that a second measurement need not ask again.
+MOST_EXPECTED = 20
+
+WHAT = """
+The profile of the server is a profile of a PC. Here **your own device** runs the model, in the browser and with
+nothing to install: the browser downloads an ONNX file, the one that Build offers, and runs it with
+[ONNX Runtime Web](https://onnxruntime.ai/docs/tutorials/web/).
+
+- **WebAssembly** runs on the processor, with SIMD instructions, and on several threads where the page is
+  *cross-origin isolated*. **WebGPU** runs on the graphics chip, where the browser gives it.
+- Each file is timed on every backend that works: at least 15 rounds after a warm-up, up to 100 or six seconds. A
+  browser slows down tabs in the background, so what was timed there is thrown away.
+- The picture is prepared on the device exactly as on the server, and both answer the same input: the page says how far
+  their logits lie apart.
+- **Nothing is sent** unless you press save. What you save is what you see, and your browser's name.
+
+A browser is not an app. The same file in an app with ONNX Runtime is faster, mostly because it has more instructions
+for int8 than WebAssembly: take the milliseconds from here as an upper bound, and the order of the files as a hint.
+"""
+
+AT_HOME = """
+Browsers give the camera, the graphics chip, several threads and a place to keep files to **https** pages only, and to
+the computer itself (`localhost`). To open this app on a phone in your network over https:
+
+- **A tunnel**: `cloudflared tunnel --url http://localhost:8501`, or `tailscale serve 8501` with Tailscale on both,
+  prints an https address that the phone can open. The tunnel's operator sees what passes.
+- **A certificate of your own**: [mkcert](https://github.com/FiloSottile/mkcert) makes one that the phone trusts once
+  its root is installed there. `mkcert -install`, `mkcert 192.168.1.20`, then
+  `streamlit run streamlit_app.py --server.sslCertFile 192.168.1.20.pem --server.sslKeyFile 192.168.1.20-key.pem`.
+- **A hosted copy**: `docs/hosting.md`.
+
+Over plain http the page works too, with WebAssembly on one thread and a file picker.
+"""
+
+NOT_FETCHED = (
+    "**The browser's runtime is not on this server.** `make run` fetches it where npm is installed: install npm, then "
+    "run `make run` again. All other pages work without it."
+)
+
+
+def on_your_device() -> None:
+    chosen = _picker.choice()
+    runtime = _client.runtime()
+    if runtime is None:
+        st.warning(NOT_FETCHED, icon=":material/deployed_code_alert:")
+        return
+    if chosen.spec.is_embedded and chosen.weights == "pretrained":
+        _parts.store().adopt(embedded.ARTIFACTS)
+    request = BuildRequest(chosen.spec.reference, chosen.weights, IN_BROWSERS)
+    found = {key: stored for key, stored in _parts.store().find(request).items() if key in IN_BROWSERS}
+    if found:
+        picture = _pictures.at_hand()
+        measure(chosen, picture, found, runtime)
+        st.caption(f"The picture is the one that you last gave on Classify: {_parts.plain(picture.name)}.")
+    build(chosen, found)
+
+
+def build(chosen: _picker.Choice, found: dict[str, Stored]) -> None:
+    """Offers to build what a browser can run and is not there yet."""
+    offered = capacity.offered_formats(settings.load())
+    missing = tuple(key for key in IN_BROWSERS if key not in found and key in offered)
+    if not missing:
+        if not found:
+            st.info("This server does not offer ONNX files, and browsers run nothing else.", icon=":material/block:")
+        return
+    task = Task("build", {"build": documents.plain(BuildRequest(chosen.spec.reference, chosen.weights, missing))})
+    if _parts.is_unfinished(_parts.follow(task)):
+        return
+    names = " and ".join(FORMATS[key].title for key in missing)
+    if found:
+        label = f"Build {names}, to time that as well"
+    else:
+        st.info(f"A browser runs ONNX files, and {chosen.spec.title} has none yet.", icon=":material/smartphone:")
+        label = f"Build {names}"
+    if st.button(label, icon=":material/build:", key="build", type="secondary" if found else "primary"):
+        _parts.jobs().submit(task)
+        st.rerun()
+
+
+def measure(chosen: _picker.Choice, picture: Picture, found: dict[str, Stored], runtime: str) -> None:
+    expected: dict[str, Any] = st.session_state.setdefault("device_expected", {})
+    told = _client.component()(
+        key="device",
+        data={
+            "client": f"{_client.ADDRESS}/src/main.js",
+            "model": chosen.spec.name,
+            "title": chosen.spec.title,
+            "weights": chosen.weights,
+            "runtime": runtime,
+            "labels": next(iter(found.values())).expected().labels,
+            "preprocessing": documents.plain(chosen.spec.preprocessing),
+            "files": [file(stored) for stored in found.values()],
+            "picture": {
+                "name": picture.name,
+                "digest": picture.digest,
+                "base64": base64.b64encode(picture.data).decode(),
+            },
+            "expected": expected,
+        },
+        on_compare_change=lambda: None,
+        on_save_change=lambda: None,
+    )
+    if told.compare in found:
+        compare(chosen, picture, found[told.compare], expected)
+    if told.save:
+        save(chosen, str(told.save), found)
+
+
+def file(stored: Stored) -> dict[str, Any]:
+    artifact = stored.artifact
+    return {
+        "key": artifact.format,
+        "title": FORMATS[artifact.format].title,
+        "file": artifact.file,
+        "url": _links.artifact(stored),
+        "bytes": artifact.bytes,
+        "sha256": artifact.sha256,
+    }
+
+
+def compare(chosen: _picker.Choice, picture: Picture, stored: Stored, expected: dict[str, Any]) -> None:
+    """Tells the device what the server's own ONNX Runtime answers."""
+    try:
+        with _parts.in_line() as tell:
+            given: Any = documents.plain(
+                _parts.inference().give(chosen.spec.reference, chosen.weights, stored.key, picture.data, tell)
+            )
+    except DeployError as error:
+        given = {"problem": f"The server did not answer, so nothing was compared with it. {error}"}
+    while len(expected) >= MOST_EXPECTED:
+        expected.pop(next(iter(expected)))
+    expected[f"{picture.digest}:{stored.artifact.sha256}"] = given
+    st.rerun()
+
+
+def save(chosen: _picker.Choice, text: str, found: dict[str, Stored]) -> None:
+    _reports.take(text.encode(), found, chosen.spec.owner)
+    st.toast("Saved.", icon=":material/check:")
+
+
+def saved(chosen: _picker.Choice) -> None:
+    reports = _reports.of(chosen.spec.name)
+    if not reports:
+        if st.query_params.get(_reports.ADDRESS):
+            st.caption("The report of this link is of another model, or no longer here.")
+        return
+    st.subheader("This server and your device")
+    _reports.together(_reports.server_run(chosen), reports)
+    _reports.draw(reports[0])
+
+
+def phone() -> None:
+    """How a phone gets here."""
+    with st.expander("Open this page on your phone", icon=":material/qr_code_2:"):
+        _links.draw_qr_code(f"device?model={models.find(st.session_state['model']).name}")
+    with st.expander("https at home", icon=":material/lock:"):
+        st.markdown(AT_HOME)
+
+
+st.title("How fast is it on your device?")
+st.markdown(
+    "The device in your hand downloads a file of the model, runs it in the browser and times it. Nothing to install, "
+    "and nothing is sent unless you press save."
+)
+with _parts.errors_shown():
+    on_your_device()
+with _parts.errors_shown():
+    saved(_picker.choice())
+phone()
+_parts.explain(WHAT)

@@ -1,0 +1,79 @@
+"""The browser side's own tests, and its preprocessing beside Pillow's."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from deploy_core import documents, embedded, images, models
+from deploy_core.formats import FORMATS
+from deploy_core.settings import Settings
+from deploy_core.store import Store
+from deploy_core.types import BuildRequest, Preprocessing
+from tests.conftest import PROJECT
+
+DEVICE = PROJECT / "device"
+DEIT = models.find("deit_base_distilled_patch16_224").preprocessing
+BILINEAR = Preprocessing(resize=50, crop=48, mean=(0.5, 0.5, 0.5), std=(0.5, 0.25, 0.125), interpolation="bilinear")
+
+
+def npm(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["npm", "--silent", *arguments], cwd=DEVICE, capture_output=True, text=True, check=False)
+
+
+def test_the_browser_side_passes_its_own_tests() -> None:
+    found = npm("test")
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "# fail 0" in found.stdout or "fail 0" in found.stdout
+
+
+@pytest.mark.parametrize("how", [embedded.PREPROCESSING, DEIT, BILINEAR], ids=["demo", "deit", "bilinear"])
+@pytest.mark.parametrize("size", [(640, 480), (481, 641), (224, 224), (32, 32), (19, 27), (1200, 40), (33, 905), (300, 700)])
+def test_the_device_prepares_a_picture_bit_for_bit_as_the_server(size: tuple[int, int], how: Preprocessing) -> None:
+    width, height = size
+    noise = np.random.default_rng(7).integers(0, 256, (height, width, 3), np.uint8)
+    rgba = np.dstack([noise, np.full((height, width), 255, np.uint8)])
+    head = json.dumps({"width": width, "height": height, "how": documents.plain(how)}) + "\n"
+    script = DEVICE / "tests" / "preprocess_stdin.js"
+    told = subprocess.run(["node", script], input=head.encode() + rgba.tobytes(), capture_output=True, check=True)
+    theirs = np.frombuffer(told.stdout, "<f4").reshape(1, 3, how.crop, how.crop)
+    assert np.array_equal(theirs, images.preprocess(Image.fromarray(noise), how))
+
+
+def test_one_version_of_the_runtime_is_named_everywhere() -> None:
+    pinned = json.loads((DEVICE / "package.json").read_text())["dependencies"]["onnxruntime-web"]
+    named = {runtime.version for runtime in FORMATS["onnx"].runtimes if runtime.name == "ONNX Runtime Web"}
+    assert named == {pinned}
+
+
+def test_the_lock_names_no_registry_and_checks_everything() -> None:
+    lock = json.loads((DEVICE / "package-lock.json").read_text())
+    packages = {name: found for name, found in lock["packages"].items() if name}
+    assert packages
+    assert all(found["integrity"].startswith("sha512-") for found in packages.values())
+    assert not any("resolved" in found for found in packages.values())
+
+
+def test_what_ships_is_what_this_version_builds(tmp_path: Path) -> None:
+    """Else no visitor would get it: run python -m deploy_core.embedded.ship."""
+    store = Store(Settings(home=tmp_path))
+    store.adopt(embedded.ARTIFACTS)
+    store.adopt(embedded.ARTIFACTS)
+    request = BuildRequest("demo", "pretrained", ("onnx_int8",))
+    stored = store.find(request)["onnx_int8"]
+    with store.reading(stored.key) as sound:
+        assert sound.artifact.faithfulness.same_top1
+
+
+def test_what_was_shipped_by_another_version_is_left_out(tmp_path: Path) -> None:
+    (shipped,) = embedded.ARTIFACTS.iterdir()
+    shutil.copytree(shipped, tmp_path / "old" / f"{shipped.name[:-4]}0000")
+    store = Store(Settings(home=tmp_path / "home"))
+    store.adopt(tmp_path / "old")
+    assert store.entries() == []
