@@ -48,5 +48,5 @@ $(VENV)/.installed-dev: requirements-dev.txt requirements-cluster.txt $(VENV)/.i
 
 # What runs in browsers: too large for git, so npm fetches it, with the lock file's hashes.
 $(CLIENT): device/package-lock.json
-	@if command -v npm > /dev/null; then cd device && npm ci --no-fund --no-audit; \
-	else echo "npm is not installed, so the page 'On your device' will say that it cannot run."; fi
+	@(cd device && npm ci --no-fund --no-audit) \
+	|| echo "npm could not fetch what browsers need, so the page 'On your device' will say so. The rest works."

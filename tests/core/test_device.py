@@ -22,6 +22,8 @@ DEVICE = PROJECT / "device"
 DEIT = models.find("deit_base_distilled_patch16_224").preprocessing
 BILINEAR = Preprocessing(resize=50, crop=48, mean=(0.5, 0.5, 0.5), std=(0.5, 0.25, 0.125), interpolation="bilinear")
 
+SIZES = ((640, 480), (481, 641), (224, 224), (32, 32), (19, 27), (1200, 40), (33, 905), (300, 700))
+
 
 def npm(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["npm", "--silent", *arguments], cwd=DEVICE, capture_output=True, text=True, check=False)
@@ -34,7 +36,7 @@ def test_the_browser_side_passes_its_own_tests() -> None:
 
 
 @pytest.mark.parametrize("how", [embedded.PREPROCESSING, DEIT, BILINEAR], ids=["demo", "deit", "bilinear"])
-@pytest.mark.parametrize("size", [(640, 480), (481, 641), (224, 224), (32, 32), (19, 27), (1200, 40), (33, 905), (300, 700)])
+@pytest.mark.parametrize("size", SIZES)
 def test_the_device_prepares_a_picture_bit_for_bit_as_the_server(size: tuple[int, int], how: Preprocessing) -> None:
     width, height = size
     noise = np.random.default_rng(7).integers(0, 256, (height, width, 3), np.uint8)
