@@ -1,20 +1,15 @@
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import io
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from deploy_core import build, classify, documents, embedded, settings
-from deploy_core.formats import FORMATS
+from deploy_core import classify, embedded, settings
 from deploy_core.settings import Settings
-from deploy_core.types import BuildRequest, BuildResult, Event
+from tests.whole_build import WholeBuild, build_once
 
 # No Hub cache of the person who runs the tests, and no Hub: both are read when huggingface_hub is imported.
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="deit-deploy-tests-")
@@ -46,38 +41,11 @@ def answer() -> Callable[[str], str]:
     return lambda name: classifier.classify(str(embedded.SAMPLES / name), Settings(), 1).top[0].label
 
 
-@dataclass(frozen=True)
-class WholeBuild:
-    """The embedded model in every format. Tests read it; what they change they copy first."""
-
-    folder: Path
-    result: BuildResult
-    events: tuple[Event, ...]
-    printed: str
-
-    def path(self, key: str) -> Path:
-        return self.folder / FORMATS[key].filename("demo")
-
-
 @pytest.fixture(scope="session")
 def whole_build(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> WholeBuild:
     """Built by whichever of pytest's processes needs it first."""
     ours = tmp_path_factory.getbasetemp()
-    made = (ours if worker_id == "master" else ours.parent) / "made"
-    folder, told = made / "on demand", made / "told.json"
-    made.mkdir(exist_ok=True)
-    with (made / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not told.exists():
-            events: list[Event] = []
-            request = BuildRequest("demo", "pretrained", tuple(FORMATS))
-            printed = io.StringIO()
-            with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
-                # As python is found when it is called by its path: without the environment's own programs.
-                patch.setenv("PATH", "/usr/bin:/bin")
-                result = build.build_into(folder, request, Settings(), events.append)
-            documents.write(told, WholeBuild(folder, result, tuple(events), printed.getvalue()))
-    return documents.read(told, WholeBuild)
+    return build_once((ours if worker_id == "master" else ours.parent) / "whole build")
 
 
 @pytest.fixture

@@ -41,6 +41,11 @@ import { sentence } from "./words.js";
  * @property {() => Pixels} picture a copy that may be given away
  */
 
+const ADVICE = {
+  wasm: "Close other tabs and start again, or choose the smaller file.",
+  webgpu: "The times of WebAssembly stand; start again to give the graphics chip another try.",
+};
+
 /** Tells whether the page was in front all the time; a browser slows down what is not. */
 export class Attention {
   #wasHidden = document.hidden;
@@ -95,7 +100,7 @@ export async function measure(files, backends, how, stage, stop) {
       } catch (error) {
         if (error instanceof Stopped) throw error;
         const { key, threads } = backend;
-        stage.failed({ format: file.key, backend: key, threads, reason: sentence(error) });
+        stage.failed({ format: file.key, backend: key, threads, reason: sentence(error, ADVICE[key]) });
       }
       step += 1;
     }

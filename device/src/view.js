@@ -13,6 +13,9 @@ import { megabytes, percent, time } from "./words.js";
 /** A file needs about so many times its size to be opened. */
 const ROOM = 4;
 
+/** Medians that are so near each other name no winner. */
+const TIE = 1.05;
+
 /**
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag @param {Attributes} attributes @param {(Node | string)[]} children
@@ -161,8 +164,11 @@ export class View {
   }
 
   #drawResults() {
-    const { rows, failures, fastest } = this.#page;
-    const slowest = Math.max(...rows.map((row) => statistics(row.samples_ms).median));
+    const { rows, failures } = this.#page;
+    const medians = rows.map((row) => statistics(row.samples_ms).median);
+    const winners = rows.filter((_, place) => medians[place] <= TIE * Math.min(...medians));
+    const badge = rows.length === 1 ? "" : winners.length > 1 ? "tied" : "fastest";
+    const slowest = Math.max(...medians);
     const table = rows.length
       ? [
           make(
@@ -172,7 +178,7 @@ export class View {
               "table",
               {},
               make("thead", {}, line("th", ["File", "Runs on", "Median", "", "p95", "Spread", "First answer", "Load"])),
-              make("tbody", {}, ...rows.map((row) => this.#drawRow(row, row === fastest && rows.length > 1, slowest))),
+              make("tbody", {}, ...rows.map((row) => this.#drawRow(row, winners.includes(row) ? badge : "", slowest))),
             ),
           ),
           make("p", { class: "fine" }, this.#rounds()),
@@ -184,8 +190,8 @@ export class View {
     this.#results.replaceChildren(...table, ...failed, ...this.#drawComparison());
   }
 
-  /** @param {Row} row @param {boolean} isFastest @param {number} slowest */
-  #drawRow(row, isFastest, slowest) {
+  /** @param {Row} row @param {string} badge @param {number} slowest */
+  #drawRow(row, badge, slowest) {
     const { median, p95, spread } = statistics(row.samples_ms);
     const bar = make("span", { class: "bar", style: `width: ${((100 * median) / slowest).toFixed(1)}%` });
     const cells = [
@@ -200,9 +206,9 @@ export class View {
     ];
     const drawn = line("td", cells);
     drawn.dataset.testid = `row-${row.format}-${row.backend}-${row.threads}`;
-    if (isFastest) {
-      drawn.classList.add("fastest");
-      drawn.children[1].append(make("span", { class: "badge" }, "fastest"));
+    if (badge) {
+      drawn.classList.add("winner");
+      drawn.children[1].append(make("span", { class: "badge" }, badge));
     }
     return drawn;
   }

@@ -2,19 +2,20 @@
 export class Problem extends Error {}
 
 /** What a runtime says when the memory is spent: V8, JavaScriptCore, SpiderMonkey, Emscripten, C++, WebGPU. */
-const OUT_OF_MEMORY = /out of memory|OOM|bad_alloc|memory access out of bounds|allocation fail|allocate|could not create/i;
+const OUT_OF_MEMORY = /out of memory|OOM|bad_alloc|memory access out of bounds|allocation fail|failed to allocate/i;
 
 /**
  * @param {unknown} error
+ * @param {string} advice what to do about an error that nobody foresaw
  * @returns {string} one or two sentences
  */
-export function sentence(error) {
+export function sentence(error, advice = "Try again; if it happens again, choose another file.") {
   if (error instanceof Problem) return error.message;
   const text = String(error instanceof Error ? error.message : error);
   if (error instanceof RangeError || OUT_OF_MEMORY.test(text)) {
     return "The memory of this device is too small for this file. Close other tabs, or choose the int8 file.";
   }
-  return `The browser said: “${text.slice(0, 160)}”. Try again; if it happens again, choose another file.`;
+  return `The browser said: “${text.slice(0, 120)}”. ${advice}`;
 }
 
 /** @param {number} milliseconds */

@@ -13,9 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import requests
+from playwright.sync_api import ViewportSize
 
 PROJECT = Path(__file__).parents[2]
 START_SECONDS = 60
+# Playwright counts in milliseconds.
+SECONDS = 1000
+PHONE: ViewportSize = {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1360, "height": 900}
 
 
 @dataclass(frozen=True)

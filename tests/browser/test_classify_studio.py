@@ -6,24 +6,19 @@ import base64
 import io
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import requests
 import torch
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from deploy_core import bundle, embedded
 from deploy_core.formats import FORMATS
 from deploy_core.settings import Settings
-from tests.browser import chromium
-from tests.browser.app import serving
+from tests.browser.app import DESKTOP, PHONE, SECONDS
 from tests.own_model import LABELS, state
 
-SECONDS = 1000
-PHONE: ViewportSize = {"width": 390, "height": 844}
-DESKTOP: ViewportSize = {"width": 1360, "height": 900}
 # What takes longest to build is left to the main job's test.
 BUILT = ("scripted", "quantized")
 PASTED = """
@@ -34,39 +29,6 @@ PASTED = """
   document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: basket, bubbles: true }));
 }
 """
-
-
-@pytest.fixture(scope="module", params=[DESKTOP, PHONE], ids=["desktop", "phone"])
-def viewport(request: pytest.FixtureRequest) -> ViewportSize:
-    size: ViewportSize = request.param
-    return size
-
-
-@pytest.fixture(scope="module")
-def server(viewport: ViewportSize, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(tmp_path_factory.mktemp("server")) as served:
-        yield served.address
-    assert "Traceback" not in served.log
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = chromium.find()
-    assert path, "no Chromium: run `make test`, or python -m tests.browser.chromium"
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=chromium.ARGUMENTS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def page(viewport: ViewportSize, browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport=viewport)
-    page = context.new_page()
-    page.set_default_timeout(60 * SECONDS)
-    expect.set_options(60 * SECONDS)
-    yield page
-    context.close()
 
 
 def choose(page: Page, text: str) -> None:

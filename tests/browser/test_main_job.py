@@ -7,60 +7,22 @@ import io
 import subprocess
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 from safetensors.torch import save_file
 
 from deploy_core import bundle, classify, embedded, models
 from deploy_core.formats import FORMATS
 from deploy_core.profile import record, verdicts
 from deploy_core.settings import Settings
-from tests.browser import chromium
-from tests.browser.app import serving
+from tests.browser.app import DESKTOP, PHONE, SECONDS, serving
 
-SECONDS = 1000
 # What takes longest to build is built and asked at one width only.
 DESKTOP_ONLY = ("executorch", "executorch_int8", "onnx", "onnx_int8")
-PHONE: ViewportSize = {"width": 390, "height": 844}
-DESKTOP: ViewportSize = {"width": 1360, "height": 900}
-
-
-@pytest.fixture(scope="module", params=[DESKTOP, PHONE], ids=["desktop", "phone"])
-def viewport(request: pytest.FixtureRequest) -> ViewportSize:
-    size: ViewportSize = request.param
-    return size
-
-
-@pytest.fixture(scope="module")
-def server(viewport: ViewportSize, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A fresh app for each width, so that both start with nothing built."""
-    with serving(tmp_path_factory.mktemp("server")) as served:
-        yield served.address
-    assert "Traceback" not in served.log
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = chromium.find()
-    assert path, "no Chromium: run `make test`, or python -m tests.browser.chromium"
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=chromium.ARGUMENTS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def page(viewport: ViewportSize, browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport=viewport)
-    page = context.new_page()
-    page.set_default_timeout(60 * SECONDS)
-    expect.set_options(60 * SECONDS)
-    yield page
-    context.close()
 
 
 def test_a_permalink_is_the_first_request_after_the_start(server: str, page: Page) -> None:

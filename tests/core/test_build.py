@@ -14,7 +14,7 @@ from deploy_core.errors import FormatUnavailable, InvalidArtifact, InvalidCheckp
 from deploy_core.formats import FORMATS
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest, Event, Faithfulness, Unbuilt
-from tests.conftest import WholeBuild
+from tests.whole_build import WholeBuild
 
 ALL = BuildRequest("demo", "pretrained", tuple(FORMATS))
 

@@ -23,7 +23,7 @@ from deploy_core.models import MODELS
 from deploy_core.settings import Settings
 from deploy_core.store import Store
 from deploy_core.types import BuildRequest
-from tests.conftest import WholeBuild
+from tests.whole_build import WholeBuild
 
 CAT = str(embedded.SAMPLES / "chelsea.png")
 pytestmark = pytest.mark.usefixtures("home")

@@ -25,7 +25,8 @@ from deploy_core.formats import FORMATS
 from deploy_core.labelled import LabelledSet
 from deploy_core.settings import Settings
 from deploy_core.types import Event
-from tests.conftest import PROJECT, WholeBuild
+from tests.conftest import PROJECT
+from tests.whole_build import WholeBuild
 
 CIFAR = PROJECT.parent / "shared" / "cifar10"
 SPEC = models.find("demo")

@@ -14,7 +14,7 @@ from deploy_core.formats import FORMATS, ORIGINAL, Format, Workbench, by_filenam
 from deploy_core.models import LoadedModel
 from deploy_core.settings import Settings
 from deploy_core.types import Artifact, BuildResult, Faithfulness, Seconds
-from tests.conftest import WholeBuild
+from tests.whole_build import WholeBuild
 
 
 def make(row: Format, bench: Workbench, path: Path) -> None:

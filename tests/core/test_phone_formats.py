@@ -17,7 +17,7 @@ from deploy_core.formats.exporting import with_plain_attention
 from deploy_core.formats.format import missing
 from deploy_core.models import LoadedModel
 from deploy_core.settings import Settings
-from tests.conftest import WholeBuild
+from tests.whole_build import WholeBuild
 
 EXECUTORCH = ("executorch", "executorch_int8")
 ONNX = ("onnx", "onnx_int8")

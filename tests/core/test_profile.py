@@ -27,8 +27,8 @@ from deploy_core.profile.runs import Runs
 from deploy_core.profile.verdicts import TARGETS, Limits
 from deploy_core.settings import Settings
 from deploy_core.types import Event, OperatorTime
-from tests.conftest import WholeBuild
 from tests.core.clock import Clock, contenders
+from tests.whole_build import WholeBuild
 
 ROUNDS = 4
 BUILT = ("original", "scripted", "lite", "executorch", "onnx", "onnx_int8")

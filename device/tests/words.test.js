@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { Problem, sentence, time } from "../src/words.js";
+
+test("an error that was foreseen speaks for itself", () => {
+  assert.equal(sentence(new Problem("No. Do this.")), "No. Do this.");
+});
+
+test("every way to run out of memory is told as that", () => {
+  const errors = [
+    new RangeError("Array buffer allocation failed"),
+    new Error("std::bad_alloc"),
+    new WebAssembly.RuntimeError("memory access out of bounds"),
+    new Error("Aborted(OOM)"),
+    "Out of memory",
+  ];
+  for (const error of errors) assert.match(sentence(error), /memory of this device is too small/);
+});
+
+test("what nobody foresaw is quoted, not too long, with advice", () => {
+  const told = sentence(new Error("x".repeat(5000)), "Do that.");
+  assert.ok(told.length < 200);
+  assert.match(told, /Do that\.$/);
+});
+
+test("times have as many digits as they deserve", () => {
+  assert.deepEqual([0.456, 45.67, 456.7, 12_345].map(time), ["0.46 ms", "45.7 ms", "457 ms", "12.3 s"]);
+});

@@ -1,0 +1,49 @@
+"""A browser, and a fresh app for each width of its window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, Playwright, ViewportSize, expect, sync_playwright
+
+from tests.browser import chromium
+from tests.browser.app import DESKTOP, PHONE, SECONDS, serving
+
+
+@pytest.fixture(scope="module", params=[DESKTOP, PHONE], ids=["desktop", "phone"])
+def viewport(request: pytest.FixtureRequest) -> ViewportSize:
+    size: ViewportSize = request.param
+    return size
+
+
+@pytest.fixture(scope="module")
+def server(viewport: ViewportSize, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A fresh app for each width, so that both start with nothing built."""
+    with serving(tmp_path_factory.mktemp("server")) as served:
+        yield served.address
+    assert "Traceback" not in served.log
+
+
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    path = chromium.find()
+    assert path, "no Chromium: run `make test`, or python -m tests.browser.chromium"
+    with playwright.chromium.launch(executable_path=path, args=chromium.ARGUMENTS) as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(viewport: ViewportSize, browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport=viewport)
+    page = context.new_page()
+    page.set_default_timeout(60 * SECONDS)
+    expect.set_options(60 * SECONDS)
+    yield page
+    context.close()
