@@ -1,4 +1,8 @@
 # For Hugging Face Spaces and any other host of containers; docs/hosting.md says how.
+FROM node:20-bookworm-slim AS client
+COPY device/package.json device/package-lock.json device/.npmrc /client/
+RUN cd /client && npm ci --omit=dev
+
 FROM python:3.11-slim-bookworm
 
 # Spaces run a container as this user, and look at this port.
@@ -11,6 +15,7 @@ ARG PIP_EXTRA_INDEX_URL
 COPY --chown=user requirements.txt .
 RUN pip install --no-cache-dir --user --no-warn-script-location -r requirements.txt
 COPY --chown=user . .
+COPY --chown=user --from=client /client/node_modules device/node_modules
 
 ENV PATH=/home/user/.local/bin:$PATH \
     DEIT_DEPLOY_HOME=/home/user/.cache/deit-deploy \

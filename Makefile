@@ -9,11 +9,11 @@ PORT ?= 8501
 MAKE_VENV = $(PYTHON) -m venv $(VENV) || { $(PYTHON) -m venv --clear --without-pip $(VENV) \
 	&& $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-check pip; }
 
-.PHONY: run test lint setup bench npm
+.PHONY: run test lint setup bench npm installed
 .DEFAULT_GOAL := run
 
 # With more arenas, each of the server's threads keeps what it freed: 6 MB after a few visits.
-run: $(VENV)/.installed $(CLIENT)
+run: installed
 	MALLOC_ARENA_MAX=2 $(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
 
 test: npm $(VENV)/.installed-dev lint
@@ -27,6 +27,8 @@ lint: $(VENV)/.installed-dev $(CLIENT)
 	cd device && npm run --silent check
 
 setup: $(VENV)/.installed-dev npm $(CLIENT)
+
+installed: $(VENV)/.installed $(CLIENT)
 
 # The tests need npm; the app only offers less without it.
 npm:

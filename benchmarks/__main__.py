@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import build, harness, hosting, page, pictures, sessions, start, web
+from benchmarks import build, device, harness, hosting, page, pictures, sessions, start, web
 from benchmarks.figure import Figure
 from deploy_core.formats import FORMATS
 
@@ -41,7 +41,7 @@ def main() -> int:
         measured = [*sizes(built), *speeds(report), *build.figures(options.model, options.rounds, folder)]
         measured += harness.figures(folder / "default", options.model)
     measured += [*page.figures(), *web.figures(), *pictures.figures(), *start.figures()]
-    measured += [*sessions.figures(), *hosting.figures()]
+    measured += [*sessions.figures(), *hosting.figures(), *device.figures()]
     print(f"{options.model}, random weights, on {report['host']['cpu']}, {report['threads']} threads\n")
     print("| figure | measured | bound | holds |\n| --- | --- | --- | --- |")
     for figure in measured:

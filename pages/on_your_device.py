@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -63,35 +64,37 @@ def on_your_device() -> None:
     if runtime is None:
         st.warning(NOT_FETCHED, icon=":material/deployed_code_alert:")
         return
+    offered = [key for key in IN_BROWSERS if key in capacity.offered_formats(settings.load())]
+    if not offered:
+        st.info("This server does not offer ONNX files, and browsers run nothing else.", icon=":material/block:")
+        return
     if chosen.spec.is_embedded and chosen.weights == "pretrained":
         _parts.store().adopt(embedded.ARTIFACTS)
-    request = BuildRequest(chosen.spec.reference, chosen.weights, IN_BROWSERS)
-    found = {key: stored for key, stored in _parts.store().find(request).items() if key in IN_BROWSERS}
+    stored = _parts.store().find(request(chosen, offered))
+    found = {key: stored[key] for key in offered if key in stored}
     if found:
         picture = _pictures.at_hand()
         measure(chosen, picture, found, runtime)
         st.caption(f"The picture is the one that you last gave on Classify: {_parts.plain(picture.name)}.")
-    build(chosen, found)
+    missing = [key for key in offered if key not in found]
+    if missing:
+        build(chosen, missing, is_first=not found)
 
 
-def build(chosen: _picker.Choice, found: dict[str, Stored]) -> None:
+def request(chosen: _picker.Choice, formats: Sequence[str]) -> BuildRequest:
+    return BuildRequest(chosen.spec.reference, chosen.weights, tuple(formats))
+
+
+def build(chosen: _picker.Choice, missing: Sequence[str], is_first: bool) -> None:
     """Offers to build what a browser can run and is not there yet."""
-    offered = capacity.offered_formats(settings.load())
-    missing = tuple(key for key in IN_BROWSERS if key not in found and key in offered)
-    if not missing:
-        if not found:
-            st.info("This server does not offer ONNX files, and browsers run nothing else.", icon=":material/block:")
-        return
-    task = Task("build", {"build": documents.plain(BuildRequest(chosen.spec.reference, chosen.weights, missing))})
+    task = Task("build", {"build": documents.plain(request(chosen, missing))})
     if _parts.is_unfinished(_parts.follow(task)):
         return
     names = " and ".join(FORMATS[key].title for key in missing)
-    if found:
-        label = f"Build {names}, to time that as well"
-    else:
+    label = f"Build {names}" if is_first else f"Build {names}, to time that as well"
+    if is_first:
         st.info(f"A browser runs ONNX files, and {chosen.spec.title} has none yet.", icon=":material/smartphone:")
-        label = f"Build {names}"
-    if st.button(label, icon=":material/build:", key="build", type="secondary" if found else "primary"):
+    if st.button(label, icon=":material/build:", key="build", type="primary" if is_first else "secondary"):
         _parts.jobs().submit(task)
         st.rerun()
 

@@ -21,6 +21,17 @@ os.environ["OMP_WAIT_POLICY"] = "passive"
 PROJECT = Path(__file__).parents[1]
 PHOTOS = PROJECT.parent / "shared" / "photos"
 
+# What takes longest begins first, so that no process ends long before the other.
+LONGEST = ("browser/test_main_job", "browser", "pages")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(PROJECT / "tests").as_posix()
+        return next((place for place, start in enumerate(LONGEST) if path.startswith(start)), len(LONGEST))
+
+    items.sort(key=place)
+
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

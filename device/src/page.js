@@ -41,6 +41,13 @@ const SERVER_SECONDS = 120;
 /** A tab that dies of too little memory cannot say so; this is found by the next one. */
 const UNFINISHED = "deit-deploy-measuring";
 
+/**
+ * What was measured of each model and is not saved, for a person who looks at another page meanwhile.
+ *
+ * @type {Map<string, Pick<Page, "rows" | "failures" | "measuredAt">>}
+ */
+const measured = new Map();
+
 export class Page {
   /** @type {Data} */
   data = /** @type {any} */ (undefined);
@@ -98,6 +105,7 @@ export class Page {
       this.#identity = identity;
       this.#startOver();
     }
+    this.rows = this.rows.filter((row) => data.files.some((file) => file.sha256 === row.sha256));
     this.chosen = new Set([...this.chosen].filter((key) => data.files.some((file) => file.key === key)));
     if (!this.chosen.size && data.files.length) this.chosen.add((data.files.at(-1) ?? data.files[0]).key);
     if (data.picture.digest !== this.#picture) {
@@ -136,9 +144,10 @@ export class Page {
     await this.#during(async (stop) => {
       this.rows = [];
       this.failures = [];
+      this.measuredAt = new Date().toISOString();
+      this.#remember();
       this.#ownPicture = null;
       this.#pixels = null;
-      this.measuredAt = new Date().toISOString();
       this.#mark(files.map((file) => file.title).join(" and "));
       const pixels = await this.#picturePixels();
       await measure(
@@ -151,10 +160,12 @@ export class Page {
           answered: (answer, file, backend) => this.#showAnswer(answer, `${file.title} on ${backend.title}`),
           measured: (row) => {
             this.rows.push(row);
+            this.#remember();
             this.#view.draw();
           },
           failed: (failure) => {
             this.failures.push(failure);
+            this.#remember();
             this.#view.draw();
           },
           expected: (file) => this.#expected(file),
@@ -274,10 +285,16 @@ export class Page {
     this.#view.draw();
   }
 
+  #remember() {
+    measured.set(this.#identity, { rows: this.rows, failures: this.failures, measuredAt: this.measuredAt });
+  }
+
   #startOver() {
     this.stop();
-    this.rows = [];
-    this.failures = [];
+    const { rows, failures, measuredAt } = measured.get(this.#identity) ?? { rows: [], failures: [], measuredAt: "" };
+    this.rows = rows;
+    this.failures = failures;
+    this.measuredAt = measuredAt;
     this.answer = null;
     this.chosen.clear();
     this.#view.clearNotes();

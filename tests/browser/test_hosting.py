@@ -112,7 +112,7 @@ def test_files_have_right_addresses_and_the_app_stays_healthy_while_it_builds(
 @pytest.mark.parametrize("name", ["evaluate", "profile"])
 def test_a_permalink_below_the_base_path_opens_its_page(name: str, hosted: Hosted, page: Page) -> None:
     page.goto(f"{hosted.address}/{name}")
-    expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(4)
+    expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(5)
     expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_visible()
     expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 import hashlib
 import io
 import subprocess
-import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Locator, Page, expect
-from safetensors.torch import save_file
+from playwright.sync_api import Locator, Page, expect
 
-from deploy_core import bundle, classify, embedded, models
+from deploy_core import bundle, classify, embedded
 from deploy_core.formats import FORMATS
 from deploy_core.profile import record, verdicts
 from deploy_core.settings import Settings
-from tests.browser.app import DESKTOP, PHONE, SECONDS, serving
+from tests.browser.app import DESKTOP, SECONDS
+from tests.browser.steps import address_of, artifact_link, no_error
 
 # What takes longest to build is built and asked at one width only.
 DESKTOP_ONLY = ("executorch", "executorch_int8", "onnx", "onnx_int8")
@@ -29,7 +28,7 @@ def test_a_permalink_is_the_first_request_after_the_start(server: str, page: Pag
     """A deep link runs inside the shell, with navigation and picker, also before any other page was opened."""
     page.goto(f"{server}/profile")
     expect(page.get_by_role("heading", name="Which file to ship?")).to_be_visible()
-    expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(4)
+    expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(5)
     expect(page.get_by_text("rounds, torch")).to_be_visible()
 
 
@@ -183,126 +182,9 @@ def test_the_bundle_opens_and_its_expected_answers_hold(server: str, page: Page,
     assert again.content == path.read_bytes()[5:]
 
 
-def test_a_file_that_was_damaged_on_disk_is_built_again_and_never_served(tmp_path: Path, browser: Browser) -> None:
-    with serving(tmp_path) as server:
-        page = browser.new_page()
-        page.goto(f"{server.address}/build")
-        for key in FORMATS:
-            if key not in ("original", "scripted"):
-                page.get_by_test_id("stButtonGroup").get_by_text(FORMATS[key].title, exact=True).click()
-        page.get_by_role("button", name="Build 2 files").click()
-        url = address_of(server.address, page, "scripted")
-        path = next((tmp_path / "home" / "artifacts").glob("demo-scripted-*/demo_scripted.pt"))
-        whole = path.read_bytes()
-        path.write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])
-        damaged = requests.get(url, timeout=30)
-        assert damaged.status_code == 503
-        assert "built again" in damaged.text
-        deadline = time.monotonic() + 60
-        while (mended := requests.get(url, timeout=30)).status_code != 200:
-            assert time.monotonic() < deadline
-            time.sleep(0.5)
-        assert mended.headers["etag"] == f'"{hashlib.sha256(mended.content).hexdigest()}"'
-        page.close()
-
-
-def test_the_app_killed_in_mid_build_leaves_nothing_and_says_so_after_the_restart(
-    tmp_path: Path, browser: Browser
-) -> None:
-    page = browser.new_page()
-    with serving(tmp_path) as server:
-        page.goto(f"{server.address}/build")
-        page.get_by_role("button", name="Build 9 files").click()
-        expect(page.get_by_text("Building ExecuTorch")).to_be_visible(timeout=60 * SECONDS)
-        server.process.kill()
-    with serving(tmp_path) as server:
-        page.goto(f"{server.address}/build")
-        expect(page.get_by_text("restarted before this was done")).to_be_visible(timeout=60 * SECONDS)
-        expect(page.get_by_role("button", name="Build ")).to_be_enabled()
-        parts = [path for path in (tmp_path / "home" / "artifacts").rglob("*") if ".part" in path.name]
-        assert parts == []
-    page.close()
-
-
-def test_the_web_process_never_imports_torch(tmp_path: Path, browser: Browser) -> None:
-    """After a classification and a build, none of torch's libraries is mapped into the server's process."""
-    page = browser.new_page()
-    with serving(tmp_path) as server:
-        page.goto(server.address)
-        expect(page.get_by_test_id("stMetricValue")).to_be_visible(timeout=60 * SECONDS)
-        page.goto(f"{server.address}/build")
-        page.get_by_role("button", name="Build 9 files").click()
-        expect(page.get_by_text("Building")).to_be_visible(timeout=60 * SECONDS)
-        page.goto(f"{server.address}/profile")
-        expect(page.get_by_text("rounds, torch")).to_be_visible()
-        mapped = (Path("/proc") / str(server.process.pid) / "maps").read_text()
-        assert "python" in mapped
-        assert not any(name in mapped for name in ("libtorch", "torch/_C", "onnxruntime", "executorch"))
-    page.close()
-
-
-def test_a_model_that_is_out_of_reach_says_so_and_the_page_goes_on(server: str, page: Page) -> None:
-    page.goto(server)
-    expect(page.get_by_test_id("stMetricValue")).to_be_visible()
-    open_sidebar(page)
-    page.get_by_role("button", name="Use DeiT-Base").click()
-    expect(page.get_by_text("DeiT-Base (the tutorial's) needs its weights once")).to_be_attached()
-    close_sidebar(page)
-    page.get_by_role("button", name="Download 346 MB").click()
-    expect(page.get_by_test_id("stAlert").filter(has_text="is out of reach from here")).to_be_visible()
-    open_sidebar(page)
-    page.get_by_text("Random", exact=True).click()
-    close_sidebar(page)
-    expect(page.get_by_text("this answer means nothing")).to_be_visible()
-
-
 def choose_formats(page: Page) -> list[str]:
     if page.viewport_size == DESKTOP:
         return list(FORMATS)
     for key in DESKTOP_ONLY:
         page.get_by_test_id("stButtonGroup").get_by_text(FORMATS[key].title, exact=True).click()
     return [key for key in FORMATS if key not in DESKTOP_ONLY]
-
-
-def artifact_link(page: Page, key: str) -> Locator:
-    return page.locator(f'a[href*="artifacts/demo-{key}-"]:visible')
-
-
-def address_of(server: str, page: Page, key: str) -> str:
-    if not page.url.startswith(server):
-        page.goto(f"{server}/build")
-    link = artifact_link(page, key)
-    expect(link).to_be_visible(timeout=60 * SECONDS)
-    return f"{server}/{link.get_attribute('href')}"
-
-
-def no_error(page: Page) -> None:
-    expect(page.get_by_test_id("stException")).to_have_count(0)
-    expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
-
-
-def open_sidebar(page: Page) -> None:
-    if page.viewport_size == PHONE:
-        page.get_by_test_id("stExpandSidebarButton").click()
-
-
-def close_sidebar(page: Page) -> None:
-    if page.viewport_size == PHONE:
-        page.get_by_test_id("stSidebarCollapseButton").locator("button").click()
-
-
-def test_a_checkpoint_larger_than_any_picture_is_taken(server: str, page: Page, tmp_path: Path) -> None:
-    name = "deit_tiny_patch16_224"
-    path = tmp_path / "mine.safetensors"
-    save_file(models.load(name, "random", Settings()).module.state_dict(), path)
-    assert path.stat().st_size > Settings().picture_bytes
-    page.goto(server)
-    open_sidebar(page)
-    page.get_by_role("button", name="Bring your own DeiT").click()
-    dialog = page.get_by_role("dialog")
-    dialog.locator("input[type=file]").first.set_input_files(path)
-    dialog.get_by_role("button", name="Read it").click()
-    expect(page.get_by_text("192 wide, 12 deep, 3 heads")).to_be_attached()
-    close_sidebar(page)
-    expect(page.get_by_text("class ", exact=False).first).to_be_attached()
-    no_error(page)

@@ -19,6 +19,7 @@ def fresh() -> Iterator[None]:
     _parts.store.clear()
     _parts.uploads.clear()
     _parts.runs.clear()
+    _parts.reports.clear()
     _parts.visitors.clear()
 
 

@@ -13,6 +13,7 @@ PAGES = {
     "build": "build_files.py",
     "evaluate": "evaluate_files.py",
     "profile": "profile_files.py",
+    "device": "on_your_device.py",
 }
 
 

@@ -1,0 +1,34 @@
+"""What tests of several pages do in a browser."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.app import PHONE, SECONDS
+
+
+def artifact_link(page: Page, key: str) -> Locator:
+    return page.locator(f'a[href*="artifacts/demo-{key}-"]:visible')
+
+
+def no_error(page: Page) -> None:
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
+
+
+def open_sidebar(page: Page) -> None:
+    if page.viewport_size == PHONE:
+        page.get_by_test_id("stExpandSidebarButton").click()
+
+
+def close_sidebar(page: Page) -> None:
+    if page.viewport_size == PHONE:
+        page.get_by_test_id("stSidebarCollapseButton").locator("button").click()
+
+
+def address_of(server: str, page: Page, key: str) -> str:
+    if not page.url.startswith(server):
+        page.goto(f"{server}/build")
+    link = artifact_link(page, key)
+    expect(link).to_be_visible(timeout=60 * SECONDS)
+    return f"{server}/{link.get_attribute('href')}"

@@ -1,0 +1,107 @@
+"""What goes wrong around the main job, in a real Chromium: damage, kills, a Hub out of reach, large files."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+
+import requests
+from playwright.sync_api import Browser, Page, expect
+from safetensors.torch import save_file
+
+from deploy_core import models
+from deploy_core.formats import FORMATS
+from deploy_core.settings import Settings
+from tests.browser.app import SECONDS, serving
+from tests.browser.steps import address_of, close_sidebar, no_error, open_sidebar
+
+
+def test_a_file_that_was_damaged_on_disk_is_built_again_and_never_served(tmp_path: Path, browser: Browser) -> None:
+    with serving(tmp_path) as server:
+        page = browser.new_page()
+        page.goto(f"{server.address}/build")
+        for key in FORMATS:
+            if key not in ("original", "scripted"):
+                page.get_by_test_id("stButtonGroup").get_by_text(FORMATS[key].title, exact=True).click()
+        page.get_by_role("button", name="Build 2 files").click()
+        url = address_of(server.address, page, "scripted")
+        path = next((tmp_path / "home" / "artifacts").glob("demo-scripted-*/demo_scripted.pt"))
+        whole = path.read_bytes()
+        path.write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])
+        damaged = requests.get(url, timeout=30)
+        assert damaged.status_code == 503
+        assert "built again" in damaged.text
+        deadline = time.monotonic() + 60
+        while (mended := requests.get(url, timeout=30)).status_code != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+        assert mended.headers["etag"] == f'"{hashlib.sha256(mended.content).hexdigest()}"'
+        page.close()
+
+
+def test_the_app_killed_in_mid_build_leaves_nothing_and_says_so_after_the_restart(
+    tmp_path: Path, browser: Browser
+) -> None:
+    page = browser.new_page()
+    with serving(tmp_path) as server:
+        page.goto(f"{server.address}/build")
+        page.get_by_role("button", name="Build 9 files").click()
+        expect(page.get_by_text("Building ExecuTorch")).to_be_visible(timeout=60 * SECONDS)
+        server.process.kill()
+    with serving(tmp_path) as server:
+        page.goto(f"{server.address}/build")
+        expect(page.get_by_text("restarted before this was done")).to_be_visible(timeout=60 * SECONDS)
+        expect(page.get_by_role("button", name="Build ")).to_be_enabled()
+        parts = [path for path in (tmp_path / "home" / "artifacts").rglob("*") if ".part" in path.name]
+        assert parts == []
+    page.close()
+
+
+def test_the_web_process_never_imports_torch(tmp_path: Path, browser: Browser) -> None:
+    """After a classification and a build, none of torch's libraries is mapped into the server's process."""
+    page = browser.new_page()
+    with serving(tmp_path) as server:
+        page.goto(server.address)
+        expect(page.get_by_test_id("stMetricValue")).to_be_visible(timeout=60 * SECONDS)
+        page.goto(f"{server.address}/build")
+        page.get_by_role("button", name="Build 9 files").click()
+        expect(page.get_by_text("Building")).to_be_visible(timeout=60 * SECONDS)
+        page.goto(f"{server.address}/profile")
+        expect(page.get_by_text("rounds, torch")).to_be_visible()
+        mapped = (Path("/proc") / str(server.process.pid) / "maps").read_text()
+        assert "python" in mapped
+        assert not any(name in mapped for name in ("libtorch", "torch/_C", "onnxruntime", "executorch"))
+    page.close()
+
+
+def test_a_model_that_is_out_of_reach_says_so_and_the_page_goes_on(server: str, page: Page) -> None:
+    page.goto(server)
+    expect(page.get_by_test_id("stMetricValue")).to_be_visible()
+    open_sidebar(page)
+    page.get_by_role("button", name="Use DeiT-Base").click()
+    expect(page.get_by_text("DeiT-Base (the tutorial's) needs its weights once")).to_be_attached()
+    close_sidebar(page)
+    page.get_by_role("button", name="Download 346 MB").click()
+    expect(page.get_by_test_id("stAlert").filter(has_text="is out of reach from here")).to_be_visible()
+    open_sidebar(page)
+    page.get_by_text("Random", exact=True).click()
+    close_sidebar(page)
+    expect(page.get_by_text("this answer means nothing")).to_be_visible()
+
+
+def test_a_checkpoint_larger_than_any_picture_is_taken(server: str, page: Page, tmp_path: Path) -> None:
+    name = "deit_tiny_patch16_224"
+    path = tmp_path / "mine.safetensors"
+    save_file(models.load(name, "random", Settings()).module.state_dict(), path)
+    assert path.stat().st_size > Settings().picture_bytes
+    page.goto(server)
+    open_sidebar(page)
+    page.get_by_role("button", name="Bring your own DeiT").click()
+    dialog = page.get_by_role("dialog")
+    dialog.locator("input[type=file]").first.set_input_files(path)
+    dialog.get_by_role("button", name="Read it").click()
+    expect(page.get_by_text("192 wide, 12 deep, 3 heads")).to_be_attached()
+    close_sidebar(page)
+    expect(page.get_by_text("class ", exact=False).first).to_be_attached()
+    no_error(page)
