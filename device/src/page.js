@@ -168,7 +168,7 @@ export class Page {
             this.#remember();
             this.#view.draw();
           },
-          expected: (file) => this.#expected(file),
+          expected: (file, stop) => this.#expected(file, stop),
           picture: () => ({ ...pixels, rgba: pixels.rgba.slice() }),
         },
         stop,
@@ -317,7 +317,7 @@ export class Page {
       this.#view.tellProgress(`Downloading ${file.title}`, received / file.bytes);
     const got = await download(file, told, stop);
     this.#view.tellProgress(`Loading ${file.title} on ${backend.title}`);
-    const runner = new Runner();
+    const runner = new Runner(stop);
     try {
       await runner.open(backend, got.bytes);
     } catch (error) {
@@ -327,34 +327,40 @@ export class Page {
     return { runner, where: `${file.title} on ${backend.title}` };
   }
 
-  /** The server's answer of a file about the picture, which it is asked for once. @param {ModelFile} file @returns {Promise<Expected | null>} */
-  #expected(file) {
+  /**
+   * The server's answer of a file about the picture, which it is asked for once.
+   *
+   * @param {ModelFile} file @param {AbortSignal} stop
+   * @returns {Promise<Expected | null>}
+   */
+  #expected(file, stop) {
     const key = `${this.data.picture.digest}:${file.sha256}`;
     return new Promise((resolve) => {
-      const timer = setTimeout(() => {
+      const end = (/** @type {Expected | null} */ expected) => {
         this.#asked.delete(key);
-        this.#view.note("The server did not answer, so nothing was compared with it. Press start again later.");
-        resolve(null);
-      }, SERVER_SECONDS * 1000);
-      this.#asked.set(key, (expected) => {
         clearTimeout(timer);
         resolve(expected);
-      });
+      };
+      const timer = setTimeout(() => {
+        this.#view.note("The server did not answer, so nothing was compared with it. Press start again later.");
+        end(null);
+      }, SERVER_SECONDS * 1000);
+      stop.addEventListener("abort", () => end(null));
+      this.#asked.set(key, end);
       if (this.data.expected[key]) this.#hearExpected();
       else this.#tell("compare", file.key);
     });
   }
 
   #hearExpected() {
-    for (const [key, resolve] of this.#asked) {
+    for (const [key, end] of this.#asked) {
       const given = this.data.expected[key];
       if (!given) continue;
-      this.#asked.delete(key);
       if ("problem" in given) {
         this.#view.note(given.problem);
-        resolve(null);
+        end(null);
       } else {
-        resolve({ input: floatsOf(given.input), logits: floatsOf(given.logits) });
+        end({ input: floatsOf(given.input), logits: floatsOf(given.logits) });
       }
     }
   }

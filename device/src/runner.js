@@ -1,5 +1,7 @@
 /** The page's end of a worker: a file that is open on a backend. */
 
+import { Stopped } from "./measure.js";
+
 /**
  * @typedef {import("./worker.js").Backend} Backend
  * @typedef {import("./worker.js").Opened} Opened
@@ -14,8 +16,12 @@ export class Runner {
   #waiting = new Map();
   #number = 0;
   #worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+  /** @type {Error | null} */
+  #closed = null;
 
-  constructor() {
+  /** @param {AbortSignal} [stop] closes the runner at once, also in the middle of an inference */
+  constructor(stop) {
+    stop?.addEventListener("abort", () => this.close(new Stopped()));
     this.#worker.addEventListener("message", ({ data }) => {
       const waiting = this.#waiting.get(data.number);
       this.#waiting.delete(data.number);
@@ -45,6 +51,7 @@ export class Runner {
 
   /** Ends the thread, and with it all memory that it holds. */
   close(reason = new Error("it was closed")) {
+    this.#closed ??= reason;
     this.#worker.terminate();
     for (const { reject } of this.#waiting.values()) reject(reason);
     this.#waiting.clear();
@@ -55,6 +62,7 @@ export class Runner {
    * @returns {Promise<any>}
    */
   #ask(task, given, moved = []) {
+    if (this.#closed) return Promise.reject(this.#closed);
     const number = ++this.#number;
     return new Promise((resolve, reject) => {
       this.#waiting.set(number, { resolve, reject });

@@ -37,7 +37,8 @@ import { sentence } from "./words.js";
  * @property {(answer: Answer, file: ModelFile, backend: Backend) => void} answered the first answer of each
  * @property {(row: Row) => void} measured
  * @property {(failure: Failure) => void} failed
- * @property {(file: ModelFile) => Promise<Expected | null>} expected the server's answer; null where it gives none
+ * @property {(file: ModelFile, stop: AbortSignal) => Promise<Expected | null>} expected the server's answer; null where
+ *   it gives none, or the person stopped
  * @property {() => Pixels} picture a copy that may be given away
  */
 
@@ -139,7 +140,7 @@ async function measureOne(file, got, backend, how, stage, told, attention, stop)
       first_ms: first.milliseconds,
       samples_ms: timed.samples,
       discarded: timed.discarded,
-      compared: await compare(runner, input, first, await stage.expected(file), how),
+      compared: await compare(runner, input, first, await stage.expected(file, stop), how),
     };
   } finally {
     runner.close();
@@ -157,7 +158,7 @@ async function openInFront(backend, model, how, stage, attention, stop) {
     if (stop.aborted) throw new Stopped();
     await attention.shown();
     attention.isHidden();
-    const runner = new Runner();
+    const runner = new Runner(stop);
     try {
       const opened = await runner.open(backend, model);
       const input = await runner.prepare(stage.picture(), how);

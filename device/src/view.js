@@ -32,6 +32,16 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+/**
+ * Fills an element, unless that is what it shows: whoever has the focus in it, or reads it aloud, is left in peace.
+ *
+ * @param {Element} element @param {(Node | string)[]} children
+ */
+function fill(element, ...children) {
+  const next = make("div", {}, ...children);
+  if (next.innerHTML !== element.innerHTML) element.replaceChildren(...next.childNodes);
+}
+
 export class View {
   video = make("video", { playsinline: true, muted: true, "aria-label": "What the camera sees" });
   #page;
@@ -42,8 +52,9 @@ export class View {
   #notes = make("div", { role: "alert" });
   #seen = make("div", { class: "told", "aria-live": "off" });
   #live = make("section", { class: "live", hidden: true }, this.video, this.#seen);
-  #answer = make("section", { class: "answer", hidden: true });
   #thumbnail = make("img", { alt: "The picture that the device classifies" });
+  #told = make("div", { class: "told", "aria-live": "polite" });
+  #answer = make("section", { class: "answer", hidden: true }, this.#thumbnail, this.#told);
   #results = make("section", { class: "results" });
   #actions = make("div", { class: "controls" });
 
@@ -91,13 +102,13 @@ export class View {
   showLive(label, probability, milliseconds, rate, where) {
     const speed = `${rate.toFixed(1)} frames/s · ${time(milliseconds)} each · ${where}`;
     const name = make("b", { "data-testid": "seen" }, label);
-    this.#seen.replaceChildren(name, ` ${percent(probability)}`, make("small", {}, speed));
+    fill(this.#seen, name, ` ${percent(probability)}`, make("small", {}, speed));
   }
 
   #drawDevice() {
     const { abilities } = this.#page;
     if (!abilities) {
-      this.#device.replaceChildren("Looking at what this browser can do …");
+      fill(this.#device, "Looking at what this browser can do …");
       return;
     }
     const { device, backends, missing } = abilities;
@@ -110,7 +121,7 @@ export class View {
         "and several threads: see “https at home” below.";
       parts.push(make("p", { class: "note" }, text));
     }
-    this.#device.replaceChildren(...parts);
+    fill(this.#device, ...parts);
   }
 
   #drawFiles() {
@@ -121,7 +132,11 @@ export class View {
         type: "checkbox",
         checked: page.chosen.has(file.key),
         disabled: page.isBusy,
-        change: (event) => page.choose(file.key, event.target.checked),
+        change: ({ target }) => {
+          // So that the next drawing finds the box as it should be, and leaves it the focus.
+          target.toggleAttribute("checked", target.checked);
+          page.choose(file.key, target.checked);
+        },
       });
       const size = `${megabytes(file.bytes)}${page.kept.has(file.key) ? " · kept by this browser" : ""}`;
       const isTight = memory && ROOM * file.bytes > (memory * 1e9) / 2;
@@ -130,14 +145,15 @@ export class View {
     });
     const choose = page.data.files.length ? make("legend", {}, "Files") : "";
     this.#files.hidden = !page.data.files.length;
-    this.#files.replaceChildren(choose, ...choices);
+    fill(this.#files, choose, ...choices);
   }
 
   #drawControls() {
     const page = this.#page;
     const canStart = Boolean(page.abilities?.backends.length && page.chosen.size);
     const start = page.rows.length ? "Measure again on this device" : "Start on this device";
-    this.#controls.replaceChildren(
+    fill(
+      this.#controls,
       page.isBusy
         ? button(page.isLive ? "Stop the camera" : "Stop", () => page.stop())
         : button(start, () => page.start(), { class: page.rows.length ? "" : "primary", disabled: !canStart }),
@@ -151,16 +167,8 @@ export class View {
     const whose = answer.picture
       ? `${answer.picture}, classified by ${answer.where}, on this device`
       : `A picture that never left this device, classified by ${answer.where}`;
-    this.#answer.replaceChildren(
-      this.#thumbnail,
-      make(
-        "div",
-        { class: "told" },
-        make("b", { "data-testid": "answer" }, answer.label),
-        ` ${percent(answer.probability)}`,
-        make("small", {}, whose),
-      ),
-    );
+    const label = make("b", { "data-testid": "answer" }, answer.label);
+    fill(this.#told, label, ` ${percent(answer.probability)}`, make("small", {}, whose));
   }
 
   #drawResults() {
@@ -187,7 +195,7 @@ export class View {
     const failed = failures.map((failure) =>
       make("p", { class: "note" }, `${this.#title(failure.format)} on ${this.#backend(failure)} failed. ${failure.reason}`),
     );
-    this.#results.replaceChildren(...table, ...failed, ...this.#drawComparison());
+    fill(this.#results, ...table, ...failed, ...this.#drawComparison());
   }
 
   /** @param {Row} row @param {string} badge @param {number} slowest */
@@ -249,7 +257,7 @@ export class View {
   #drawActions() {
     const page = this.#page;
     if (!page.rows.length || page.isBusy) {
-      this.#actions.replaceChildren();
+      fill(this.#actions);
       return;
     }
     const picture = make("input", {
@@ -257,11 +265,13 @@ export class View {
       accept: "image/*",
       change: (event) => event.target.files[0] && page.classify(event.target.files[0]),
     });
-    const document = new Blob([JSON.stringify(page.record(), null, 2)], { type: "application/json" });
-    const name = `${page.data.model}_device.json`;
-    const download = () => make("a", { href: URL.createObjectURL(document), download: name }).click();
+    const download = () => {
+      const report = new Blob([JSON.stringify(page.record(), null, 2)], { type: "application/json" });
+      make("a", { href: URL.createObjectURL(report), download: `${page.data.model}_device.json` }).click();
+    };
     const forget = page.kept.size ? [button("Remove kept files", () => page.forgetFiles())] : [];
-    this.#actions.replaceChildren(
+    fill(
+      this.#actions,
       button("Save beside the server's", () => page.save(), { class: "primary" }),
       button("JSON", download),
       make("label", { class: "button" }, "Classify another picture", picture),

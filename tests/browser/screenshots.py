@@ -12,14 +12,14 @@ from tests.browser import chromium
 from tests.browser.app import serving
 
 WIDTHS = {"desktop": (1280, 860), "phone": (390, 844)}
-STEPS = ("classify", "build", "evaluate", "profile")
+STEPS = ("classify", "build", "evaluate", "profile", "device")
 CHARTS = {
     "tradeoff": ("Size and latency", "Size of each file against its latency"),
     "inside": ("Inside", "Self time of each kind of operator, by file"),
 }
 MILLISECONDS = 120_000
 SETTLED = 2500
-TALLEST = {"classify": 2100}
+TALLEST = {"classify": 2100, "device": 1350}
 
 
 def prepare(page: Page, address: str) -> None:
@@ -35,6 +35,12 @@ def take(page: Page, address: str, step: str, path: Path) -> None:
     if step == "classify":
         page.get_by_role("button", name="Ask all 9 files").click()
         expect(page.get_by_text("Where the probabilities moved")).to_be_visible()
+    if step == "device":
+        page.get_by_text("12.6 MB").click()
+        page.get_by_role("button", name="Start on this device").click()
+        expect(page.get_by_role("button", name="Measure again on this device")).to_be_visible()
+        page.get_by_role("button", name="Save beside the server's").click()
+        expect(page.get_by_text("Reported by a visitor, and not checked here")).to_be_visible()
     page.wait_for_timeout(SETTLED)
     # Streamlit scrolls inside the page, so the window is made as tall as what it holds.
     height = page.get_by_test_id("stMainBlockContainer").bounding_box()
