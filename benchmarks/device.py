@@ -161,7 +161,7 @@ def _distance(bench: Bench, key: str) -> float:
     bench.open(Way("", key, 1))
     ask = bench.server(key)
     distances = []
-    for path in sorted(embedded.SAMPLES.iterdir()):
+    for path in (*embedded.SAMPLES.glob("*.png"), *embedded.SAMPLES.glob("*.jpg")):
         tensor = images.preprocess(images.decode(path.read_bytes(), Settings()), SPEC.preprocessing)
         ours, theirs = ask(tensor), bench.logits(tensor)
         distances.append(1 - float(ours @ theirs / np.linalg.norm(ours) / np.linalg.norm(theirs)))

@@ -21,7 +21,7 @@ class Figure:
 
     def line(self) -> str:
         decimals = {"MB": 2, "x": 3, "runs": 0, "ms": 0, "": 7}[self.unit]
-        value, bound = f"{self.value:.{decimals}f} {self.unit}", f"{self.bound:g} {self.unit}"
+        value, bound = f"{self.value:.{decimals}f} {self.unit}".strip(), f"{self.bound:g} {self.unit}".strip()
         return f"| {self.name} | {value} | {bound} | {'yes' if self.holds else 'NO'} |"
 
 

@@ -122,8 +122,10 @@ def measure(chosen: _picker.Choice, picture: Picture, found: dict[str, Stored], 
         on_compare_change=lambda: None,
         on_save_change=lambda: None,
     )
+    # A problem is told once, so that the next measurement asks again.
+    st.session_state["device_expected"] = {key: given for key, given in expected.items() if "problem" not in given}
     if told.compare in found:
-        compare(chosen, picture, found[told.compare], expected)
+        compare(chosen, picture, found[told.compare])
     if told.save:
         save(chosen, str(told.save), found)
 
@@ -140,8 +142,9 @@ def file(stored: Stored) -> dict[str, Any]:
     }
 
 
-def compare(chosen: _picker.Choice, picture: Picture, stored: Stored, expected: dict[str, Any]) -> None:
+def compare(chosen: _picker.Choice, picture: Picture, stored: Stored) -> None:
     """Tells the device what the server's own ONNX Runtime answers."""
+    expected: dict[str, Any] = st.session_state["device_expected"]
     try:
         with _parts.in_line() as tell:
             given: Any = documents.plain(
