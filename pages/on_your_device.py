@@ -78,22 +78,23 @@ def on_your_device() -> None:
         st.caption(f"The picture is the one that you last gave on Classify: {_parts.plain(picture.name)}.")
     missing = [key for key in offered if key not in found]
     if missing:
-        build(chosen, missing, is_first=not found)
+        build(request(chosen, offered), chosen.spec.title, missing)
 
 
 def request(chosen: _picker.Choice, formats: Sequence[str]) -> BuildRequest:
     return BuildRequest(chosen.spec.reference, chosen.weights, tuple(formats))
 
 
-def build(chosen: _picker.Choice, missing: Sequence[str], is_first: bool) -> None:
+def build(everything: BuildRequest, title: str, missing: Sequence[str]) -> None:
     """Offers to build what a browser can run and is not there yet."""
-    task = Task("build", {"build": documents.plain(request(chosen, missing))})
+    task = Task("build", {"build": documents.plain(everything)})
     if _parts.is_unfinished(_parts.follow(task)):
         return
+    is_first = len(missing) == len(everything.formats)
     names = " and ".join(FORMATS[key].title for key in missing)
     label = f"Build {names}" if is_first else f"Build {names}, to time that as well"
     if is_first:
-        st.info(f"A browser runs ONNX files, and {chosen.spec.title} has none yet.", icon=":material/smartphone:")
+        st.info(f"A browser runs ONNX files, and {title} has none yet.", icon=":material/smartphone:")
     if st.button(label, icon=":material/build:", key="build", type="primary" if is_first else "secondary"):
         _parts.jobs().submit(task)
         st.rerun()

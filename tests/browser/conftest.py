@@ -8,7 +8,17 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, ViewportSize, expect, sync_playwright
 
 from tests.browser import chromium
-from tests.browser.app import DESKTOP, PHONE, SECONDS, serving
+from tests.browser.app import DESKTOP, PHONE, SECONDS, Server, serving
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """``only_at(size)`` leaves a test out at the other width."""
+
+    def is_wanted(item: pytest.Item) -> bool:
+        mark = item.get_closest_marker("only_at")
+        return not (mark and isinstance(item, pytest.Function)) or item.callspec.params["viewport"] == mark.args[0]
+
+    items[:] = filter(is_wanted, items)
 
 
 @pytest.fixture(scope="module", params=[DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -18,11 +28,17 @@ def viewport(request: pytest.FixtureRequest) -> ViewportSize:
 
 
 @pytest.fixture(scope="module")
-def server(viewport: ViewportSize, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def app(viewport: ViewportSize, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A fresh app for each width, so that both start with nothing built."""
     with serving(tmp_path_factory.mktemp("server")) as served:
-        yield served.address
+        yield served
     assert "Traceback" not in served.log
+
+
+@pytest.fixture(scope="module")
+def server(app: Server) -> str:
+    """The app's address."""
+    return app.address
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,12 @@ from deploy_core import bundle, classify, embedded
 from deploy_core.formats import FORMATS
 from deploy_core.profile import record, verdicts
 from deploy_core.settings import Settings
-from tests.browser.app import DESKTOP, SECONDS
+from tests.browser.app import DESKTOP, PHONE, SECONDS, Server
 from tests.browser.steps import address_of, artifact_link, no_error
 
 # What takes longest to build is built and asked at one width only.
 DESKTOP_ONLY = ("executorch", "executorch_int8", "onnx", "onnx_int8")
+BUILT_ON_PHONE = [key for key in FORMATS if key not in DESKTOP_ONLY]
 
 
 def test_a_permalink_is_the_first_request_after_the_start(server: str, page: Page) -> None:
@@ -62,27 +63,35 @@ def test_the_main_job(server: str, page: Page, tmp_path: Path, answer: Callable[
     no_error(page)
 
 
+def test_the_web_process_never_imports_torch(app: Server) -> None:
+    """After a classification and a build, none of torch's libraries is mapped into the server's process."""
+    mapped = (Path("/proc") / str(app.process.pid) / "maps").read_text()
+    assert "python" in mapped
+    assert not any(name in mapped for name in ("libtorch", "torch/_C", "onnxruntime", "executorch"))
+
+
 def test_the_charts_of_the_saved_run_say_what_its_record_says(server: str, page: Page) -> None:
     page.goto(f"{server}/profile")
     charts_say(page, record.read(embedded.SAVED_PROFILE))
     no_error(page)
 
 
-@pytest.mark.parametrize("viewport", [DESKTOP], ids=["desktop"], indirect=True, scope="module")
+@pytest.mark.only_at(PHONE)
 def test_a_profile_is_run_shown_and_handed_out(server: str, page: Page) -> None:
     page.goto(f"{server}/profile")
     page.get_by_text("10 seconds", exact=True).click()
     page.get_by_role("button", name="profile", exact=False).filter(has_text="on this server").click()
-    expect(page.get_by_role("button", name="Profile 9 files on this server again")).to_be_visible(timeout=240 * SECONDS)
+    again = page.get_by_role("button", name=f"Profile {len(BUILT_ON_PHONE)} files on this server again")
+    expect(again).to_be_visible(timeout=120 * SECONDS)
     expect(page.locator('[data-test-script-state="notRunning"]')).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="JSON", exact=True).click()
     run = record.read(Path(download.value.path()))
-    assert [row.format for row in run.rows] == list(FORMATS)
+    assert [row.format for row in run.rows] == BUILT_ON_PHONE
     charts_say(page, run)
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV", exact=True).click()
-    assert len(Path(download.value.path()).read_text().splitlines()) == 1 + len(FORMATS)
+    assert len(Path(download.value.path()).read_text().splitlines()) == 1 + len(BUILT_ON_PHONE)
     link = page.locator('a[href*="traces/"]:visible').get_attribute("href")
     answer = requests.get(f"{server}/{link}", timeout=60)
     with zipfile.ZipFile(io.BytesIO(answer.content)) as traces:
@@ -187,4 +196,4 @@ def choose_formats(page: Page) -> list[str]:
         return list(FORMATS)
     for key in DESKTOP_ONLY:
         page.get_by_test_id("stButtonGroup").get_by_text(FORMATS[key].title, exact=True).click()
-    return [key for key in FORMATS if key not in DESKTOP_ONLY]
+    return BUILT_ON_PHONE

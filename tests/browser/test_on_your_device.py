@@ -100,11 +100,6 @@ def row(page: Page, backend: str = "wasm", threads: int = 1, key: str = "onnx_in
     return page.get_by_test_id(f"row-{key}-{backend}-{threads}")
 
 
-def only_at(size: ViewportSize) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    name = "desktop" if size == DESKTOP else "phone"
-    return pytest.mark.parametrize("viewport", [size], ids=[name], indirect=True, scope="module")
-
-
 def test_from_start_to_a_saved_report(
     server: str, page: Page, answer: Callable[[str], str], viewport: ViewportSize
 ) -> None:
@@ -153,7 +148,7 @@ def both_in_one_picture(page: Page, saved: report.Report) -> None:
         expect(points.locator(f'[aria-label*="{hint}"]')).to_have_count(1)
 
 
-@only_at(PHONE)
+@pytest.mark.only_at(PHONE)
 def test_a_second_start_uses_the_kept_file_and_a_refused_camera_is_a_sentence(server: str, page: Page) -> None:
     start(page, server)
     expect(page.get_by_test_id("answer")).to_be_visible()
@@ -169,7 +164,7 @@ def test_a_second_start_uses_the_kept_file_and_a_refused_camera_is_a_sentence(se
     finished(page)
 
 
-@only_at(DESKTOP)
+@pytest.mark.only_at(DESKTOP)
 @pytest.mark.parametrize("key", LEAST_COSINE)
 def test_the_device_answers_as_the_server_on_every_picture(
     server: str, page: Page, whole_build: WholeBuild, key: str
@@ -211,7 +206,7 @@ def fulfill(route: Route, given: dict[str, Path]) -> None:
     route.fulfill(path=given[unquote(urlsplit(route.request.url).path)])
 
 
-@only_at(PHONE)
+@pytest.mark.only_at(PHONE)
 def test_over_http_on_a_local_network_it_runs_on_one_thread_and_says_what_https_adds(
     server: str, answer: Callable[[str], str], launch: Callable[..., Browser]
 ) -> None:
@@ -235,7 +230,7 @@ def test_over_http_on_a_local_network_it_runs_on_one_thread_and_says_what_https_
     expect(page.get_by_role("heading", name="This server and your device")).to_be_visible()
 
 
-@only_at(DESKTOP)
+@pytest.mark.only_at(DESKTOP)
 def test_a_graphics_chip_that_fails_in_mid_run_costs_its_own_row_only(
     server: str, launch: Callable[..., Browser]
 ) -> None:
@@ -255,7 +250,7 @@ def test_a_graphics_chip_that_fails_in_mid_run_costs_its_own_row_only(
     expect(page.get_by_role("heading", name="This server and your device")).to_be_visible()
 
 
-@only_at(PHONE)
+@pytest.mark.only_at(PHONE)
 def test_the_camera_is_classified_live(server: str, launch: Callable[..., Browser]) -> None:
     browser = launch(*CAMERA)
     context = browser.new_context(viewport=PHONE, permissions=["camera"])
@@ -271,7 +266,7 @@ def test_the_camera_is_classified_live(server: str, launch: Callable[..., Browse
     assert page.get_by_label("What the camera sees").evaluate("video => video.srcObject") is None
 
 
-@only_at(DESKTOP)
+@pytest.mark.only_at(DESKTOP)
 def test_timings_of_a_tab_in_the_background_are_thrown_away(server: str, page: Page) -> None:
     page.goto(f"{server}/device")
     button = page.get_by_role("button", name="Start on this device")
@@ -282,7 +277,7 @@ def test_timings_of_a_tab_in_the_background_are_thrown_away(server: str, page: P
     expect(page.get_by_text("more were thrown away, because this tab was in the background")).to_be_visible()
 
 
-@only_at(DESKTOP)
+@pytest.mark.only_at(DESKTOP)
 def test_a_full_cache_and_a_download_that_breaks_are_sentences_and_it_goes_on(server: str, page: Page) -> None:
     page.add_init_script(FULL)
     asked: list[str | None] = []
@@ -307,7 +302,7 @@ def test_a_full_cache_and_a_download_that_breaks_are_sentences_and_it_goes_on(se
     expect(page.get_by_role("alert").filter(has_text="The browser has no room to keep this file")).to_be_visible()
 
 
-@only_at(DESKTOP)
+@pytest.mark.only_at(DESKTOP)
 def test_a_browser_without_simd_is_told_so(server: str, page: Page) -> None:
     page.add_init_script(NO_SIMD)
     page.goto(f"{server}/device")
@@ -315,7 +310,7 @@ def test_a_browser_without_simd_is_told_so(server: str, page: Page) -> None:
     expect(page.get_by_role("button", name="Start on this device")).to_be_disabled()
 
 
-@only_at(DESKTOP)
+@pytest.mark.only_at(DESKTOP)
 def test_a_measurement_that_killed_its_tab_is_told_to_the_next(server: str, page: Page) -> None:
     page.goto(f"{server}/device")
     expect(page.get_by_role("button", name="Start on this device")).to_be_enabled()
@@ -327,7 +322,7 @@ def test_a_measurement_that_killed_its_tab_is_told_to_the_next(server: str, page
     expect(page.get_by_role("alert").filter(has_text="did not come to its end")).to_have_count(0)
 
 
-@only_at(DESKTOP)
+@pytest.mark.only_at(DESKTOP)
 def test_the_pages_are_isolated_and_only_the_browser_side_is_served(server: str) -> None:
     answer = requests.get(server, timeout=30)
     assert answer.headers["cross-origin-opener-policy"] == "same-origin"

@@ -6,6 +6,7 @@ import hashlib
 import time
 from pathlib import Path
 
+import pytest
 import requests
 from playwright.sync_api import Browser, Page, expect
 from safetensors.torch import save_file
@@ -13,7 +14,7 @@ from safetensors.torch import save_file
 from deploy_core import models
 from deploy_core.formats import FORMATS
 from deploy_core.settings import Settings
-from tests.browser.app import SECONDS, serving
+from tests.browser.app import PHONE, SECONDS, serving
 from tests.browser.steps import address_of, close_sidebar, no_error, open_sidebar
 
 
@@ -58,23 +59,7 @@ def test_the_app_killed_in_mid_build_leaves_nothing_and_says_so_after_the_restar
     page.close()
 
 
-def test_the_web_process_never_imports_torch(tmp_path: Path, browser: Browser) -> None:
-    """After a classification and a build, none of torch's libraries is mapped into the server's process."""
-    page = browser.new_page()
-    with serving(tmp_path) as server:
-        page.goto(server.address)
-        expect(page.get_by_test_id("stMetricValue")).to_be_visible(timeout=60 * SECONDS)
-        page.goto(f"{server.address}/build")
-        page.get_by_role("button", name="Build 9 files").click()
-        expect(page.get_by_text("Building")).to_be_visible(timeout=60 * SECONDS)
-        page.goto(f"{server.address}/profile")
-        expect(page.get_by_text("rounds, torch")).to_be_visible()
-        mapped = (Path("/proc") / str(server.process.pid) / "maps").read_text()
-        assert "python" in mapped
-        assert not any(name in mapped for name in ("libtorch", "torch/_C", "onnxruntime", "executorch"))
-    page.close()
-
-
+@pytest.mark.only_at(PHONE)
 def test_a_model_that_is_out_of_reach_says_so_and_the_page_goes_on(server: str, page: Page) -> None:
     page.goto(server)
     expect(page.get_by_test_id("stMetricValue")).to_be_visible()
@@ -90,6 +75,7 @@ def test_a_model_that_is_out_of_reach_says_so_and_the_page_goes_on(server: str, 
     expect(page.get_by_text("this answer means nothing")).to_be_visible()
 
 
+@pytest.mark.only_at(PHONE)
 def test_a_checkpoint_larger_than_any_picture_is_taken(server: str, page: Page, tmp_path: Path) -> None:
     name = "deit_tiny_patch16_224"
     path = tmp_path / "mine.safetensors"

@@ -11,6 +11,8 @@ from pages import _client
 from tests.core.test_report import DOCUMENT
 from tests.pages.harness import finished, open_page, texts
 
+pytestmark = pytest.mark.usefixtures("home")
+
 
 def test_the_embedded_model_is_ready_at_once_and_float32_one_click_away() -> None:
     app = open_page("device")
