@@ -151,7 +151,11 @@ def draw_changes(changes: Sequence[Change], alt_text: str, unit: str) -> None:
     groups = list(dict.fromkeys(change.group for change in changes))
     nothing = alt.Chart(pd.DataFrame({"value": [0.0]})).mark_rule(color=_ink(), opacity=0.5).encode(x="value:Q")
     most = max(LEAST_CHANGE, rows["value"].abs().max())
-    x = alt.X("value:Q", scale=alt.Scale(domain=[-most, most], nice=True), axis=alt.Axis(title=unit, format="+.2~f"))
+    x = alt.X(
+        "value:Q",
+        scale=alt.Scale(domain=[-most, most], nice=True),
+        axis=alt.Axis(title=unit, format="+.2~f", tickCount=7),
+    )
     dots = (
         alt.Chart(rows)
         .mark_point(filled=True, size=70, opacity=0.85)
@@ -244,7 +248,9 @@ def draw_tradeoff(spots: Sequence[Spot], alt_text: str, across: str, up: str, sh
     shape = alt.Shape(
         "machine:N",
         scale=alt.Scale(domain=machines, range=SHAPES[: len(machines)]),
-        legend=alt.Legend(orient="top", title=None, labelLimit=400) if len(machines) > 1 else None,
+        legend=alt.Legend(orient="top", direction="vertical", title=None, labelLimit=400)
+        if len(machines) > 1
+        else None,
     )
     points = (
         alt.Chart(table)

@@ -4,7 +4,7 @@ import { Problem } from "./words.js";
 
 /** @typedef {import("./preprocess.js").Pixels} Pixels */
 
-/** What Safari's canvas holds at most; larger pictures are halved by the browser first. */
+/** What Safari's canvas holds at most; larger pictures are made smaller by the browser first. */
 const MOST_PIXELS = 16_000_000;
 
 /**

@@ -1,7 +1,7 @@
 /** How the page looks. All text goes in as text, so nothing that a file or a server says becomes markup. */
 
 import { statistics } from "./measure.js";
-import { megabytes, percent, time } from "./words.js";
+import { megabytes, percent, small, time } from "./words.js";
 
 /**
  * @typedef {import("./page.js").Page} Page
@@ -240,8 +240,8 @@ export class View {
     const compared = rows.flatMap((row) => row.compared ?? []);
     if (!compared.length) return [];
     const cosine = Math.min(...compared.map((found) => found.cosine)).toFixed(6);
-    const difference = Math.max(...compared.map((found) => found.max_abs_difference)).toPrecision(2);
-    const input = Math.max(...compared.map((found) => found.input_difference)).toPrecision(2);
+    const difference = small(Math.max(...compared.map((found) => found.max_abs_difference)));
+    const input = small(Math.max(...compared.map((found) => found.input_difference)));
     const others = rows
       .filter((row) => !row.compared?.same_top1)
       .map((row) =>
@@ -250,7 +250,7 @@ export class View {
     const same = others.length ? "" : "The same class as on the server. ";
     const text =
       `${same}On the server's own input, the logits here and there have a cosine of ${cosine} and differ by at most ` +
-      `${difference}; the input made on this device differs from the server's by at most ${input}.`;
+      `${difference}; the input made on this device differs from the server's by ${input === "0" ? "nothing" : `at most ${input}`}.`;
     return [make("p", { class: "fine" }, text), ...others];
   }
 

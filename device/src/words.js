@@ -33,3 +33,8 @@ export function megabytes(bytes) {
 export function percent(probability) {
   return `${(100 * probability).toFixed(1)} %`;
 }
+
+/** A difference with two digits, however small. @param {number} value */
+export function small(value) {
+  return value === 0 ? "0" : value.toPrecision(2);
+}

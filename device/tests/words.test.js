@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Problem, sentence, time } from "../src/words.js";
+import { Problem, sentence, small, time } from "../src/words.js";
 
 test("an error that was foreseen speaks for itself", () => {
   assert.equal(sentence(new Problem("No. Do this.")), "No. Do this.");
@@ -26,4 +26,8 @@ test("what nobody foresaw is quoted, not too long, with advice", () => {
 
 test("times have as many digits as they deserve", () => {
   assert.deepEqual([0.456, 45.67, 456.7, 12_345].map(time), ["0.46 ms", "45.7 ms", "457 ms", "12.3 s"]);
+});
+
+test("no difference is nothing, and a small one keeps its digits", () => {
+  assert.deepEqual([0, 0.00012345, 0.5].map(small), ["0", "0.00012", "0.50"]);
 });

@@ -48,7 +48,9 @@ def take(page: Page, address: str, step: str, path: Path) -> None:
         page.set_viewport_size(
             {"width": page.viewport_size["width"], "height": min(TALLEST.get(step, 1500), int(height["height"]) + 40)}
         )
-        page.wait_for_timeout(SETTLED)
+    page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, 0)")
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(SETTLED)
     page.screenshot(path=path)
 
 

@@ -117,6 +117,15 @@ def test_a_permalink_below_the_base_path_opens_its_page(name: str, hosted: Hoste
     expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
 
 
+def test_a_device_over_https_is_isolated_and_answers(hosted: Hosted, page: Page) -> None:
+    page.goto(f"{hosted.address}/device")
+    start = page.get_by_role("button", name="Start on this device")
+    expect(start).to_be_enabled()
+    assert page.evaluate("[isSecureContext, crossOriginIsolated]") == [True, True]
+    start.click()
+    expect(page.get_by_test_id("answer")).to_have_text("cat")
+
+
 def test_uploads_work_and_the_log_keeps_nothing_about_a_visitor(hosted: Hosted, page: Page) -> None:
     error = page.get_by_test_id("stAlertContentError").first
     page.goto(hosted.address)
