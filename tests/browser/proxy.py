@@ -10,6 +10,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 
 HOST = "deit.example"
@@ -25,7 +26,8 @@ class _Connection(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.server.behind)) as upstream:
             self.request.do_handshake()
-            head = [line for line in iter(self.rfile.readline, b"\r\n") if line]
+            # Browsers also open connections in reserve and close them without a word.
+            head = list(takewhile(lambda line: line != b"\r\n", self.rfile))
             if not head:
                 return
             upstream.sendall(b"".join(self._forwarded(head)))
