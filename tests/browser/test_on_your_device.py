@@ -70,6 +70,8 @@ FULL = """
 Cache.prototype.put = async () => { throw new DOMException("full", "QuotaExceededError"); };
 """
 NO_SIMD = "WebAssembly.validate = () => false;"
+# One backend to measure, where the test is of something else.
+ONE_CORE = 'Object.defineProperty(navigator, "hardwareConcurrency", { value: 1 });'
 
 
 @pytest.fixture
@@ -150,6 +152,7 @@ def both_in_one_picture(page: Page, saved: report.Report) -> None:
 
 @pytest.mark.only_at(PHONE)
 def test_a_second_start_uses_the_kept_file_and_a_refused_camera_is_a_sentence(server: str, page: Page) -> None:
+    page.add_init_script(ONE_CORE)
     start(page, server)
     expect(page.get_by_test_id("answer")).to_be_visible()
     page.get_by_role("button", name="Stop", exact=True).click()
@@ -236,6 +239,7 @@ def test_a_graphics_chip_that_fails_in_mid_run_costs_its_own_row_only(
 ) -> None:
     browser = launch(*GRAPHICS)
     page = browser.new_page()
+    page.add_init_script(ONE_CORE)
     page.set_default_timeout(60 * SECONDS)
     start(page, server)
     expect(page.get_by_text("Timing ONNX, int8 on WebGPU")).to_be_visible(timeout=60 * SECONDS)
@@ -255,6 +259,7 @@ def test_the_camera_is_classified_live(server: str, launch: Callable[..., Browse
     browser = launch(*CAMERA)
     context = browser.new_context(viewport=PHONE, permissions=["camera"])
     page = context.new_page()
+    page.add_init_script(ONE_CORE)
     page.set_default_timeout(60 * SECONDS)
     start(page, server)
     finished(page)
@@ -268,6 +273,7 @@ def test_the_camera_is_classified_live(server: str, launch: Callable[..., Browse
 
 @pytest.mark.only_at(DESKTOP)
 def test_timings_of_a_tab_in_the_background_are_thrown_away(server: str, page: Page) -> None:
+    page.add_init_script(ONE_CORE)
     page.goto(f"{server}/device")
     button = page.get_by_role("button", name="Start on this device")
     expect(button).to_be_enabled()
@@ -279,7 +285,7 @@ def test_timings_of_a_tab_in_the_background_are_thrown_away(server: str, page: P
 
 @pytest.mark.only_at(DESKTOP)
 def test_a_full_cache_and_a_download_that_breaks_are_sentences_and_it_goes_on(server: str, page: Page) -> None:
-    page.add_init_script(FULL)
+    page.add_init_script(ONE_CORE + FULL)
     asked: list[str | None] = []
 
     def break_off(route: Route) -> None:

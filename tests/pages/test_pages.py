@@ -165,18 +165,18 @@ def test_without_a_format_there_is_nothing_to_build() -> None:
     assert "Choose at least one format" in texts(app)
 
 
-def test_profile_shows_the_saved_run_and_then_one_of_this_machine() -> None:
+def test_profile_shows_the_saved_run_and_offers_to_measure_what_is_built() -> None:
     app = build_two(open_page("build"))
     app.switch_page(PAGES["profile"]).run()
     assert list(app.dataframe[0].value["Model"]) == [row.title for row in FORMATS.values()]
     assert app.button(key="profile").label == "Profile 3 files on this server"
     assert "Not built yet, so not measured: Optimized for mobile, Lite interpreter" in texts(app)
-    app.button_group(key="budget").set_value("10 seconds").run()
-    app.button(key="profile").click().run()
-    app = finished(app)
-    assert list(app.dataframe[0].value["Model"]) == ["Original", "Scripted", "Scripted and quantized"]
-    (run,) = _parts.runs().of("demo", "pretrained", "default")
-    assert list(app.dataframe[0].value["Median"]) == [row.median_ms for row in run.rows]
+
+
+def test_a_kept_run_opens_by_its_link() -> None:
+    saved = record.read(embedded.SAVED_PROFILE)
+    run = replace(saved, measured_at="2026-01-01T00:00:00+00:00", rows=saved.rows[:3])
+    _parts.runs().keep(run)
     link = open_page("profile")
     link.query_params["run"] = run.key
     link.run()
