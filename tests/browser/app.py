@@ -61,6 +61,14 @@ def serving(folder: Path, script: Path = PROJECT / "streamlit_app.py", base_path
         process.wait(20)
 
 
+@contextmanager
+def serving_soundly(folder: Path) -> Iterator[Server]:
+    """An app whose log holds no traceback at its end."""
+    with serving(folder) as server:
+        yield server
+    assert "Traceback" not in server.log
+
+
 def _wait_for(url: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:

@@ -6,18 +6,18 @@ import hashlib
 import io
 import subprocess
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from deploy_core import bundle, classify, embedded
 from deploy_core.formats import FORMATS
 from deploy_core.profile import record, verdicts
 from deploy_core.settings import Settings
-from tests.browser.app import DESKTOP, PHONE, SECONDS, Server
+from tests.browser.app import DESKTOP, PHONE, SECONDS, Server, serving_soundly
 from tests.browser.steps import address_of, artifact_link, no_error
 
 # What takes longest to build is built at one width only; ExecuTorch's two files take as long, and the same way.
@@ -26,6 +26,13 @@ BUILT_AT: dict[int, list[str]] = {
     PHONE["width"]: ["original", "scripted", "quantized", "optimized", "lite"],
 }
 BUILT_ON_PHONE = BUILT_AT[PHONE["width"]]
+
+
+@pytest.fixture(scope="module")
+def app(viewport: ViewportSize, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A fresh app for each width, so that both start with nothing built."""
+    with serving_soundly(tmp_path_factory.mktemp(f"server {viewport['width']}")) as served:
+        yield served
 
 
 def test_a_permalink_is_the_first_request_after_the_start(server: str, page: Page) -> None:

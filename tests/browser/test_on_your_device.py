@@ -209,7 +209,6 @@ def fulfill(route: Route, given: dict[str, Path]) -> None:
     route.fulfill(path=given[unquote(urlsplit(route.request.url).path)])
 
 
-@pytest.mark.only_at(PHONE)
 def test_over_http_on_a_local_network_it_runs_on_one_thread_and_says_what_https_adds(
     server: str, answer: Callable[[str], str], launch: Callable[..., Browser]
 ) -> None:
@@ -233,7 +232,6 @@ def test_over_http_on_a_local_network_it_runs_on_one_thread_and_says_what_https_
     expect(page.get_by_role("heading", name="This server and your device")).to_be_visible()
 
 
-@pytest.mark.only_at(DESKTOP)
 def test_a_graphics_chip_that_fails_in_mid_run_costs_its_own_row_only(
     server: str, launch: Callable[..., Browser]
 ) -> None:
@@ -254,7 +252,6 @@ def test_a_graphics_chip_that_fails_in_mid_run_costs_its_own_row_only(
     expect(page.get_by_role("heading", name="This server and your device")).to_be_visible()
 
 
-@pytest.mark.only_at(PHONE)
 def test_the_camera_is_classified_live(server: str, launch: Callable[..., Browser]) -> None:
     browser = launch(*CAMERA)
     context = browser.new_context(viewport=PHONE, permissions=["camera"])
@@ -328,7 +325,6 @@ def test_a_measurement_that_killed_its_tab_is_told_to_the_next(server: str, page
     expect(page.get_by_role("alert").filter(has_text="did not come to its end")).to_have_count(0)
 
 
-@pytest.mark.only_at(DESKTOP)
 def test_the_pages_are_isolated_and_only_the_browser_side_is_served(server: str) -> None:
     answer = requests.get(server, timeout=30)
     assert answer.headers["cross-origin-opener-policy"] == "same-origin"
