@@ -9,6 +9,7 @@ import datetime
 import hashlib
 import json
 import math
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,11 +21,21 @@ KIND = "device"
 VERSION = 1
 LARGEST_REPORT = 500_000
 LONGEST_TEXT = 300
-LONGEST_MILLISECONDS = 3_600_000.0
+# Between what a clock can tell at best, and an hour.
+LEAST_MILLISECONDS, LONGEST_MILLISECONDS = 0.001, 3_600_000.0
+LARGEST_FILE = 2**34
+LARGEST_DIFFERENCE = 1e6
 MOST_ROWS = 24
 MOST_ROUNDS = 1_000
 MOST_THREADS = 1_024
 BACKENDS = {"wasm": "WebAssembly", "webgpu": "WebGPU"}
+RUNTIME = "ONNX Runtime Web"
+IN_BROWSERS = tuple(key for key, row in FORMATS.items() if any(known.name == RUNTIME for known in row.runtimes))
+# Of the logits here and there on one input: kernels for int8 round differently.
+LEAST_COSINE = {"float32": 0.9999, "int8": 0.999}
+SHA256 = re.compile("[0-9a-f]{64}")
+# As JavaScript's toISOString writes it.
+MEASURED_AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 GIVE = "Give a file that the page 'On your device' wrote."
 
 
@@ -54,7 +65,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class DeviceRow:
-    """One file on one backend. ``download_ms`` is None where the browser had kept the file."""
+    """One file on one backend. ``download_ms`` is None where no whole download was timed in front."""
 
     format: str
     bytes: int
@@ -81,6 +92,17 @@ class DeviceRow:
     def runs_on(self) -> str:
         threads = f", {self.threads} thread{'s' if self.threads > 1 else ''}" if self.backend == "wasm" else ""
         return f"{BACKENDS[self.backend]}{threads}"
+
+    @property
+    def disagreement(self) -> str:
+        """In a few words how the answer differs from the server's; empty where it does not, or nobody knows."""
+        found = self.compared
+        if found is None:
+            return ""
+        if not found.same_top1:
+            return "another class"
+        least = LEAST_COSINE["int8" if FORMATS[self.format].is_int8 else "float32"]
+        return f"logits with a cosine of {found.cosine:.4f} only" if found.cosine < least else ""
 
     def _quantile(self, share: float) -> float:
         """As numpy's, without numpy: a page may list many reports."""
@@ -169,7 +191,8 @@ def _is_bounded(report: Report) -> bool:
         and len(set(runs)) == len(runs) <= MOST_ROWS
         and all(len(text) <= LONGEST_TEXT and text.isprintable() for text in texts)
         and all(
-            key in FORMATS and backend in BACKENDS and 0 < threads <= MOST_THREADS for key, backend, threads in runs
+            key in IN_BROWSERS and backend in BACKENDS and 0 < threads <= (MOST_THREADS if backend == "wasm" else 1)
+            for key, backend, threads in runs
         )
         and (device.cores is None or 0 < device.cores <= MOST_THREADS)
         and (device.memory_gb is None or 0 < device.memory_gb <= MOST_THREADS)
@@ -178,24 +201,21 @@ def _is_bounded(report: Report) -> bool:
 
 
 def _is_possible(row: DeviceRow) -> bool:
-    times = (row.runtime_ms, row.load_ms, row.first_ms, *row.samples_ms, row.download_ms or 0.0)
-    compared = row.compared
+    times = (row.runtime_ms, row.load_ms, row.first_ms, row.download_ms or 0.0)
     return (
-        row.bytes > 0
-        and len(row.sha256) == 64
+        0 < row.bytes <= LARGEST_FILE
+        and SHA256.fullmatch(row.sha256) is not None
         and 0 < len(row.samples_ms) <= MOST_ROUNDS
         and all(0 <= value <= LONGEST_MILLISECONDS for value in times)
-        and min(row.samples_ms) > 0
+        and all(LEAST_MILLISECONDS <= value <= LONGEST_MILLISECONDS for value in row.samples_ms)
         and 0 <= row.discarded <= MOST_ROUNDS
-        and (
-            compared is None
-            or (
-                abs(compared.cosine) <= 1.000001
-                and 0 <= compared.max_abs_difference < math.inf
-                and 0 <= compared.input_difference < math.inf
-            )
-        )
+        and (row.compared is None or _is_comparison(row.compared))
     )
+
+
+def _is_comparison(found: Comparison) -> bool:
+    differences = (found.max_abs_difference, found.input_difference)
+    return abs(found.cosine) <= 1.000001 and all(0 <= value <= LARGEST_DIFFERENCE for value in differences)
 
 
 def _is_time(text: str) -> bool:
@@ -203,4 +223,4 @@ def _is_time(text: str) -> bool:
         datetime.datetime.fromisoformat(text)
     except ValueError:
         return False
-    return True
+    return MEASURED_AT.fullmatch(text) is not None

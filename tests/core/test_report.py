@@ -90,24 +90,36 @@ def test_a_report_is_read_and_its_statistics_are_computed_here() -> None:
         lambda document: document["rows"][0].update(backend="quantum"),
         lambda document: document["rows"][0].update(threads=0),
         lambda document: document["rows"][0].update(bytes=0),
+        lambda document: document["rows"][0].update(bytes=10**400),
+        lambda document: document["rows"][0].update(bytes=10**30),
         lambda document: document["rows"][0].update(sha256="1"),
+        lambda document: document["rows"][0].update(sha256="\n" * 64),
+        lambda document: document["rows"][0].update(sha256="\ud800" * 64),
+        lambda document: document["rows"][0].update(format="original"),
+        lambda document: document["rows"][2].update(threads=9),
         lambda document: document["rows"][0].update(samples_ms=[]),
         lambda document: document["rows"][0].update(samples_ms=[1.0] * 5000),
         lambda document: document["rows"][0].update(samples_ms=[0.0]),
+        lambda document: document["rows"][0].update(samples_ms=[1e-300]),
         lambda document: document["rows"][0].update(samples_ms=[math.nan]),
         lambda document: document["rows"][0].update(samples_ms="many"),
         lambda document: document["rows"][0].update(load_ms=-1),
+        lambda document: document["rows"][0].update(load_ms=10**400),
         lambda document: document["rows"][0].update(first_ms=math.inf),
         lambda document: document["rows"][0].update(discarded=-1),
         lambda document: document["rows"][0]["compared"].update(cosine=2),
         lambda document: document["rows"][0]["compared"].update(input_difference=math.nan),
+        lambda document: document["rows"][0]["compared"].update(max_abs_difference=1e308),
         lambda document: document["device"].update(cores=-4),
         lambda document: document["device"].update(memory_gb=math.nan),
         lambda document: document["device"].update(browser="x" * 1000),
         lambda document: document["device"].update(browser="line\nbreak"),
         lambda document: document["device"].pop("gpu"),
         lambda document: document["failures"][0].update(reason="\x1b[31m"),
+        lambda document: document["failures"][0].update(threads=2),
         lambda document: document.update(measured_at="yesterday"),
+        lambda document: document.update(measured_at="20261123"),
+        lambda document: document.update(measured_at="2026-13-23T20:00:00.000Z"),
         lambda document: document.update(version=2),
         lambda document: document.update(kind="profile"),
         lambda document: document.update(model=["demo"] * 400),
@@ -116,6 +128,23 @@ def test_a_report_is_read_and_its_statistics_are_computed_here() -> None:
 def test_what_no_device_can_have_measured_is_refused(change: Callable[[dict[str, Any]], object]) -> None:
     with pytest.raises(InvalidArtifact):
         report.parse(changed(change))
+
+
+def test_only_what_a_browser_runs_is_reported() -> None:
+    assert report.IN_BROWSERS == ("onnx", "onnx_int8")
+
+
+@pytest.mark.parametrize(
+    ("key", "found", "words"),
+    [
+        ("onnx_int8", {"cosine": 0.9995}, ""),
+        ("onnx", {"cosine": 0.9995}, "logits with a cosine of 0.9995 only"),
+        ("onnx_int8", {"same_top1": False}, "another class"),
+    ],
+)
+def test_a_device_that_answers_otherwise_is_told_apart(key: str, found: dict[str, Any], words: str) -> None:
+    row = ROW | {"format": key, "compared": ROW["compared"] | found}
+    assert report.parse(encoded(DOCUMENT | {"rows": [row]})).rows[0].disagreement == words
 
 
 @pytest.mark.parametrize(
