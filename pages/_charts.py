@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log10
 from statistics import fmean
 from typing import Any
 
@@ -14,6 +15,7 @@ import streamlit as st
 ROW_PIXELS = 36
 CELL_PIXELS = 34
 ROOM_FOR_TEXT = 1.25
+ROOM_IN_FACTORS = 1.6
 # More marks than 2,000, and Streamlit draws pixels instead of shapes.
 MOST_TICKS = 150
 # The height of a label, in that of a chart; and where the worst shade begins, unless something is worse.
@@ -25,6 +27,7 @@ KIND_COLOURS = (
     "#4c78a8", "#f58518", "#e45756", "#72b7b2", "#54a24b", "#eeca3b", "#b279a2", "#ff9da6", "#9d755d", "#bab0ac",
 )  # fmt: skip
 SHAPES = ("circle", "triangle-up", "square", "diamond", "cross", "triangle-down")
+GREY = "#9a9a9a"
 INK = {"light": "#2f2d2b", "dark": "#edebe8"}
 INK_ON_FULL = {"light": "#ffffff", "dark": "#10201e"}
 # The shade of an empty and of a full cell.
@@ -97,12 +100,15 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Spot:
-    """A labelled point; ``shade`` is 0..1, ``on_front`` whether no other of its ``machine`` is better both ways."""
+    """A point, with a ``label`` or none; ``on_front``: no other of its ``machine`` is better both ways.
+
+    ``shade`` is 0..1; None draws it grey.
+    """
 
     label: str
     x: float
     y: float
-    shade: float
+    shade: float | None
     on_front: bool
     hint: str
     machine: str
@@ -232,12 +238,16 @@ def draw_distributions(rows: Sequence[Distribution], alt_text: str, unit: str, e
 
 
 def draw_tradeoff(spots: Sequence[Spot], alt_text: str, across: str, up: str, shade: str) -> None:
-    """Draws labelled points, with a line through each machine's front; the lower left is best."""
+    """Draws points, with a line through each machine's front; the lower left is best.
+
+    Machines differ by factors, so the height of several is logarithmic.
+    """
     table = pd.DataFrame([vars(spot) for spot in spots])
     machines = list(dict.fromkeys(spot.machine for spot in spots))
-    right, top = ROOM_FOR_TEXT * table["x"].max(), ROOM_FOR_TEXT * table["y"].max()
+    right = ROOM_FOR_TEXT * table["x"].max()
     x = alt.X("x:Q", axis=alt.Axis(title=across, tickCount=6), scale=alt.Scale(domain=[0, right], nice=False))
-    y = alt.Y("y:Q", axis=alt.Axis(title=up, tickCount=5), scale=alt.Scale(domain=[0, top], nice=False))
+    heights = _Heights([spot.y for spot in spots], len(machines) > 1)
+    y = alt.Y("y:Q", axis=alt.Axis(title=up, tickCount=5), scale=heights.scale)
     front = (
         alt.Chart(table[table["on_front"]])
         .mark_line(interpolate="step-after", strokeDash=[5, 4], opacity=0.6, color=_ink())
@@ -252,17 +262,18 @@ def draw_tradeoff(spots: Sequence[Spot], alt_text: str, across: str, up: str, sh
         if len(machines) > 1
         else None,
     )
-    points = (
-        alt.Chart(table)
-        .mark_point(filled=True, size=130, opacity=1, stroke=_ink(), strokeWidth=0.5)
-        .encode(x=x, y=y, color=alt.Color("shade:Q", scale=scale, title=shade, legend=legend), shape=shape, **_hint())
-    )
-    charts = front + points
+    shaded = alt.Color("shade:Q", scale=scale, title=shade, legend=legend)
+    charts = front
+    for rows, colour in ((table[table["shade"].notna()], shaded), (table[table["shade"].isna()], alt.value(GREY))):
+        points = alt.Chart(rows).mark_point(filled=True, size=130, opacity=1, stroke=_ink(), strokeWidth=0.5)
+        charts += points.encode(x=x, y=y, color=colour, shape=shape, **_hint())
     for is_right in (False, True):
-        side = sorted((spot for spot in spots if (spot.x > right / 2) == is_right), key=lambda spot: spot.y)
+        side = sorted(
+            (spot for spot in spots if spot.label and (spot.x > right / 2) == is_right), key=lambda spot: spot.y
+        )
         if side:
             names = pd.DataFrame([{"x": spot.x, "label": spot.label} for spot in side])
-            names["y"] = _apart([spot.y for spot in side], LABEL_SHARE * top)
+            names["y"] = heights.apart([spot.y for spot in side])
             texts = alt.Chart(names).encode(x=x, y=y, text="label:N")
             charts += (
                 texts.mark_text(align="right", dx=-11, color=_ink(), fontSize=11)
@@ -270,6 +281,26 @@ def draw_tradeoff(spots: Sequence[Spot], alt_text: str, across: str, up: str, sh
                 else texts.mark_text(align="left", dx=11, color=_ink(), fontSize=11)
             )
     st.altair_chart(charts, height=420, alt=alt_text)
+
+
+class _Heights:
+    """A vertical axis with room for labels, from zero or in powers of ten."""
+
+    def __init__(self, heights: Sequence[float], is_logarithmic: bool) -> None:
+        self._is_logarithmic = is_logarithmic
+        self._low = min(heights) / ROOM_IN_FACTORS if is_logarithmic else 0
+        self._high = max(heights) * (ROOM_IN_FACTORS if is_logarithmic else ROOM_FOR_TEXT)
+
+    @property
+    def scale(self) -> alt.Scale:
+        return alt.Scale(type="log" if self._is_logarithmic else "linear", domain=[self._low, self._high], nice=False)
+
+    def apart(self, heights: Sequence[float]) -> list[float]:
+        """Ascending heights of labels, moved as little as makes them legible."""
+        if not self._is_logarithmic:
+            return _apart(heights, LABEL_SHARE * self._high)
+        least = LABEL_SHARE * (log10(self._high) - log10(self._low))
+        return [10**place for place in _apart([log10(height) for height in heights], least)]
 
 
 def _apart(heights: Sequence[float], least: float) -> list[float]:

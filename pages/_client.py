@@ -14,7 +14,7 @@ from streamlit.components.v2.types import ComponentRenderer
 
 FOLDER = Path(__file__).parents[1] / "device"
 SERVED = ("src/*.js", "node_modules/@noble/hashes/*.js", "node_modules/onnxruntime-web/dist/ort*")
-RUNTIME = FOLDER / "node_modules" / "onnxruntime-web" / "package.json"
+RUNTIME = "node_modules/onnxruntime-web/package.json"
 ADDRESS = "client"
 
 # Streamlit keeps the script of a component apart from where the page's other files are.
@@ -42,10 +42,12 @@ class Client(StaticFiles):
 
 
 def runtime() -> str | None:
-    """The ONNX Runtime that browsers get, such as ``onnxruntime-web 1.30.0``; None where it was not fetched."""
+    """The ONNX Runtime that browsers get, such as ``onnxruntime-web 1.30.0``; None where it was not fetched whole."""
+    if not all(any(FOLDER.glob(served)) for served in SERVED):
+        return None
     try:
-        found = json.loads(RUNTIME.read_text())
-    except FileNotFoundError:
+        found = json.loads((FOLDER / RUNTIME).read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
         return None
     return f"{found['name']} {found['version']}"
 

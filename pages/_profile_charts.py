@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import streamlit as st
 
@@ -64,22 +65,39 @@ def latency(run: Record) -> None:
 
 
 def tradeoff(run: Record, reports: Sequence[Report] = ()) -> None:
-    """The server's files, and those that a visitor's devices ran."""
+    """The server's files, and those that a visitor's devices ran with the same weights."""
+    fitting = [report for report in reports if report.weights == run.weights]
+    spots = [*_server_spots(run, bool(fitting)), *(spot for report in fitting for spot in _device_spots(report, run))]
     draw_tradeoff(
-        [*_server_spots(run), *(spot for report in reports for spot in _device_spots(report, run))],
+        spots,
         "Size of each file against its latency",
         "MB",
         "ms",
         "cosine to the original's answers",
     )
-    st.caption("Lower left is better. No file is both smaller and faster than those on the dashed line.")
+    st.caption(" ".join(_reading(spots, run, len(fitting) < len(reports))))
 
 
-def _server_spots(run: Record) -> list[Spot]:
+def _reading(spots: Sequence[Spot], run: Record, are_some_left_out: bool) -> Iterator[str]:
+    """How to read the picture, as far as it shows what is to be read."""
+    yield "Lower left is better."
+    fronts = Counter(spot.machine for spot in spots if spot.on_front)
+    if max(fronts.values()) > 1:
+        whose = " of the same machine" if len(fronts) > 1 else ""
+        yield f"No file{whose} is both smaller and faster than those on the dashed line."
+    if any(spot.shade is None for spot in spots):
+        yield "Grey: this server's run has no such file, so nobody compared its answers with the original's."
+    if len(fronts) > 1:
+        yield "Every step up is as many times slower. Point at a mark without a name to read it."
+    if are_some_left_out:
+        yield f"Only reports with {run.weights} weights, as in this run, are drawn."
+
+
+def _server_spots(run: Record, is_crowded: bool) -> list[Spot]:
     front = verdicts.pareto(run.rows)
     return [
         Spot(
-            title(row),
+            title(row) if row in front or not is_crowded else "",
             row.bytes / 1e6,
             row.median_ms,
             row.cosine,
@@ -94,19 +112,18 @@ def _server_spots(run: Record) -> list[Spot]:
 def _device_spots(report: Report, run: Record) -> list[Spot]:
     """A file agrees with the original as on the server, whatever runs it."""
     cosines = {row.format: row.cosine for row in run.rows}
-    rows = [row for row in report.rows if row.format in cosines]
-    front = verdicts.pareto(rows)
+    front = verdicts.pareto(report.rows)
     return [
         Spot(
             f"{FORMATS[row.format].title}, {row.runs_on}",
             row.bytes / 1e6,
             row.median_ms,
-            cosines[row.format],
+            cosines.get(row.format),
             row in front,
             f"{FORMATS[row.format].title}, {row.runs_on}: {row.bytes / 1e6:.1f} MB, {row.median_ms:.2f} ms",
             f"{report.name} (reported by a visitor)",
         )
-        for row in rows
+        for row in report.rows
     ]
 
 

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
 
-from deploy_core import documents
+from deploy_core import documents, models
+from deploy_core.errors import DeployError, InvalidRequest
 from deploy_core.formats import FORMATS
 from deploy_core.profile.record import Record
-from deploy_core.profile.report import Report
+from deploy_core.profile.report import Report, parse
 from deploy_core.store import Stored
 from pages import _parts, _picker, _profile_charts
 
 ADDRESS = "report"
 
 
-def take(data: bytes, offered: dict[str, Stored] | None = None, owner: str = "") -> None:
-    """Keeps a report as ``Reports.keep``; it is this visitor's, and the page's address names it. Raises DeployError."""
-    key = _parts.reports().keep(data, offered, owner)
+def take(data: bytes, offered: dict[str, Stored] | None = None) -> None:
+    """Keeps a report of the chosen model as ``Reports.keep``; it is this visitor's, and the page's address names it.
+
+    Raises DeployError, for one of another model too.
+    """
+    chosen, found = _picker.choice(), parse(data)
+    if (found.model, found.weights) != (chosen.spec.name, chosen.weights):
+        raise InvalidRequest(f"This is a report of {_subject(found)}.", "Pick that model and weights in the sidebar.")
+    key = _parts.reports().keep(data, offered, chosen.spec.owner)
     st.session_state["reports"] = tuple(dict.fromkeys((key, *st.session_state.get("reports", ()))))
     st.query_params[ADDRESS] = key
 
@@ -28,8 +36,7 @@ def of(model: str) -> list[Report]:
     """This visitor's reports of a model, the newest first, and the one that the address names before all."""
     linked = st.query_params.get(ADDRESS)
     keys = dict.fromkeys(([linked] if linked else []) + list(st.session_state.get("reports", ())))
-    known = [_parts.reports().get(key) for key in keys if _parts.reports().has(key)]
-    return [report for report in known if report.model == model]
+    return [found for key in keys if (found := _opened(key)) and found.model == model]
 
 
 def server_run(chosen: _picker.Choice) -> Record | None:
@@ -65,6 +72,13 @@ def draw(report: Report) -> None:
         | {"Cosine": st.column_config.NumberColumn(format="%.6f", help="Of the logits, to the server's on one input")},
     )
     st.caption(f"Reported by a visitor, and not checked here: {_parts.plain(_about(report))}.")
+    for row in report.rows:
+        if row.disagreement:
+            st.warning(
+                f"{FORMATS[row.format].title} on {row.runs_on} does not answer as the server does: {row.disagreement}. "
+                "Update the browser or the device's graphics driver, then measure again.",
+                icon=":material/rule:",
+            )
     with st.container(horizontal=True):
         st.download_button(
             "JSON",
@@ -74,7 +88,7 @@ def draw(report: Report) -> None:
             on_click="ignore",
             key=f"report_json_{report.key}",
         )
-        st.link_button("Link to this report", f"device?{ADDRESS}={report.key}", icon=":material/link:")
+        st.link_button("Link to this report", _address(report), icon=":material/link:")
 
 
 def together(run: Record | None, reports: list[Report]) -> None:
@@ -83,6 +97,25 @@ def together(run: Record | None, reports: list[Report]) -> None:
         st.caption("Profile the model on this server, and both appear in one picture.")
     else:
         _profile_charts.tradeoff(run, reports)
+
+
+def _opened(key: str) -> Report | None:
+    """The report of a key; None where it is gone, or was kept by a version that believed more."""
+    try:
+        return _parts.reports().get(key)
+    except DeployError:
+        return None
+
+
+def _address(report: Report) -> str:
+    """Opens the report with its model picked. A visitor's own model has no address, and nobody else has the model."""
+    picked = {"model": report.model, "weights": report.weights} if report.model in models.MODELS else {}
+    return f"device?{urlencode(picked | {ADDRESS: report.key})}"
+
+
+def _subject(report: Report) -> str:
+    known = models.MODELS.get(report.model)
+    return f"{known.title if known else report.model}, {report.weights} weights"
 
 
 def _about(report: Report) -> str:

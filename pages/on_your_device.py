@@ -12,14 +12,11 @@ from deploy_core import capacity, documents, embedded, models, settings
 from deploy_core.errors import DeployError
 from deploy_core.formats import FORMATS
 from deploy_core.processes import Task
+from deploy_core.profile.report import IN_BROWSERS
 from deploy_core.store import Stored
 from deploy_core.types import BuildRequest
 from pages import _client, _links, _parts, _picker, _pictures, _reports
 from pages._pictures import Picture
-
-IN_BROWSERS = ("onnx", "onnx_int8")
-# The server's answers that a session keeps, so that a second measurement need not ask again.
-MOST_EXPECTED = 20
 
 WHAT = """
 The profile of the server is a profile of a PC. Here **your own device** runs the model, in the browser and with
@@ -74,8 +71,8 @@ def on_your_device() -> None:
     found = {key: stored[key] for key in offered if key in stored}
     if found:
         picture = _pictures.at_hand()
+        st.caption(f"The picture: {_parts.plain(picture.name)}. Choose another on Classify.")
         measure(chosen, picture, found, runtime)
-        st.caption(f"The picture is the one that you last gave on Classify: {_parts.plain(picture.name)}.")
     missing = [key for key in offered if key not in found]
     if missing:
         build(request(chosen, offered), chosen.spec.title, missing)
@@ -101,7 +98,6 @@ def build(everything: BuildRequest, title: str, missing: Sequence[str]) -> None:
 
 
 def measure(chosen: _picker.Choice, picture: Picture, found: dict[str, Stored], runtime: str) -> None:
-    expected: dict[str, Any] = st.session_state.setdefault("device_expected", {})
     told = _client.component()(
         key="device",
         data={
@@ -113,22 +109,26 @@ def measure(chosen: _picker.Choice, picture: Picture, found: dict[str, Stored], 
             "labels": next(iter(found.values())).expected().labels,
             "preprocessing": documents.plain(chosen.spec.preprocessing),
             "files": [file(stored) for stored in found.values()],
-            "picture": {
-                "name": picture.name,
-                "digest": picture.digest,
-                "base64": base64.b64encode(picture.data).decode(),
-            },
-            "expected": expected,
+            "picture": {"name": picture.name, "digest": picture.digest},
+            # Large, so it travels once, when the device asks for it, and the device keeps it.
+            "given": st.session_state.pop("device_given", {}),
         },
+        on_picture_change=lambda: None,
         on_compare_change=lambda: None,
         on_save_change=lambda: None,
     )
-    # A problem is told once, so that the next measurement asks again.
-    st.session_state["device_expected"] = {key: given for key, given in expected.items() if "problem" not in given}
+    if told.picture == picture.digest:
+        give({picture.digest: {"base64": base64.b64encode(picture.data).decode()}})
     if told.compare in found:
         compare(chosen, picture, found[told.compare])
     if told.save:
-        save(chosen, str(told.save), found)
+        save(str(told.save), found)
+
+
+def give(given: dict[str, Any]) -> None:
+    """What the device asked for, by the hash of the picture, or of picture and file."""
+    st.session_state["device_given"] = given
+    st.rerun()
 
 
 def file(stored: Stored) -> dict[str, Any]:
@@ -145,22 +145,18 @@ def file(stored: Stored) -> dict[str, Any]:
 
 def compare(chosen: _picker.Choice, picture: Picture, stored: Stored) -> None:
     """Tells the device what the server's own ONNX Runtime answers."""
-    expected: dict[str, Any] = st.session_state["device_expected"]
     try:
         with _parts.in_line() as tell:
-            given: Any = documents.plain(
+            answer: Any = documents.plain(
                 _parts.inference().give(chosen.spec.reference, chosen.weights, stored.key, picture.data, tell)
             )
     except DeployError as error:
-        given = {"problem": f"The server did not answer, so nothing was compared with it. {error}"}
-    while len(expected) >= MOST_EXPECTED:
-        expected.pop(next(iter(expected)))
-    expected[f"{picture.digest}:{stored.artifact.sha256}"] = given
-    st.rerun()
+        answer = {"problem": f"The server did not answer, so nothing was compared with it. {error}"}
+    give({f"{picture.digest}:{stored.artifact.sha256}": answer})
 
 
-def save(chosen: _picker.Choice, text: str, found: dict[str, Stored]) -> None:
-    _reports.take(text.encode(), found, chosen.spec.owner)
+def save(text: str, found: dict[str, Stored]) -> None:
+    _reports.take(text.encode(), found)
     st.toast("Saved.", icon=":material/check:")
 
 

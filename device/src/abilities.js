@@ -1,5 +1,7 @@
 /** What this device and its browser are and can do, as far as a page may know. */
 
+import { quoted } from "./words.js";
+
 /**
  * @typedef {import("./worker.js").Backend} Backend
  * @typedef {{browser: string, system: string, model: string, cores: number | null, memory_gb: number | null,
@@ -42,10 +44,10 @@ export async function abilities() {
   const device = {
     browser: named(navigator.userAgent, BROWSERS) || "an unknown browser",
     system: named(navigator.userAgent, SYSTEMS) || "an unknown system",
-    model: await model(),
+    model: quoted(await model()),
     cores,
     memory_gb: /** @type {{deviceMemory?: number}} */ (navigator).deviceMemory ?? null,
-    gpu: graphics.name,
+    gpu: quoted(graphics.name),
     secure: isSecureContext,
     isolated: crossOriginIsolated,
   };

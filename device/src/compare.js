@@ -20,7 +20,7 @@ export function softmax(logits) {
   return powers.map((power) => power / total);
 }
 
-/** @param {Float32Array} one @param {Float32Array} other */
+/** 0 where one of them is nothing but zeros. @param {Float32Array} one @param {Float32Array} other */
 export function cosine(one, other) {
   let product = 0;
   let ones = 0;
@@ -30,7 +30,7 @@ export function cosine(one, other) {
     ones += one[place] ** 2;
     others += other[place] ** 2;
   }
-  return product / Math.sqrt(ones * others);
+  return product && product / Math.sqrt(ones * others);
 }
 
 /** @param {Float32Array} one @param {Float32Array} other */

@@ -3,12 +3,12 @@
 import { sha256 } from "../node_modules/@noble/hashes/sha2.js";
 import { bytesToHex } from "../node_modules/@noble/hashes/utils.js";
 
-import { Problem, sentence } from "./words.js";
+import { Problem, quoted, sentence } from "./words.js";
 
 /**
  * @typedef {{key: string, title: string, file: string, url: string, bytes: number, sha256: string}} ModelFile
  * @typedef {{bytes: Uint8Array, milliseconds: number | null, note: string}} Download `milliseconds` is null where the
- *   browser had the file; `note` says what else a person should know.
+ *   browser had the file, or part of it; `note` says what else a person should know.
  * @typedef {(received: number) => void} Told
  * @typedef {Pick<CacheStorage, "open">} Storage
  * @typedef {{received: number, bytes: Uint8Array}} Part
@@ -17,6 +17,8 @@ import { Problem, sentence } from "./words.js";
 const CACHE = "deit-deploy-files";
 const TRIES = 4;
 const PAUSE_MILLISECONDS = 500;
+/** Of what a server says that cannot give the file now, in characters. */
+const LONGEST_ANSWER = 400;
 
 /** What has arrived of each file, so that a download goes on where it broke. @type {Map<string, Part>} */
 const parts = new Map();
@@ -38,9 +40,10 @@ export async function download(file, told, stopped, storage = globalThis.caches,
     if (isWhole(bytes, file)) return { bytes, milliseconds: null, note: "" };
     await cache?.delete(address(file));
   }
+  const isResumed = parts.has(file.sha256);
   const started = performance.now();
   const bytes = await receive(file, told, stopped, pause);
-  const milliseconds = performance.now() - started;
+  const milliseconds = isResumed ? null : performance.now() - started;
   return { bytes, milliseconds, note: cache ? await keep(cache, file, bytes) : "" };
 }
 
@@ -98,6 +101,9 @@ async function receivePart(file, part, told, stopped) {
   const headers = part.received ? { Range: `bytes=${part.received}-`, "If-Range": `"${file.sha256}"` } : {};
   const answer = await fetch(file.url, { headers, signal: stopped, cache: "no-store" });
   if (answer.status === 404) throw new Problem("The server does not have this file any more. Reload the page.");
+  if (answer.status === 503 && answer.headers.get("Content-Type")?.startsWith("text/plain")) {
+    throw new Problem(quoted(await answer.text(), LONGEST_ANSWER));
+  }
   if (!answer.ok || !answer.body) throw new Error(`HTTP ${answer.status}`);
   if (answer.status !== 206) part.received = 0;
   for (const reader = answer.body.getReader(); ; ) {

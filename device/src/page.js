@@ -9,6 +9,7 @@ import { decode } from "./pixels.js";
 import { Runner } from "./runner.js";
 import { measure } from "./session.js";
 import { View } from "./view.js";
+import { begin, end, unfinished } from "./unfinished.js";
 import { Problem, sentence } from "./words.js";
 
 /**
@@ -30,21 +31,22 @@ import { Problem, sentence } from "./words.js";
  * @property {string[]} labels
  * @property {How} preprocessing
  * @property {ModelFile[]} files
- * @property {{name: string, digest: string, base64: string}} picture
- * @property {Record<string, {input: string, logits: string} | {problem: string}>} expected by the hashes of picture and file
+ * @property {{name: string, digest: string}} picture
+ * @property {Record<string, Given>} given what was asked for: a picture by its hash, the server's answer by the hashes
+ *   of picture and file
  *
+ * @typedef {{base64?: string, input?: string, logits?: string, problem?: string}} Given
+ * @typedef {{rows: Row[], failures: Failure[], measuredAt: string}} Found What one measurement came to.
  * @typedef {(name: string, value: unknown) => void} Tell
  */
 
 const RECORD_VERSION = 1;
 const SERVER_SECONDS = 120;
-/** A tab that dies of too little memory cannot say so; this is found by the next one. */
-const UNFINISHED = "deit-deploy-measuring";
 
 /**
  * What was measured of each model and is not saved, for a person who looks at another page meanwhile.
  *
- * @type {Map<string, Pick<Page, "rows" | "failures" | "measuredAt">>}
+ * @type {Map<string, Found>}
  */
 const measured = new Map();
 
@@ -53,23 +55,23 @@ export class Page {
   data = /** @type {any} */ (undefined);
   /** @type {Abilities | null} */
   abilities = null;
-  /** @type {Row[]} */
-  rows = [];
-  /** @type {Failure[]} */
-  failures = [];
   /** @type {Set<string>} */
   chosen = new Set();
   /** @type {Set<string>} */
   kept = new Set();
-  measuredAt = "";
   isLive = false;
   /** What the device answered last. @type {{picture: string, label: string, probability: number, where: string} | null} */
   answer = null;
 
-  /** @type {Pixels | null} */
-  #pixels = null;
+  /** @type {Found} */
+  #found = { rows: [], failures: [], measuredAt: "" };
   /** A picture that never leaves the device; else the server's. @type {Blob | null} */
   #ownPicture = null;
+  /** @type {Blob | null} */
+  #serverPicture = null;
+  /** The server's answers about its picture, by the hash of the file. @type {Map<string, Expected>} */
+  #expected = new Map();
+  #hasGraphics = true;
   /** @type {Tell} */
   #tell = () => {};
   /** @type {AbortController | null} */
@@ -77,7 +79,7 @@ export class Page {
   #view;
   #identity = "";
   #picture = "";
-  /** @type {Map<string, (expected: Expected | null) => void>} */
+  /** @type {Map<string, (given: Given | null) => void>} */
   #asked = new Map();
 
   /** @param {ShadowRoot} root */
@@ -89,10 +91,19 @@ export class Page {
     return this.#work !== null;
   }
 
-  /** The fastest row; null before there is one. */
-  get fastest() {
-    const medians = this.rows.map((row) => statistics(row.samples_ms).median);
-    return this.rows[medians.indexOf(Math.min(...medians))] ?? null;
+  get rows() {
+    return this.#found.rows;
+  }
+
+  get failures() {
+    return this.#found.failures;
+  }
+
+  /** The fastest row of what still works; undefined before there is one. */
+  get #fastest() {
+    const rows = this.rows.filter((row) => this.#hasGraphics || row.backend !== "webgpu");
+    const medians = rows.map((row) => statistics(row.samples_ms).median);
+    return rows[medians.indexOf(Math.min(...medians))];
   }
 
   /** @param {Data} data @param {Tell} tell */
@@ -105,16 +116,17 @@ export class Page {
       this.#identity = identity;
       this.#startOver();
     }
-    this.rows = this.rows.filter((row) => data.files.some((file) => file.sha256 === row.sha256));
+    this.#found.rows = this.rows.filter((row) => data.files.some((file) => file.sha256 === row.sha256));
     this.chosen = new Set([...this.chosen].filter((key) => data.files.some((file) => file.key === key)));
     if (!this.chosen.size && data.files.length) this.chosen.add((data.files.at(-1) ?? data.files[0]).key);
     if (data.picture.digest !== this.#picture) {
       this.#picture = data.picture.digest;
       this.#ownPicture = null;
+      this.#serverPicture = null;
+      this.#expected.clear();
       this.answer = null;
-      this.#pixels = null;
     }
-    this.#hearExpected();
+    for (const [key, given] of Object.entries(data.given)) this.#asked.get(key)?.(given);
     this.#view.draw();
     this.#lookForKept();
     if (isFirst) this.#lookAround();
@@ -140,16 +152,21 @@ export class Page {
   /** Times every chosen file on every backend. */
   async start() {
     const { data } = this;
+    const identity = this.#identity;
     const files = data.files.filter((file) => this.chosen.has(file.key));
     await this.#during(async (stop) => {
-      this.rows = [];
-      this.failures = [];
-      this.measuredAt = new Date().toISOString();
-      this.#remember();
+      /** @type {Found} */
+      const found = { rows: [], failures: [], measuredAt: new Date().toISOString() };
+      // What was measured before stays until something new is.
+      const show = () => {
+        measured.set(identity, found);
+        this.#found = found;
+        this.#view.draw();
+      };
+      this.#hasGraphics = true;
       this.#ownPicture = null;
-      this.#pixels = null;
-      this.#mark(files.map((file) => file.title).join(" and "));
-      const pixels = await this.#picturePixels();
+      begin(files.map((file) => file.title).join(" and "));
+      const pixels = await this.#picturePixels(stop);
       await measure(
         files,
         this.abilities?.backends ?? [],
@@ -159,17 +176,15 @@ export class Page {
           noted: (note) => this.#view.note(note),
           answered: (answer, file, backend) => this.#showAnswer(answer, `${file.title} on ${backend.title}`),
           measured: (row) => {
-            this.rows.push(row);
-            this.#remember();
-            this.#view.draw();
+            found.rows.push(row);
+            show();
           },
           failed: (failure) => {
-            this.failures.push(failure);
-            this.#remember();
-            this.#view.draw();
+            found.failures.push(failure);
+            show();
           },
-          expected: (file, stop) => this.#expected(file, stop),
-          picture: () => ({ ...pixels, rgba: pixels.rgba.slice() }),
+          expected: (file, stop) => this.#expectedOf(file, stop),
+          picture: () => copyOf(pixels),
         },
         stop,
       );
@@ -180,17 +195,13 @@ export class Page {
   /** Classifies a picture that stays on the device, with the fastest of what was measured. @param {Blob} picture */
   async classify(picture) {
     this.#ownPicture = picture;
-    this.#pixels = null;
+    const how = this.data.preprocessing;
     await this.#during(async (stop) => {
-      const { runner, where } = await this.#openFastest(stop);
-      try {
-        const how = this.data.preprocessing;
-        const input = await runner.prepare(await this.#picturePixels(), how);
-        this.#pixels = null;
+      const pixels = await this.#picturePixels(stop);
+      await this.#withFastest(stop, async (runner, where) => {
+        const input = await runner.prepare(copyOf(pixels), how);
         this.#showAnswer(await runner.run(input, how.crop), where);
-      } finally {
-        runner.close();
-      }
+      });
     });
   }
 
@@ -199,22 +210,16 @@ export class Page {
     await this.#during(async (stop) => {
       const { video } = this.#view;
       await openCamera(video);
-      let runner;
       try {
-        const opened = await this.#openFastest(stop);
-        runner = opened.runner;
-        this.isLive = true;
-        this.#view.draw();
-        this.#view.tellProgress("");
-        await watch(
-          video,
-          runner,
-          this.data.preprocessing,
-          (answer, rate) => this.#view.showLive(...this.#named(answer), answer.milliseconds, rate, opened.where),
-          stop,
-        );
+        await this.#withFastest(stop, async (runner, where) => {
+          this.isLive = true;
+          this.#view.draw();
+          this.#view.tellProgress("");
+          const seen = (/** @type {Answer} */ answer, /** @type {number} */ rate) =>
+            this.#view.showLive(...this.#named(answer), answer.milliseconds, rate, where);
+          await watch(video, runner, this.data.preprocessing, seen, stop);
+        });
       } finally {
-        runner?.close();
         closeCamera(video);
         this.isLive = false;
       }
@@ -231,7 +236,7 @@ export class Page {
       weights,
       runtime,
       device: this.abilities?.device,
-      measured_at: this.measuredAt,
+      measured_at: this.#found.measuredAt,
       rows: this.rows,
       failures: this.failures,
     };
@@ -259,7 +264,7 @@ export class Page {
       if (!(error instanceof Stopped) && !own.signal.aborted) this.#view.note(sentence(error));
     } finally {
       this.#work = null;
-      this.#mark("");
+      end();
       this.#view.tellProgress("");
       this.#view.draw();
     }
@@ -267,13 +272,12 @@ export class Page {
 
   async #lookAround() {
     this.abilities = await abilities();
-    const unfinished = this.#unfinished();
-    if (unfinished) {
+    const killed = unfinished();
+    if (killed) {
       this.#view.note(
-        `The last measurement, of ${unfinished}, did not come to its end. If this device's memory was too small for ` +
+        `The last measurement, of ${killed}, did not come to its end. If this device's memory was too small for ` +
           "it, choose one file, the int8 one at first.",
       );
-      this.#mark("");
     }
     this.#view.draw();
   }
@@ -285,46 +289,61 @@ export class Page {
     this.#view.draw();
   }
 
-  #remember() {
-    measured.set(this.#identity, { rows: this.rows, failures: this.failures, measuredAt: this.measuredAt });
-  }
-
   #startOver() {
     this.stop();
-    const { rows, failures, measuredAt } = measured.get(this.#identity) ?? { rows: [], failures: [], measuredAt: "" };
-    this.rows = rows;
-    this.failures = failures;
-    this.measuredAt = measuredAt;
+    this.#found = measured.get(this.#identity) ?? { rows: [], failures: [], measuredAt: "" };
     this.answer = null;
     this.chosen.clear();
     this.#view.clearNotes();
   }
 
-  async #picturePixels() {
-    const source = this.#ownPicture ?? new Blob([bytesOf(this.data.picture.base64)]);
-    this.#pixels ??= await decode(source);
+  /** @param {AbortSignal} stop */
+  async #picturePixels(stop) {
+    const source = this.#ownPicture ?? (await this.#askedPicture(stop));
+    const pixels = await decode(source);
     this.#view.showPicture(source);
-    return this.#pixels;
+    return pixels;
   }
 
   /** @param {AbortSignal} stop */
-  async #openFastest(stop) {
-    const row = this.fastest;
-    const file = this.data.files.find((known) => known.key === row?.format);
-    const backend = this.abilities?.backends.find((known) => known.key === row?.backend && known.threads === row.threads);
-    if (!file || !backend) throw new Problem("Nothing was measured yet. Press start first.");
-    const told = (/** @type {number} */ received) =>
-      this.#view.tellProgress(`Downloading ${file.title}`, received / file.bytes);
-    const got = await download(file, told, stop);
-    this.#view.tellProgress(`Loading ${file.title} on ${backend.title}`);
-    const runner = new Runner(stop);
-    try {
-      await runner.open(backend, got.bytes);
-    } catch (error) {
-      runner.close();
-      throw error;
+  async #askedPicture(stop) {
+    if (this.#serverPicture) return this.#serverPicture;
+    const { digest } = this.data.picture;
+    const given = await this.#ask("picture", digest, digest, stop);
+    if (!given) throw new Stopped();
+    if (!given.base64) throw new Problem("The server did not send the picture. Press start again later.");
+    return (this.#serverPicture = new Blob([bytesOf(given.base64)]));
+  }
+
+  /**
+   * Lets `use` work with the fastest of what was measured; if the graphics chip fails in it, with the fastest on the
+   * processor.
+   *
+   * @param {AbortSignal} stop @param {(runner: Runner, where: string) => Promise<void>} use
+   */
+  async #withFastest(stop, use) {
+    for (;;) {
+      const row = this.#fastest;
+      const file = this.data.files.find((known) => known.key === row?.format);
+      const backend = this.abilities?.backends.find((known) => known.key === row?.backend && known.threads === row.threads);
+      if (!file || !backend) throw new Problem("Nothing was measured yet. Press start first.");
+      const told = (/** @type {number} */ received) =>
+        this.#view.tellProgress(`Downloading ${file.title}`, received / file.bytes);
+      const got = await download(file, told, stop);
+      this.#view.tellProgress(`Loading ${file.title} on ${backend.title}`);
+      const runner = new Runner(stop);
+      try {
+        await runner.open(backend, got.bytes);
+        return await use(runner, `${file.title} on ${backend.title}`);
+      } catch (error) {
+        const isReplaceable = backend.key === "webgpu" && this.rows.some((other) => other.backend === "wasm");
+        if (stop.aborted || !isReplaceable) throw error;
+        this.#hasGraphics = false;
+        this.#view.note("The graphics chip stopped; the processor goes on. Measure again to give the chip another try.");
+      } finally {
+        runner.close();
+      }
     }
-    return { runner, where: `${file.title} on ${backend.title}` };
   }
 
   /**
@@ -333,36 +352,36 @@ export class Page {
    * @param {ModelFile} file @param {AbortSignal} stop
    * @returns {Promise<Expected | null>}
    */
-  #expected(file, stop) {
-    const key = `${this.data.picture.digest}:${file.sha256}`;
-    return new Promise((resolve) => {
-      const end = (/** @type {Expected | null} */ expected) => {
-        this.#asked.delete(key);
-        clearTimeout(timer);
-        resolve(expected);
-      };
-      const timer = setTimeout(() => {
-        this.#view.note("The server did not answer, so nothing was compared with it. Press start again later.");
-        end(null);
-      }, SERVER_SECONDS * 1000);
-      stop.addEventListener("abort", () => end(null));
-      this.#asked.set(key, end);
-      if (this.data.expected[key]) this.#hearExpected();
-      else this.#tell("compare", file.key);
-    });
+  async #expectedOf(file, stop) {
+    const known = this.#expected.get(file.sha256);
+    if (known) return known;
+    const given = await this.#ask("compare", file.key, `${this.data.picture.digest}:${file.sha256}`, stop);
+    if (given?.problem) this.#view.note(given.problem);
+    if (!given?.input || !given.logits) return null;
+    const expected = { input: floatsOf(given.input), logits: floatsOf(given.logits) };
+    this.#expected.set(file.sha256, expected);
+    return expected;
   }
 
-  #hearExpected() {
-    for (const [key, end] of this.#asked) {
-      const given = this.data.expected[key];
-      if (!given) continue;
-      if ("problem" in given) {
-        this.#view.note(given.problem);
-        end(null);
-      } else {
-        end({ input: floatsOf(given.input), logits: floatsOf(given.logits) });
-      }
-    }
+  /**
+   * Asks the server for something that comes under a key; null where the person stopped meanwhile.
+   *
+   * @param {string} name @param {string} value @param {string} key @param {AbortSignal} stop
+   * @returns {Promise<Given | null>}
+   */
+  #ask(name, value, key, stop) {
+    return new Promise((resolve) => {
+      const hear = (/** @type {Given | null} */ given) => {
+        this.#asked.delete(key);
+        clearTimeout(timer);
+        resolve(given);
+      };
+      const problem = "The server did not answer, so nothing was compared with it. Press start again later.";
+      const timer = setTimeout(() => hear({ problem }), SERVER_SECONDS * 1000);
+      stop.addEventListener("abort", () => hear(null));
+      this.#asked.set(key, hear);
+      this.#tell(name, value);
+    });
   }
 
   /** @param {Answer} answer @param {string} where */
@@ -377,24 +396,11 @@ export class Page {
     const place = best(logits);
     return [this.data.labels[place] ?? `class ${place}`, softmax(logits)[place]];
   }
+}
 
-  /** @param {string} what */
-  #mark(what) {
-    try {
-      if (what) localStorage.setItem(UNFINISHED, what);
-      else localStorage.removeItem(UNFINISHED);
-    } catch {
-      // A browser that keeps nothing for pages cannot tell later, either.
-    }
-  }
-
-  #unfinished() {
-    try {
-      return localStorage.getItem(UNFINISHED) ?? "";
-    } catch {
-      return "";
-    }
-  }
+/** Pixels that may be given away. @param {Pixels} pixels */
+function copyOf(pixels) {
+  return { ...pixels, rgba: pixels.rgba.slice() };
 }
 
 /** @param {string} base64 */

@@ -1,6 +1,7 @@
 /** The page's end of a worker: a file that is open on a backend. */
 
 import { Stopped } from "./measure.js";
+import { Problem } from "./words.js";
 
 /**
  * @typedef {import("./worker.js").Backend} Backend
@@ -11,6 +12,9 @@ import { Stopped } from "./measure.js";
  * @typedef {{resolve: (value: any) => void, reject: (error: Error) => void}} Waiting
  */
 
+/** More than float16 holds is no logit, and no more is NaN: broken graphics drivers answer so. */
+const LARGEST_LOGIT = 65_504;
+
 export class Runner {
   /** @type {Map<number, Waiting>} */
   #waiting = new Map();
@@ -18,6 +22,7 @@ export class Runner {
   #worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
   /** @type {Error | null} */
   #closed = null;
+  #title = "";
 
   /** @param {AbortSignal} [stop] closes the runner at once, also in the middle of an inference */
   constructor(stop) {
@@ -36,6 +41,7 @@ export class Runner {
 
   /** @param {Backend} backend @param {Uint8Array} model @returns {Promise<Opened>} */
   open(backend, model) {
+    this.#title = backend.title;
     return this.#ask("open", [backend, model]);
   }
 
@@ -45,8 +51,13 @@ export class Runner {
   }
 
   /** @param {Float32Array} input @param {number} side @returns {Promise<Answer>} */
-  run(input, side) {
-    return this.#ask("run", [input, side]);
+  async run(input, side) {
+    /** @type {Answer} */
+    const answer = await this.#ask("run", [input, side]);
+    if (answer.logits.every((logit) => Math.abs(logit) <= LARGEST_LOGIT)) return answer;
+    throw new Problem(
+      `${this.#title} gave no numbers, so it cannot be used here. Update the browser or the driver of the graphics chip.`,
+    );
   }
 
   /** Ends the thread, and with it all memory that it holds. */

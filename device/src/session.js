@@ -4,7 +4,7 @@ import { best, cosine, largestDifference } from "./compare.js";
 import { download } from "./download.js";
 import { rounds, Stopped } from "./measure.js";
 import { Runner } from "./runner.js";
-import { sentence } from "./words.js";
+import { Problem, sentence } from "./words.js";
 
 /**
  * @typedef {import("./worker.js").Backend} Backend
@@ -21,7 +21,7 @@ import { sentence } from "./words.js";
  * @property {string} sha256
  * @property {"wasm" | "webgpu"} backend
  * @property {number} threads
- * @property {number | null} download_ms null where the browser had kept the file
+ * @property {number | null} download_ms null where no whole download was timed in front
  * @property {number} runtime_ms
  * @property {number} load_ms
  * @property {number} first_ms
@@ -47,11 +47,17 @@ const ADVICE = {
   webgpu: "The times of WebAssembly stand; start again to give the graphics chip another try.",
 };
 
+/** The least that a clock must tell of a round. */
+const LEAST_MILLISECONDS = 0.001;
+
 /** Tells whether the page was in front all the time; a browser slows down what is not. */
 export class Attention {
   #wasHidden = document.hidden;
+  #waiting;
 
-  constructor() {
+  /** @param {() => void} waiting told before the page is waited for */
+  constructor(waiting) {
+    this.#waiting = waiting;
     document.addEventListener("visibilitychange", () => (this.#wasHidden ||= document.hidden));
   }
 
@@ -65,6 +71,7 @@ export class Attention {
   /** @returns {Promise<void>} */
   shown() {
     if (!document.hidden) return Promise.resolve();
+    this.#waiting();
     return new Promise((resolve) => {
       const look = () => {
         if (document.hidden) return;
@@ -81,16 +88,18 @@ export class Attention {
  * @throws {Error} where a file cannot be had, or the person stopped
  */
 export async function measure(files, backends, how, stage, stop) {
-  const attention = new Attention();
   const steps = files.length * (backends.length + 1);
   let step = 0;
+  const attention = new Attention(() => stage.told("Waiting: this tab is in the background", step / steps));
   for (const file of files) {
     const share = (/** @type {number} */ done) => (step + done) / steps;
+    attention.isHidden();
     const got = await download(
       file,
       (received) => stage.told(`Downloading ${file.title}`, share(received / file.bytes)),
       stop,
     );
+    if (attention.isHidden()) got.milliseconds = null;
     if (got.note) stage.noted(got.note);
     step += 1;
     for (const backend of backends) {
@@ -99,7 +108,7 @@ export async function measure(files, backends, how, stage, stop) {
       try {
         stage.measured(await measureOne(file, got, backend, how, stage, told, attention, stop));
       } catch (error) {
-        if (error instanceof Stopped) throw error;
+        if (stop.aborted) throw error;
         const { key, threads } = backend;
         stage.failed({ format: file.key, backend: key, threads, reason: sentence(error, ADVICE[key]) });
       }
@@ -127,7 +136,15 @@ async function measureOne(file, got, backend, how, stage, told, attention, stop)
       told: (/** @type {number} */ done) => told("Timing", done),
     };
     const timed = await rounds(async () => (await runner.run(input, how.crop)).milliseconds, watch);
+    if (Math.min(...timed.samples) < LEAST_MILLISECONDS) {
+      throw new Problem(
+        "This browser's clock is too coarse to time this file. Turn off its protection against fingerprinting for this " +
+          "page, or open another browser.",
+      );
+    }
     told("Comparing", 1);
+    const expected = await stage.expected(file, stop);
+    if (stop.aborted) throw new Stopped();
     return {
       format: file.key,
       bytes: file.bytes,
@@ -140,7 +157,7 @@ async function measureOne(file, got, backend, how, stage, told, attention, stop)
       first_ms: first.milliseconds,
       samples_ms: timed.samples,
       discarded: timed.discarded,
-      compared: await compare(runner, input, first, await stage.expected(file, stop), how),
+      compared: await compare(runner, input, first, expected, how),
     };
   } finally {
     runner.close();

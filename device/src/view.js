@@ -13,6 +13,8 @@ import { megabytes, percent, small, time } from "./words.js";
 /** A file needs about so many times its size to be opened. */
 const ROOM = 4;
 
+const COLUMNS = ["File", "Runs on", "Median", "", "p95", "Spread", "First answer", "Load"];
+
 /** Medians that are so near each other name no winner. */
 const TIE = 1.05;
 
@@ -185,7 +187,7 @@ export class View {
             make(
               "table",
               {},
-              make("thead", {}, line("th", ["File", "Runs on", "Median", "", "p95", "Spread", "First answer", "Load"])),
+              make("thead", {}, line("th", COLUMNS)),
               make("tbody", {}, ...rows.map((row) => this.#drawRow(row, winners.includes(row) ? badge : "", slowest))),
             ),
           ),
@@ -213,6 +215,8 @@ export class View {
       time(row.runtime_ms + row.load_ms),
     ];
     const drawn = line("td", cells);
+    // On a phone the row is a card, where each value has its name beside it.
+    [...drawn.children].forEach((cell, place) => cell.setAttribute("data-column", COLUMNS[place]));
     drawn.dataset.testid = `row-${row.format}-${row.backend}-${row.threads}`;
     if (badge) {
       drawn.classList.add("winner");
@@ -227,7 +231,8 @@ export class View {
     const [least, most] = [Math.min(...counts), Math.max(...counts)];
     const discarded = rows.reduce((sum, row) => sum + row.discarded, 0);
     const thrown = discarded
-      ? ` ${discarded} more were thrown away, because this tab was in the background and browsers slow it down there.`
+      ? ` ${discarded} more ${discarded === 1 ? "was" : "were"} thrown away, because this tab was in the background and ` +
+        "browsers slow it down there."
       : "";
     return (
       `${least === most ? least : `${least} to ${most}`} rounds each, after a warm-up. Load: starting ONNX Runtime and ` +

@@ -4,6 +4,15 @@ export class Problem extends Error {}
 /** What a runtime says when the memory is spent: V8, JavaScriptCore, SpiderMonkey, Emscripten, C++, WebGPU. */
 const OUT_OF_MEMORY = /out of memory|OOM|bad_alloc|memory access out of bounds|allocation fail|failed to allocate/i;
 
+/** The folders of a path, such as those of the machine that built a runtime. */
+const FOLDERS = /(^|[\s"'`(])(?:[A-Za-z]:)?(?:[\\/][\w.@-]+)+[\\/]/g;
+const LONGEST_QUOTE = 120;
+
+/** Text that others wrote, as a record may hold it: in one line, and not too long. @param {string} text @param {number} most */
+export function quoted(text, most = LONGEST_QUOTE) {
+  return [...text.replace(/[\p{C}\s]+/gu, " ").trim()].slice(0, most).join("");
+}
+
 /**
  * @param {unknown} error
  * @param {string} advice what to do about an error that nobody foresaw
@@ -15,7 +24,7 @@ export function sentence(error, advice = "Try again; if it happens again, choose
   if (error instanceof RangeError || OUT_OF_MEMORY.test(text)) {
     return "The memory of this device is too small for this file. Close other tabs, or choose the int8 file.";
   }
-  return `The browser said: “${text.slice(0, 120)}”. ${advice}`;
+  return `The browser said: “${quoted(text.replace(FOLDERS, "$1"))}”. ${advice}`;
 }
 
 /** @param {number} milliseconds */

@@ -16,6 +16,7 @@ test("probabilities add up, also of logits that no exponential can take", () => 
 test("equal directions have cosine 1, whatever their length", () => {
   assert.ok(Math.abs(cosine(Float32Array.of(1, 2), Float32Array.of(2, 4)) - 1) < 1e-12);
   assert.equal(cosine(Float32Array.of(1, 0), Float32Array.of(0, 1)), 0);
+  assert.equal(cosine(Float32Array.of(0, 0), Float32Array.of(0, 1)), 0);
 });
 
 test("the largest difference counts in both directions", () => {

@@ -21,11 +21,14 @@ class Server {
   /** @type {number[]} */
   breaksAfter = [];
   status = 200;
+  type = "text/plain; charset=utf-8";
 
   fetch = async (/** @type {string} */ _url, /** @type {RequestInit} */ init = {}) => {
     const range = new Headers(init.headers).get("Range");
     this.ranges.push(range);
-    if (this.status !== 200) return new Response("no", { status: this.status });
+    if (this.status !== 200) {
+      return new Response("It is being built again:\ntry again.\n", { status: this.status, headers: { "Content-Type": this.type } });
+    }
     const from = range ? Number(/\d+/.exec(range)?.[0]) : 0;
     const length = this.breaksAfter.shift();
     const body = this.content.subarray(from, length === undefined ? undefined : from + length);
@@ -97,6 +100,16 @@ test("a download that breaks for good says so, and a second start goes on from t
   const got = await download(file(), () => {}, never, storage, 0);
   assert.deepEqual(got.bytes, CONTENT);
   assert.equal(server.ranges.at(-1), "bytes=30000-");
+  assert.equal(got.milliseconds, null);
+});
+
+test("a server that cannot give the file now is quoted, a proxy's page is not", async () => {
+  server.status = 503;
+  const wanted = file(Uint8Array.of(2));
+  await assert.rejects(download(wanted, () => {}, never, storage, 0), { message: "It is being built again: try again." });
+  assert.equal(server.ranges.length, 1);
+  server.type = "text/html";
+  await assert.rejects(download(wanted, () => {}, never, storage, 0), /broke off after 0 of 1 bytes/);
 });
 
 test("what is not what was promised is refused", async () => {

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
-from pages import _client
-from tests.core.test_report import DOCUMENT
+from deploy_core import settings
+from deploy_core.profile.reports import Reports
+from pages import _client, _parts
+from tests.core.test_report import DOCUMENT, ROW
 from tests.pages.harness import finished, open_page, texts
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -18,7 +22,12 @@ def test_the_embedded_model_is_ready_at_once_and_float32_one_click_away() -> Non
     app = open_page("device")
     assert not app.exception
     assert app.button(key="build").label == "Build ONNX, to time that as well"
-    assert "chelsea.png" in texts(app)
+    assert "The picture: chelsea.png. Choose another on Classify." in texts(app)
+
+
+def test_the_picture_travels_only_when_the_device_asks_for_it() -> None:
+    (component,) = open_page("device").get("bidi_component")
+    assert component.proto.ByteSize() < 10_000
 
 
 def test_another_model_is_built_first() -> None:
@@ -35,7 +44,7 @@ def test_another_model_is_built_first() -> None:
 def test_without_the_runtime_the_page_says_so_and_the_others_work(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(_client, "RUNTIME", tmp_path / "package.json")
+    monkeypatch.setattr(_client, "FOLDER", tmp_path)
     app = open_page("device")
     assert not app.exception
     assert "`make run` fetches it where npm is installed" in texts(app)
@@ -49,9 +58,78 @@ def test_a_report_is_brought_to_the_profile_and_marked() -> None:
     assert "Reported by a visitor, and not checked here: Chrome 140 on Pixel 9, 8 cores" in texts(app)
 
 
+def test_half_a_runtime_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    modules = tmp_path / "node_modules"
+    for name in ("src/main.js", "node_modules/onnxruntime-web/dist/ort.wasm.min.mjs", _client.RUNTIME):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('{"name": "onnxruntime-web", "version": "1.30.0"}')
+    monkeypatch.setattr(_client, "FOLDER", tmp_path)
+    assert _client.runtime() is None
+    (modules / "@noble" / "hashes").mkdir(parents=True)
+    (modules / "@noble" / "hashes" / "sha2.js").touch()
+    assert _client.runtime() == "onnxruntime-web 1.30.0"
+    (tmp_path / _client.RUNTIME).write_text('{"name"')
+    assert _client.runtime() is None
+
+
+def test_a_report_of_another_model_says_which_to_pick() -> None:
+    app = open_page("profile")
+    data = json.dumps(DOCUMENT | {"model": "deit_tiny_patch16_224"}).encode()
+    app.file_uploader(key="run_file").upload("phone.json", data, "application/json").run()
+    assert not app.exception
+    assert "This is a report of DeiT-Tiny, pretrained weights.** Pick that model" in app.error[0].value
+    assert "reports" not in app.session_state
+
+
+def linked(document: dict[str, object], page: str = "device") -> AppTest:
+    """A page as its link opens it, with a report that another visitor saved."""
+    app = open_page(page)
+    app.query_params["report"] = Reports(settings.load()).keep(json.dumps(document).encode())
+    return app.run()
+
+
+def test_a_report_of_other_weights_is_not_drawn_in_the_picture_of_a_run() -> None:
+    app = linked(DOCUMENT | {"weights": "random"}, "profile")
+    assert not app.exception
+    assert "Only reports with pretrained weights, as in this run, are drawn." in texts(app)
+    assert "8 GB of memory or more, arm valhall graphics, random weights" in texts(app)
+
+
+def test_a_file_that_the_servers_run_lacks_is_drawn_grey(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = _parts.shipped_run()
+    without = dataclasses.replace(run, rows=tuple(row for row in run.rows if row.format != "onnx_int8"))
+    monkeypatch.setattr(_parts, "shipped_run", lambda: without)
+    app = linked(DOCUMENT)
+    assert not app.exception
+    assert "Grey: this server's run has no such file" in texts(app)
+    (chart,) = app.get("vega_lite_chart")
+    assert '"value": "#9a9a9a"' in chart.proto.spec
+    assert '"type": "log"' in chart.proto.spec
+
+
+def test_a_device_that_answers_otherwise_is_marked() -> None:
+    row = ROW | {"compared": ROW["compared"] | {"same_top1": False}}
+    app = linked(DOCUMENT | {"rows": [row]})
+    assert not app.exception
+    assert "ONNX, int8 on WebAssembly, 1 thread does not answer as the server does: another class." in texts(app)
+
+
+def test_a_report_that_an_older_version_believed_breaks_no_page() -> None:
+    app = open_page("device")
+    key = Reports(settings.load()).keep(json.dumps(DOCUMENT).encode())
+    (path,) = settings.load().home.glob(f"reports/{key}.json")
+    path.write_text(json.dumps(DOCUMENT | {"rows": [ROW | {"bytes": 10**400}]}))
+    app.query_params["report"] = key
+    app.run()
+    assert not app.exception
+    assert not app.error
+
+
 @pytest.mark.parametrize(
     ("document", "words"),
     [
+        (DOCUMENT | {"rows": [ROW | {"bytes": 10**400}]}, "do not fit together"),
         (DOCUMENT | {"rows": []}, "do not fit together"),
         (DOCUMENT | {"more": "x" * 600_000}, "too large for the report of a device"),
         (DOCUMENT | {"version": 9}, "not of version 1"),
