@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -46,6 +47,46 @@ def test_the_device_prepares_a_picture_bit_for_bit_as_the_server(size: tuple[int
     told = subprocess.run(["node", script], input=head.encode() + rgba.tobytes(), capture_output=True, check=True)
     theirs = np.frombuffer(told.stdout, "<f4").reshape(1, 3, how.crop, how.crop)
     assert np.array_equal(theirs, images.preprocess(Image.fromarray(noise), how))
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """As much of the project as fetches what browsers run, with an older fetch in it."""
+    (tmp_path / "device" / "node_modules").mkdir(parents=True)
+    (tmp_path / "device" / "node_modules" / "older").touch()
+    for name in ("Makefile", "device/package.json", "device/package-lock.json", "device/.npmrc"):
+        shutil.copyfile(PROJECT / name, tmp_path / name)
+    return tmp_path
+
+
+def make(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """With a registry that is out of reach, and nothing in npm's cache."""
+    environment = os.environ | {
+        "npm_config_registry": "http://127.0.0.1:9",
+        "npm_config_cache": str(checkout / "npm"),
+        "MAKEFLAGS": "",
+    }
+    return subprocess.run(
+        ["make", *arguments], cwd=checkout, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_fetch_that_fails_leaves_what_browsers_have(checkout: Path) -> None:
+    found = make(checkout, "client")
+    assert found.returncode == 0, found.stderr
+    assert "npm could not fetch what browsers need now" in found.stdout
+    assert [path.name for path in (checkout / "device" / "node_modules").iterdir()] == ["older"]
+    assert not (checkout / ".cache" / "client").exists()
+
+
+def test_only_another_lock_file_is_fetched_anew(checkout: Path) -> None:
+    lock = checkout / "device" / "package-lock.json"
+    stamp = make(checkout, "--silent", "--eval=stamp: ; @echo $(CLIENT)", "stamp").stdout.strip()
+    (checkout / stamp).touch()
+    lock.touch()
+    assert make(checkout, "--question", "client").returncode == 0
+    lock.write_text(lock.read_text() + "\n")
+    assert make(checkout, "--question", "client").returncode == 1
 
 
 def test_one_version_of_the_runtime_is_named_everywhere() -> None:
