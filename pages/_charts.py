@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log10
+from math import ceil, floor, log10
 from statistics import fmean
 from typing import Any
 
@@ -16,6 +16,7 @@ ROW_PIXELS = 36
 CELL_PIXELS = 34
 ROOM_FOR_TEXT = 1.25
 ROOM_IN_FACTORS = 1.6
+PLOT_PIXELS, LEGEND_PIXELS = 420, 25
 # More marks than 2,000, and Streamlit draws pixels instead of shapes.
 MOST_TICKS = 150
 # The height of a label, in that of a chart; and where the worst shade begins, unless something is worse.
@@ -247,7 +248,7 @@ def draw_tradeoff(spots: Sequence[Spot], alt_text: str, across: str, up: str, sh
     right = ROOM_FOR_TEXT * table["x"].max()
     x = alt.X("x:Q", axis=alt.Axis(title=across, tickCount=6), scale=alt.Scale(domain=[0, right], nice=False))
     heights = _Heights([spot.y for spot in spots], len(machines) > 1)
-    y = alt.Y("y:Q", axis=alt.Axis(title=up, tickCount=5), scale=heights.scale)
+    y = alt.Y("y:Q", axis=heights.axis(up), scale=heights.scale)
     front = (
         alt.Chart(table[table["on_front"]])
         .mark_line(interpolate="step-after", strokeDash=[5, 4], opacity=0.6, color=_ink())
@@ -280,7 +281,7 @@ def draw_tradeoff(spots: Sequence[Spot], alt_text: str, across: str, up: str, sh
                 if is_right
                 else texts.mark_text(align="left", dx=11, color=_ink(), fontSize=11)
             )
-    st.altair_chart(charts, height=420, alt=alt_text)
+    st.altair_chart(charts, height=PLOT_PIXELS + LEGEND_PIXELS * len(machines), alt=alt_text)
 
 
 class _Heights:
@@ -289,17 +290,23 @@ class _Heights:
     def __init__(self, heights: Sequence[float], is_logarithmic: bool) -> None:
         self._is_logarithmic = is_logarithmic
         self._low = min(heights) / ROOM_IN_FACTORS if is_logarithmic else 0
-        self._high = max(heights) * (ROOM_IN_FACTORS if is_logarithmic else ROOM_FOR_TEXT)
+        self._top = max(heights) * (ROOM_IN_FACTORS if is_logarithmic else ROOM_FOR_TEXT)
 
     @property
     def scale(self) -> alt.Scale:
-        return alt.Scale(type="log" if self._is_logarithmic else "linear", domain=[self._low, self._high], nice=False)
+        return alt.Scale(type="log" if self._is_logarithmic else "linear", domain=[self._low, self._top], nice=False)
+
+    def axis(self, title: str) -> alt.Axis:
+        if not self._is_logarithmic:
+            return alt.Axis(title=title, tickCount=5)
+        powers = range(floor(log10(self._low)), ceil(log10(self._top)))
+        return alt.Axis(title=title, values=[step * 10**power for power in powers for step in (1, 2, 5)], format="~g")
 
     def apart(self, heights: Sequence[float]) -> list[float]:
         """Ascending heights of labels, moved as little as makes them legible."""
         if not self._is_logarithmic:
-            return _apart(heights, LABEL_SHARE * self._high)
-        least = LABEL_SHARE * (log10(self._high) - log10(self._low))
+            return _apart(heights, LABEL_SHARE * self._top)
+        least = LABEL_SHARE * (log10(self._top) - log10(self._low))
         return [10**place for place in _apart([log10(height) for height in heights], least)]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import streamlit as st
@@ -29,6 +28,8 @@ from pages._charts import (
 
 # How far the chart of the latencies goes, in the largest p95.
 ROOM_BEYOND = 1.25
+# A line that is shorter, in the width of its chart, is not seen.
+SEEN_SHARE = 0.05
 
 
 def latency(run: Record) -> None:
@@ -81,16 +82,23 @@ def tradeoff(run: Record, reports: Sequence[Report] = ()) -> None:
 def _reading(spots: Sequence[Spot], run: Record, are_some_left_out: bool) -> Iterator[str]:
     """How to read the picture, as far as it shows what is to be read."""
     yield "Lower left is better."
-    fronts = Counter(spot.machine for spot in spots if spot.on_front)
-    if max(fronts.values()) > 1:
-        whose = " of the same machine" if len(fronts) > 1 else ""
+    is_crowded = len({spot.machine for spot in spots}) > 1
+    if _is_any_line_seen(spots):
+        whose = " of the same machine" if is_crowded else ""
         yield f"No file{whose} is both smaller and faster than those on the dashed line."
     if any(spot.shade is None for spot in spots):
         yield "Grey: this server's run has no such file, so nobody compared its answers with the original's."
-    if len(fronts) > 1:
-        yield "Every step up is as many times slower. Point at a mark without a name to read it."
+    if is_crowded:
+        yield "The axis of time is logarithmic. Point at a mark without a name to read it."
     if are_some_left_out:
         yield f"Only reports with {run.weights} weights, as in this run, are drawn."
+
+
+def _is_any_line_seen(spots: Sequence[Spot]) -> bool:
+    """Between files of almost one size, a front's line is hidden by their points."""
+    width = SEEN_SHARE * max(spot.x for spot in spots)
+    fronts = [[spot.x for spot in spots if spot.on_front and spot.machine == known.machine] for known in spots]
+    return any(max(sizes) - min(sizes) > width for sizes in fronts)
 
 
 def _server_spots(run: Record, is_crowded: bool) -> list[Spot]:

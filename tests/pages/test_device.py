@@ -106,6 +106,7 @@ def test_a_file_that_the_servers_run_lacks_is_drawn_grey(monkeypatch: pytest.Mon
     (chart,) = app.get("vega_lite_chart")
     assert '"value": "#9a9a9a"' in chart.proto.spec
     assert '"type": "log"' in chart.proto.spec
+    assert "dashed line" not in texts(app)
 
 
 def test_a_device_that_answers_otherwise_is_marked() -> None:
