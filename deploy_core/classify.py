@@ -138,5 +138,9 @@ def open_artifact(path: Path, name: str, weights: str) -> Classifier:
     """A classifier over a built file; ``name`` is the model it was built from. Raises InvalidArtifact."""
     if not is_file(path):
         raise InvalidArtifact(f"There is no artifact {path}.", "Check the path, or build it first.")
-    spec = models.find(name)
+    return open_artifact_of(models.find(name), path, weights)
+
+
+def open_artifact_of(spec: ModelSpec, path: Path, weights: str) -> Classifier:
+    """As ``open_artifact``, of a model that need not be here."""
     return Classifier(spec, weights, models.labels(spec), by_filename(path).load(path))

@@ -13,6 +13,7 @@ import queue
 import re
 import tempfile
 import threading
+import time
 import uuid
 import warnings
 from collections.abc import Iterable, Iterator
@@ -20,14 +21,15 @@ from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deploy_core import classify, documents, labelled, models
 from deploy_core import evaluate as local
-from deploy_core import labelled, models
 from deploy_core.errors import ClusterUnavailable, DeployError, InvalidArtifact, InvalidPictureSet, InvalidRequest
 from deploy_core.evaluate import Evaluation, Shard, Sheet
 from deploy_core.files import is_file, sha256, storage_failed
 from deploy_core.formats import ORIGINAL, Workbench, by_filename
 from deploy_core.labelled import Entry, LabelledSet
 from deploy_core.settings import Settings
+from deploy_core.spec import ModelSpec
 from deploy_core.types import Progress, silent
 
 if TYPE_CHECKING:
@@ -43,10 +45,13 @@ LOGS = "Look at the workers' logs."
 
 @dataclass(frozen=True)
 class Parcel:
-    """A subject as it travels: its artifact, and under which name its answers go."""
+    """A subject as it travels: its artifact, what it was built from, and under which name its answers go.
+
+    ``spec`` is the model's, as plain values: a model of one's own is on no worker.
+    """
 
     subject: str
-    model: str
+    spec: dict[str, Any]
     file: str
     sha256: str
     versions: dict[str, str | None]
@@ -79,13 +84,13 @@ def evaluate(
         root = str(pictures.path.absolute())
         pictures = _Listed(**vars(pictures))
     spec = models.find(model)
-    if spec.file:
-        raise InvalidRequest("A model of your own is evaluated on this machine only.", "Leave --scheduler out.")
     with _connected(scheduler) as client:
-        parcel = _packed(what, model, weights, settings, progress)
+        parcel = _packed(what, spec, weights, settings, progress)
         with _delivered(client, scheduler, _courier(vars(parcel), root, vars(settings))) as plugin:
             sheets = _sheets(client, scheduler, plugin, local.shards(pictures, spec))
-            return local.summarize([parcel.subject], spec, weights, pictures, sheets, progress)
+            started = time.perf_counter()
+            found = local.summarize([parcel.subject], spec, weights, pictures, sheets, progress)
+            return _at_the_clusters_speed(found, time.perf_counter() - started)
 
 
 class Desk:
@@ -138,7 +143,8 @@ class Desk:
             raise storage_failed(path.parent, error) from error
         if sha256(path) != parcel.sha256:
             raise ClusterUnavailable(f"{parcel.file} was damaged on its way to {self._address}.", "Try again.")
-        return replace(local.open_artifact(path, parcel.model, ""), name=parcel.subject)
+        spec = documents.structured(parcel.spec, ModelSpec)
+        return replace(local.subject_of(path, classify.open_artifact_of(spec, path, "")), name=parcel.subject)
 
 
 class _Listed(LabelledSet):
@@ -148,22 +154,33 @@ class _Listed(LabelledSet):
         return ((entry, None) for entry in self.entries)
 
 
-def _packed(what: str, model: str, weights: str, settings: Settings, progress: Progress) -> Parcel:
+def _at_the_clusters_speed(evaluation: Evaluation, seconds: float) -> Evaluation:
+    """With all that the workers did at once, and what it took to reach them."""
+    results = (
+        replace(result, score=replace(result.score, images_per_second=evaluation.count / seconds))
+        for result in evaluation.results
+    )
+    return replace(evaluation, results=tuple(results))
+
+
+def _packed(what: str, spec: ModelSpec, weights: str, settings: Settings, progress: Progress) -> Parcel:
     """A model goes as the original's artifact, so that no worker needs the Hub or the checkpoint."""
     if what not in models.MODELS:
-        return _parcel(by_filename(Path(what)).key, model, Path(what))
+        return _parcel(by_filename(Path(what)).key, spec, Path(what))
     bench = Workbench(models.load(what, weights, settings, progress), engine="", optimize="")
     with tempfile.TemporaryDirectory(prefix="deit-deploy-") as folder:
         path = Path(folder) / ORIGINAL.filename(what)
         ORIGINAL.save(bench, ORIGINAL.convert(bench), path)
-        return _parcel(what, model, path)
+        return _parcel(what, spec, path)
 
 
-def _parcel(subject: str, model: str, path: Path) -> Parcel:
+def _parcel(subject: str, spec: ModelSpec, path: Path) -> Parcel:
     if not is_file(path):
         raise InvalidArtifact(f"There is no artifact {path}.", "Check the path, or build it first.")
     try:
-        return Parcel(subject, model, path.name, sha256(path), by_filename(path).versions(), path.read_bytes())
+        return Parcel(
+            subject, documents.plain(spec), path.name, sha256(path), by_filename(path).versions(), path.read_bytes()
+        )
     except OSError as error:
         raise InvalidArtifact(f"{path} cannot be read ({error.strerror}).", "Check your permission.") from error
 

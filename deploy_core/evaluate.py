@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import itertools
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -101,7 +102,7 @@ class Evaluation:
 
     ``labels`` are the model's classes by index, ``unreadable`` pictures that nobody was asked about, ``ignored`` the
     number of files that are no pictures; ``disagreeing`` counts the pictures that the subjects answer differently, and
-    ``disagreements`` are the first of them.
+    ``disagreements`` are some of them, chosen by their names and so from all over the set.
     """
 
     model: str
@@ -136,7 +137,11 @@ def open_subject(what: str, model: str, weights: str, settings: Settings, progre
 
 def open_artifact(path: Path, model: str, weights: str) -> Subject:
     """The artifact at ``path``, under its format's key; ``model`` is what it was built from. Raises InvalidArtifact."""
-    classifier = classify.open_artifact(path, model, weights)
+    return subject_of(path, classify.open_artifact(path, model, weights))
+
+
+def subject_of(path: Path, classifier: Classifier) -> Subject:
+    """The opened artifact at ``path``, under its format's key."""
     row = by_filename(path)
     one_by_one = row.answers_depend_on_batch or not row.takes_batches
     return Subject(row.key, classifier, 1 if one_by_one else BATCH)
@@ -208,9 +213,9 @@ def summarize(
     for sheet in sheets:
         done += len(sheet.names) + len(sheet.unreadable)
         disagreeing += len(sheet.disagreements)
-        # Thumbnails are large: only those that will be shown are held.
+        # Thumbnails are large: only those that will be shown are held, from all over the set.
         kept += [(sheet.number, disagreement) for disagreement in sheet.disagreements]
-        kept = sorted(kept, key=lambda pair: pair[0])[:DISAGREEMENTS_KEPT]
+        kept = sorted(kept, key=lambda pair: zlib.crc32(pair[1].picture.encode()))[:DISAGREEMENTS_KEPT]
         answered.append(replace(sheet, disagreements=()))
         progress(Event(f"{done} of {total} pictures", done / total))
     answered.sort(key=lambda sheet: sheet.number)
@@ -238,7 +243,7 @@ def summarize(
             for name in subjects
         ),
         disagreeing=disagreeing,
-        disagreements=tuple(disagreement for _, disagreement in kept),
+        disagreements=tuple(disagreement for _, disagreement in sorted(kept, key=lambda pair: pair[0])),
     )
 
 

@@ -24,6 +24,11 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 READABLE = "Give a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC picture."
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|data:", re.IGNORECASE)
 MAX_SQUARES = 8
+# Below this, a small model's input would show what the decoder left out (docs/decisions/0013-pictures.md).
+LEAST_SIDE = 512
+SUFFIXES = frozenset((
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif",
+))  # fmt: skip
 
 # Warning filters belong to the whole process, so only one thread at a time may change and restore them.
 _DECODING = threading.Lock()
@@ -72,8 +77,8 @@ def decode(data: bytes, settings: Settings, at_least: int | None = None) -> Imag
 
 
 def enough_for(how: Preprocessing) -> int:
-    """How many pixels of a picture's short side ``decode`` should keep: twice what the crop is taken from."""
-    return 2 * how.resize
+    """How many pixels of a picture's short side ``decode`` should keep: twice what the crop is taken from, or more."""
+    return max(2 * how.resize, LEAST_SIDE)
 
 
 def kept_share(size: tuple[int, int], how: Preprocessing) -> float:

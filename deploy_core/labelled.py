@@ -20,9 +20,9 @@ from pathlib import Path, PurePath
 from typing import IO, Any
 
 from deploy_core.errors import DeployError, InvalidPictureSet
+from deploy_core.images import SUFFIXES
 from deploy_core.settings import Settings
 
-SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"))
 LAYOUT = "Give a folder, or a tar or zip archive of one, with a folder for each class: cat/1.jpg, dog/2.jpg."
 REPACK = "Pack the pictures again, as plain files and folders in a tar or zip archive."
 
@@ -100,7 +100,8 @@ class _Member:
 def open_set(path: Path, settings: Settings, known: Callable[[str], bool]) -> LabelledSet:
     """The labelled pictures of a folder or archive.
 
-    Folders around all pictures are looked through until there is one that is ``known`` as a class, or the last one.
+    Folders around all pictures are looked through until there is one that is ``known`` as a class, or the last one. One
+    that is a number, which is a class by its index, may also be a version: then it holds folders with classes' names.
     Raises InvalidPictureSet for what has no pictures in class folders, and for an archive that is damaged or hostile.
     """
     pictures: list[tuple[str, ...]] = []
@@ -138,6 +139,17 @@ def offered(settings: Settings) -> tuple[Path, ...]:
     return tuple(sorted(path for path in folder.iterdir() if not _hidden(path.name))) if folder.is_dir() else ()
 
 
+def fingerprint(path: Path) -> tuple[tuple[str, int], ...]:
+    """What changes when pictures come to a set or go from it: when it, and each folder in it, was last changed.
+
+    Raises OSError where it is gone.
+    """
+    folders = (Path(root) for root, _, _ in os.walk(path))
+    found = sorted((folder.relative_to(path).as_posix(), folder.stat().st_mtime_ns) for folder in folders)
+    status = path.stat()
+    return tuple(found) or ((str(status.st_size), status.st_mtime_ns),)
+
+
 def read_picture(root: Path, name: str, settings: Settings) -> bytes | None:
     """One picture of a folder by its name in the set; None for one that is gone, unreadable or too large.
 
@@ -162,9 +174,15 @@ def _wrappers(folders: list[tuple[str, ...]], known: Callable[[str], bool]) -> i
     shared = [name for name, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
     deepest = max(len(names) for names in folders)
     depth = 0
-    while depth < len(shared) and depth + 1 < deepest and not known(shared[depth]):
+    while depth < len(shared) and depth + 1 < deepest and not _is_class(depth, shared, folders, known):
         depth += 1
     return depth
+
+
+def _is_class(depth: int, shared: list[str], folders: list[tuple[str, ...]], known: Callable[[str], bool]) -> bool:
+    below = {names[depth + 1] if len(names) > depth + 1 else "" for names in folders}
+    is_version = shared[depth].isdigit() and all(known(name) and not name.isdigit() for name in below)
+    return known(shared[depth]) and not is_version
 
 
 def _members(path: Path, settings: Settings) -> Iterator[_Member]:

@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deploy_core import build, bundle, documents, evaluate, models, verify
+from deploy_core import build, bundle, documents, evaluate, labelled, models, verify
 from deploy_core.build import Answers
 from deploy_core.errors import DamagedArtifact, InvalidArtifact, StorageFailed
 from deploy_core.evaluate import Evaluation
@@ -251,11 +251,11 @@ class Store:
 
     def _evaluation_path(self, request: BuildRequest, pictures: Path) -> Path:
         try:
-            status = pictures.stat()
+            state = labelled.fingerprint(pictures)
         except OSError as error:
             raise InvalidArtifact(f"{pictures.name} is gone.", "Give the pictures again.") from error
-        keys = [self.key(request, row) for row in FORMATS.values()]
-        made_of = [keys, str(pictures), status.st_size, status.st_mtime_ns]
+        keys = [self.key(request, FORMATS[key]) for key in request.formats]
+        made_of = [keys, str(pictures), state]
         spec = models.find(request.model)
         return self._evaluations / f"{spec.owner or spec.name}-{_digest(made_of)}.json"
 

@@ -1,6 +1,7 @@
 """The labelled pictures that visitors hand over, on disk and bounded.
 
-A file is kept under the hash of its bytes, which nobody can guess, so one visitor's file is no other's to use.
+A file is kept in a folder with the hash of its bytes for a name, which nobody can guess, so one visitor's file is no
+other's to use. There it has the visitor's own name, which is what errors call it.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ import contextlib
 import hashlib
 import os
 import time
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from deploy_core.errors import StorageFailed
 from deploy_core.files import atomic_write, make_folder, require_space
 from deploy_core.settings import Settings
+
+LONGEST_NAME = 60
 
 
 class Uploads:
@@ -28,11 +31,12 @@ class Uploads:
 
     def keep(self, name: str, data: bytes | memoryview) -> Path:
         """Keeps the bytes of a file called ``name``, once; returns its path. Raises StorageFailed."""
-        path = make_folder(self.folder) / f"{hashlib.sha256(data).hexdigest()}{Path(name).suffix}"
+        path = make_folder(self.folder) / hashlib.sha256(data).hexdigest() / _safe(name)
         if path.exists():
             os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
             return path
         self._make_room(len(data))
+        make_folder(path.parent)
         with atomic_write(path) as temporary:
             temporary.write_bytes(data)
         return path
@@ -49,12 +53,20 @@ class Uploads:
             room -= status.st_size
             if room < 0:
                 path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # the same bytes under another name
+                    path.parent.rmdir()
         require_space(self.folder, needed)
 
     def _files(self) -> list[tuple[Path, os.stat_result]]:
         found = []
-        for path in self.folder.iterdir():
+        for path in self.folder.glob("*/*"):
             with contextlib.suppress(FileNotFoundError):
                 if path.is_file():
                     found.append((path, path.stat()))
         return found
+
+
+def _safe(name: str) -> str:
+    """A file's name without folders, short and printable, its suffix last."""
+    plain = "".join(character for character in PurePath(name.replace("\\", "/")).name if character.isprintable())
+    return plain.lstrip(".")[-LONGEST_NAME:] or "upload"

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from deploy_core import documents, embedded, scores, settings
-from deploy_core.evaluate import Disagreement, Evaluation, Result, read_evaluation
+from deploy_core.evaluate import Disagreement, Evaluation, Opinion, Result, read_evaluation
 from deploy_core.formats import FORMATS, ORIGINAL
 from deploy_core.labelled import offered
 from deploy_core.processes import Task
@@ -23,7 +23,10 @@ ARCHIVES = ["zip", "tar", "gz", "tgz", "xz", "bz2"]
 MOST_CLASSES_DRAWN = 20
 MOST_PAIRS = 10
 UNREADABLE_NAMED = 20
-GALLERY_COLUMNS = 4
+FEW_FILES = 4
+GALLERY_FIRST = 12
+CARD_PIXELS = 164
+ELSEWHERE = "others"
 
 WHAT = """
 A file can agree with the original on four photographs and still lose on the fifth. Only many labelled pictures tell
@@ -100,9 +103,7 @@ def evaluate() -> None:
     saved = chosen.spec.is_embedded and chosen.weights == "pretrained"
     if pictures is None:
         if saved:
-            st.markdown("#### The embedded model on CIFAR-10's test pictures")
-            st.caption("A saved run. Give pictures of your own above to measure here.")
-            show(read_evaluation(embedded.SAVED_EVALUATION))
+            show_saved()
         else:
             st.info(f"{chosen.spec.title} needs labelled pictures of {chosen.spec.knows}.", icon=":material/dataset:")
         with st.expander("How the pictures must be packed", expanded=not saved, icon=":material/folder_zip:"):
@@ -125,6 +126,14 @@ def evaluate() -> None:
         st.rerun()
     if found:
         show(found)
+    elif saved:
+        show_saved()
+
+
+def show_saved() -> None:
+    st.markdown("#### The embedded model on CIFAR-10's test pictures")
+    st.caption("A saved run. Give pictures of your own above to measure here.")
+    show(read_evaluation(embedded.SAVED_EVALUATION))
 
 
 def show(evaluation: Evaluation) -> None:
@@ -149,13 +158,16 @@ def headline(evaluation: Evaluation) -> None:
         f"{_title(evaluation.results[0])} is right about **{original.top1:.1%}** of {original.count:,} pictures "
         f"(between {low:.1%} and {high:.1%}, as far as so many pictures can tell)."
     )
-    worst = min(evaluation.results[1:], key=lambda result: result.score.top1, default=None)
-    if worst and worst.change:
+    changes = {_title(result): result.change for result in evaluation.results if result.change}
+    if changes:
+        title, worst = min(changes.items(), key=lambda item: item[1].top1)
+        lowest = min(change.interval[0] for change in changes.values())
         text += (
-            f" The file that loses most is {_title(worst)}: **{_signed(worst.change.top1)} points**."
-            if worst.change.top1 < 0
-            else " **None of its files loses any.**"
+            f" The file that loses most is {title}: **{_signed(worst.top1)} points**"
+            if worst.top1 < 0
+            else " **None of its files loses any** of them"
         )
+        text += f"; {_signed(lowest)} points are the most that these pictures leave possible."
     st.markdown(text)
     if evaluation.weights == "random":
         st.warning("The weights are random: these figures mean nothing.", icon=":material/casino:")
@@ -168,6 +180,7 @@ def figures(evaluation: Evaluation) -> None:
         hide_index=True,
         column_config={
             "Top-1": st.column_config.NumberColumn(format="%.2f %%"),
+            "95 %": st.column_config.TextColumn(help="Where the top-1 lies with 95 % confidence"),
             "Change, points": st.column_config.TextColumn(
                 help="Top-1 against the original, with its 95 % interval; paired, on the same pictures"
             ),
@@ -196,10 +209,10 @@ def row(result: Result) -> dict[str, object]:
     return {
         "File": _title(result),
         "Top-1": figures.top1 * 100,
-        "95 %": f"{low * 100:.1f} to {high * 100:.1f}",
         "Change, points": f"{_signed(change.top1)} ({_signed(change.interval[0])} to {_signed(change.interval[1])})"
         if change
         else "",
+        "95 %": f"{low * 100:.1f} to {high * 100:.1f}",
         "Won, lost": f"{change.gained}, {change.lost}" if change else "",
         "Top-5": figures.top5 * 100,
         "Calibration error": figures.ece * 100,
@@ -252,29 +265,27 @@ def confusion(evaluation: Evaluation) -> None:
     title = st.selectbox("File", by_title, key="confusion", label_visibility="collapsed", filter_mode=None)
     cells = by_title[title].confusion
     names = [_short(label) for label in evaluation.labels]
-    count_of, shown = scores.totals(cells), scores.mixed_up(cells, MOST_CLASSES_DRAWN)
-    left, right = st.columns([3, 2], gap="large")
+    count_of, drawn = scores.totals(cells), scores.excerpt(cells, MOST_CLASSES_DRAWN)
+    columns = [names[index] for index in drawn.columns] + ([ELSEWHERE] if drawn.elsewhere else [])
+    left, right = st.columns([5, 4], gap="medium")
     with left:
         draw_matrix(
             [
-                Share(
-                    names[cell.true],
-                    names[cell.answered],
-                    cell.count / count_of[cell.true],
-                    str(cell.count),
-                    f"{cell.count} of {count_of[cell.true]}: {names[cell.true]}, called {names[cell.answered]}",
-                )
-                for cell in cells
-                if cell.true in shown and cell.answered in shown
+                *(
+                    share(names[cell.true], names[cell.answered], cell.count, count_of[cell.true])
+                    for cell in drawn.cells
+                ),
+                *(share(names[true], ELSEWHERE, count, count_of[true]) for true, count in drawn.elsewhere.items()),
             ],
-            [names[index] for index in shown],
+            [names[index] for index in drawn.rows],
+            columns,
             f"Confusion matrix of {title}",
             "it is",
             "it is called",
         )
         st.caption("The numbers count pictures; the shade is the share of what it is.")
-        if len(shown) < len(count_of):
-            st.caption(f"The {len(shown)} classes that are mixed up most, of {len(count_of)}.")
+        if len(drawn.rows) < len(count_of):
+            st.caption(f"The {len(drawn.rows)} classes that are mixed up most, of {len(count_of)}.")
     with right:
         st.markdown("**The most frequent mistakes**")
         st.dataframe(
@@ -284,14 +295,20 @@ def confusion(evaluation: Evaluation) -> None:
                         "It is": names[cell.true],
                         "It is called": names[cell.answered],
                         "Pictures": cell.count,
-                        "Of its class": cell.count / count_of[cell.true] * 100,
+                        "Share": cell.count / count_of[cell.true] * 100,
                     }
                     for cell in scores.mistakes(cells)[:MOST_PAIRS]
                 ]
             ),
             hide_index=True,
-            column_config={"Of its class": st.column_config.NumberColumn(format="%.1f %%")},
+            column_config={
+                "Share": st.column_config.NumberColumn(format="%.1f %%", help="Of the pictures of what it is")
+            },
         )
+
+
+def share(true: str, answered: str, count: int, of: int) -> Share:
+    return Share(true, answered, count / of, str(count), f"{count} of {of}: {true}, called {answered}")
 
 
 def disagreements(evaluation: Evaluation) -> None:
@@ -306,25 +323,34 @@ def disagreements(evaluation: Evaluation) -> None:
         f"On **{evaluation.disagreeing:,} of {evaluation.count:,} pictures** ({share:.1%}) at least one file names "
         "another class than the others. These are near ties, as a rule: look at how sure the answers are."
     )
-    for start in range(0, len(evaluation.disagreements), GALLERY_COLUMNS):
-        columns = st.columns(GALLERY_COLUMNS)
-        for column, found in zip(columns, evaluation.disagreements[start : start + GALLERY_COLUMNS], strict=False):
-            with column.container(border=True):
+    kept = evaluation.disagreements
+    if not kept:
+        st.caption(
+            "The pictures of this run are not ours to pass on. Evaluate a set of your own to see where they differ."
+        )
+        return
+    shown = kept if len(kept) <= GALLERY_FIRST or st.session_state.get("all_disagreements") else kept[:GALLERY_FIRST]
+    with st.container(horizontal=True):
+        for found in shown:
+            with st.container(border=True, width=CARD_PIXELS):
                 disagreement(found, evaluation.labels)
-    if evaluation.disagreements and len(evaluation.disagreements) < evaluation.disagreeing:
-        st.caption(f"The first {len(evaluation.disagreements)} of {evaluation.disagreeing:,}.")
+    if len(kept) > GALLERY_FIRST:
+        st.toggle(f"Show {len(kept)} of {evaluation.disagreeing:,}", key="all_disagreements")
 
 
 def disagreement(found: Disagreement, labels: tuple[str, ...]) -> None:
     st.image(base64.b64decode(found.thumbnail), width=96)
-    st.caption(f"{_parts.plain(found.picture)}: **{_short(labels[found.true])}**")
-    answers: dict[int, list[str]] = {}
+    st.markdown(f"**{_short(labels[found.true])}**", help=_parts.plain(found.picture))
+    answers: dict[int, list[Opinion]] = {}
     for opinion in found.opinions:
-        answers.setdefault(opinion.answer, []).append(f"{FORMATS[opinion.subject].title} {opinion.probability:.0%}")
-    for answer, said_by in sorted(answers.items(), key=lambda pair: -len(pair[1])):
+        answers.setdefault(opinion.answer, []).append(opinion)
+    for answer, said in sorted(answers.items(), key=lambda pair: -len(pair[1])):
         icon = ":green[:material/check:]" if answer == found.true else ":red[:material/close:]"
-        share = f"{len(said_by)} of {len(found.opinions)} files"
-        st.markdown(f"{icon} **{_short(labels[answer])}** · {share}", help="  \n".join(said_by))
+        st.markdown(f"{icon} {_short(labels[answer])}")
+        least, most = (f"{extreme(opinion.probability for opinion in said):.0%}" for extreme in (min, max))
+        sure = most if least == most else f"{least} to {most}"
+        names = ", ".join(FORMATS[opinion.subject].title for opinion in said)
+        st.caption(f"{sure} sure · {names if len(said) <= FEW_FILES else f'the other {len(said)} files'}")
 
 
 def left_out(evaluation: Evaluation) -> None:

@@ -22,15 +22,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
-from deploy_core import cluster, errors, evaluate, models
+from deploy_core import build, cluster, errors, evaluate, models, own
 from deploy_core.command_line import main
 from deploy_core.errors import ClusterUnavailable, DeployError, InvalidArtifact, InvalidPictureSet, InvalidRequest
 from deploy_core.evaluate import SHARD, Evaluation, Shard
 from deploy_core.formats import FORMATS, ORIGINAL, Workbench
 from deploy_core.labelled import LabelledSet
 from deploy_core.settings import Settings
-from deploy_core.types import Event, Progress
+from deploy_core.types import BuildRequest, Event, Progress
+from tests import own_model
 from tests.conftest import PROJECT
 
 SHARDS = 5
@@ -215,6 +217,34 @@ def test_a_checkpoint_of_ones_own_travels(two_workers: Cluster, archive: Path, t
     torch.save(models.load("demo", "random", Settings()).module.state_dict(), checkpoint)
     found = there("demo", str(checkpoint), archive, two_workers.address)
     assert found == replace(here("demo", "random", archive), weights=str(checkpoint))
+
+
+def test_a_model_of_ones_own_and_its_files_travel(two_workers: Cluster, tmp_path: Path) -> None:
+    """No worker has the model file, and none knows its labels."""
+    checkpoint = tmp_path / "pets.safetensors"
+    save_file(own_model.state(), checkpoint)
+    spec = own.bring(str(checkpoint), tmp_path / "models", Settings(), own.Corrections(labels=own_model.LABELS))
+    request = BuildRequest(spec.reference, "pretrained", ("original", "onnx_int8"))
+    artifacts = build.build_into(tmp_path / "built", request, Settings()).artifacts
+    root = tmp_path / "pets"
+    for number, label in enumerate(own_model.LABELS):
+        (root / label).mkdir(parents=True)
+        Image.new("RGB", (40, 40), (80 * number, 200, 90)).save(root / label / "1.png")
+    pictures = evaluate.open_pictures(root, spec, Settings())
+    for path in (spec.file, *(tmp_path / "built" / artifact.file for artifact in artifacts)):
+        subject = evaluate.open_artifact(path, spec.reference, "pretrained") if path else None
+        assert subject
+        expected = evaluate.evaluate([subject], pictures, Settings())
+        found = cluster.evaluate(str(path), spec.reference, "pretrained", pictures, two_workers.address, Settings())
+        assert without_speed(found) == without_speed(expected)
+        assert found.labels == own_model.LABELS
+
+
+def test_the_speed_is_that_of_all_workers_together(two_workers: Cluster, folder: Path) -> None:
+    started = time.perf_counter()
+    found = cluster.evaluate("demo", "demo", "pretrained", opened(folder), two_workers.address, Settings())
+    took = time.perf_counter() - started
+    assert found.results[0].score.images_per_second >= found.count / took
 
 
 def test_a_worker_that_is_killed_costs_nothing_but_time(two_workers: Cluster, folder: Path) -> None:

@@ -437,13 +437,14 @@ def test_a_small_reading_is_upright_and_in_srgb_too() -> None:
     assert np.allclose(np.asarray(small)[50, 50], np.asarray(whole)[400, 400], atol=2)
 
 
+@pytest.mark.parametrize("size", [(500, 375), (1100, 825), (2000, 1500), (4000, 3000)])
 @pytest.mark.parametrize("sample", ["astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"])
-def test_reading_a_jpeg_small_changes_no_answer_beyond_the_bound(sample: str) -> None:
+def test_reading_a_jpeg_small_changes_no_answer_beyond_the_bound(sample: str, size: tuple[int, int]) -> None:
     """The bound of docs/decisions/0013-pictures.md."""
     from deploy_core import classify
 
     with Image.open(SAMPLES / sample) as picture:
-        data = saved(picture.convert("RGB").resize((2000, 1500), Image.Resampling.LANCZOS), "JPEG", quality=90)
+        data = saved(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS), "JPEG", quality=90)
     model = classify.open_model("demo", "pretrained", SETTINGS)
     quick = model.logits(model.tensor_of(data, SETTINGS)).softmax(0)
     whole = model.logits(classify.tensor_of(decoded(data), model.spec)).softmax(0)

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pi_heif
 import pytest
 from PIL import Image
 
@@ -154,12 +155,44 @@ def test_an_archive_keeps_its_order_and_a_folder_is_sorted(kind: str, tmp_path: 
     assert [entry.name for entry in pictures.entries] == sorted(tree) == list(read(pictures))
 
 
-@pytest.mark.parametrize("suffix", sorted(labelled.SUFFIXES))
+@pytest.mark.parametrize("suffix", sorted(images.SUFFIXES))
 def test_a_picture_is_known_by_its_suffix_in_either_case(suffix: str, tmp_path: Path) -> None:
     tree = {f"cat/1{suffix}": b"", f"cat/2{suffix.upper()}": b"", f"cat/3{suffix}.txt": b"", f"cat/{suffix[1:]}": b""}
     pictures = opened(make("tar", tree, tmp_path / "set"))
     assert (len(pictures.entries), pictures.ignored) == (2, 2)
+    pi_heif.register_heif_opener()
     assert Image.registered_extensions()[suffix] in images.FORMATS
+
+
+@pytest.mark.parametrize(
+    ("pictures", "classes"),
+    [
+        (("1/cat/1.jpg", "1/dog/1.jpg"), ("cat", "dog")),
+        (("1/cat/1.jpg",), ("cat",)),
+        (("v/1/cat/1.jpg",), ("cat",)),
+        (("1/2/1.jpg", "1/3/1.jpg"), ("1",)),
+        (("cat/1/1.jpg", "cat/2/1.jpg"), ("cat",)),
+        (("1/1.jpg", "1/cat/1.jpg"), ("1",)),
+        (("1/cat/1.jpg", "1/walrus/1.jpg"), ("1",)),
+    ],
+)
+def test_a_number_around_class_folders_is_a_version(
+    pictures: tuple[str, ...], classes: tuple[str, ...], tmp_path: Path
+) -> None:
+    """It would otherwise read as the class of that index, and as a model that is never right."""
+    known = ("1", "2", "3", "cat", "dog")
+    path = make("folder", dict.fromkeys(pictures, b""), tmp_path / "set")
+    assert labelled.open_set(path, Settings(), known.__contains__).classes == classes
+
+
+def test_a_fingerprint_changes_with_every_picture(tmp_path: Path) -> None:
+    path = make("folder", {"cat/1.jpg": b"", "dog/1.jpg": b""}, tmp_path / "set")
+    before = labelled.fingerprint(path)
+    assert labelled.fingerprint(path) == before
+    (path / "dog" / "2.jpg").write_bytes(b"")
+    added = labelled.fingerprint(path)
+    (path / "dog" / "2.jpg").unlink()
+    assert len({before, added, labelled.fingerprint(path)}) == 3
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -52,17 +52,41 @@ def test_a_change_counts_only_the_pictures_that_one_has_right() -> None:
     theirs = Replies((0, 1, 0, 1), (0.9,) * 4, (True,) * 4)
     found = scores.change(ours, theirs, (0, 0, 0, 0))
     assert (found.gained, found.lost, found.top1) == (1, 1, 0.0)
-    assert found.interval == pytest.approx((-scores.Z * math.sqrt(2) / 4, scores.Z * math.sqrt(2) / 4))
+    assert found.interval == pytest.approx((-scores.Z * math.sqrt(3) / 6, scores.Z * math.sqrt(3) / 6))
 
 
-def test_equal_answers_change_nothing_for_certain() -> None:
-    found = scores.change(REPLIES, REPLIES, TRUE)
-    assert (found.gained, found.lost, found.interval) == (0, 0, (0.0, 0.0))
+def test_few_equal_answers_leave_a_loss_possible() -> None:
+    """The rule of three: nothing lost of 12 still allows a quarter; of 10,000, a fiftieth of a point."""
+    few = scores.change(*[Replies((0,) * 12, (0.9,) * 12, (True,) * 12)] * 2, (0,) * 12)
+    assert (few.gained, few.lost, few.top1) == (0, 0, 0.0)
+    assert few.interval == pytest.approx((-0.14, 0.14), abs=0.01)
+    many = scores.change(*[Replies((0,) * 10_000, (0.9,) * 10_000, (True,) * 10_000)] * 2, (0,) * 10_000)
+    assert many.interval == pytest.approx((-0.0002, 0.0002), abs=1e-5)
+
+
+def test_a_change_stays_within_what_is_possible() -> None:
+    wrong, right = Replies((1, 1), (0.9,) * 2, (True,) * 2), Replies((0, 0), (0.9,) * 2, (True,) * 2)
+    found = scores.change(wrong, right, (0, 0))
+    assert found.top1 == -1.0 == found.interval[0]
+    assert found.interval[1] < 0.5
 
 
 def test_the_matrix_has_a_row_for_each_true_class() -> None:
     found = scores.score(REPLIES, TRUE, CLASSES)
     assert scores.matrix(found.confusion, 3) == [[2, 1, 0], [0, 1, 0], [0, 0, 0]]
+
+
+def test_no_answer_of_a_drawn_class_is_left_out() -> None:
+    """One class only, and answers that no picture's class is."""
+    cells = (Cell(3, 3, 9), Cell(3, 4, 2), Cell(3, 5, 1))
+    assert scores.excerpt(cells, 20) == scores.Excerpt((3,), (3, 4, 5), cells, {})
+    assert scores.excerpt(cells, 2) == scores.Excerpt((3,), (3, 4), cells[:2], {3: 1})
+    many = tuple(Cell(true, (true * 7 + step) % 40, 3 - step) for true in range(40) for step in range(3))
+    drawn = scores.excerpt(many, 10)
+    assert len(drawn.rows) <= len(drawn.columns) <= 10
+    for row in drawn.rows:
+        shown = sum(cell.count for cell in drawn.cells if cell.true == row)
+        assert shown + drawn.elsewhere.get(row, 0) == scores.totals(many)[row]
 
 
 def test_the_largest_mistakes_come_first_and_many_classes_are_thinned() -> None:

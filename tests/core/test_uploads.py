@@ -16,19 +16,40 @@ def uploads(limits: Settings) -> Uploads:
     return Uploads(dataclasses.replace(limits, upload_bytes=100))
 
 
-def test_a_file_is_kept_once_under_its_hash(uploads: Uploads) -> None:
-    first = uploads.keep("mine.pth", b"weights")
-    assert first == uploads.keep("other name.pth", b"weights")
-    assert first.read_bytes() == b"weights"
-    assert first.suffix == ".pth"
-    assert uploads.keep("../../evil.pth", b"others").parent == first.parent
+def test_a_file_is_kept_once_under_its_hash_and_name(uploads: Uploads) -> None:
+    first = uploads.keep("mine.zip", b"pictures")
+    assert first == uploads.keep("mine.zip", b"pictures")
+    assert first.read_bytes() == b"pictures"
+    assert first.name == "mine.zip"
+    assert first.parent.parent == uploads.folder
+    other = uploads.keep("other name.zip", b"pictures")
+    assert other.parent == first.parent
+    assert other.name == "other name.zip"
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("../../evil.zip", "evil.zip"),
+        ("..\\..\\evil.tar.gz", "evil.tar.gz"),
+        ("..", "upload"),
+        ("", "upload"),
+        (".hidden.zip", "hidden.zip"),
+        ("line\nbreak\0.zip", "linebreak.zip"),
+        ("x" * 5000 + ".zip", "x" * 56 + ".zip"),
+    ],
+)
+def test_a_name_leads_nowhere_else(uploads: Uploads, name: str, kept: str) -> None:
+    path = uploads.keep(name, b"others")
+    assert path.name == kept
+    assert path.parent.parent == uploads.folder
 
 
 def test_the_oldest_go_first(uploads: Uploads) -> None:
     kept = [uploads.keep(f"{number}.zip", bytes([number]) * 40) for number in range(2)]
     for path, seconds in zip(kept, (1, 2), strict=True):
         os.utime(path, (seconds, seconds))
-    uploads.keep("again.zip", bytes([0]) * 40)
+    uploads.keep("0.zip", bytes([0]) * 40)
     third = uploads.keep("2.zip", bytes([2]) * 40)
     assert [path.exists() for path in (*kept, third)] == [True, False, True]
 
@@ -38,4 +59,4 @@ def test_a_file_beyond_the_bound_is_told(uploads: Uploads, limits: Settings) -> 
     with pytest.raises(StorageFailed, match="Give a smaller one"):
         uploads.keep("large.zip", bytes(101))
     assert small.exists()
-    assert list(Path(limits.home / "uploads").iterdir()) == [small]
+    assert list(Path(limits.home / "uploads").iterdir()) == [small.parent]
