@@ -2,7 +2,7 @@
 
 Messages of other libraries and of unexpected exceptions may quote a file name, an address or a piece of a picture. So
 of those, the log keeps what is written in their source: the message without its arguments, the kinds of the exceptions
-and the stack.
+and the stack. A message without arguments may have been put together before it was logged: of that, the place is kept.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ def keep_discreet() -> None:
 def _record(*given: Any, **more: Any) -> logging.LogRecord:
     record = logging.LogRecord(*given, **more)
     if record.name.split(".")[0] not in OURS:
+        if not record.args:
+            record.msg = f"something at {record.filename}:{record.lineno}"
         record.args = None
     if record.exc_info and record.exc_info[1]:
         record.exc_text = _stack(record.exc_info[1], record.exc_info[2])

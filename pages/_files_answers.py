@@ -89,7 +89,7 @@ def _show(answers: list[tuple[Stored, Reply | DeployError]]) -> None:
             "Cosine": st.column_config.NumberColumn(format="%.6f", help="Of the logits, against the original's"),
             "Largest difference": st.column_config.NumberColumn(format="%.4f", help="Of any logit"),
             "Latency": st.column_config.NumberColumn(
-                format="%.1f ms", help="The median of a few; Profile knows better"
+                format="%.1f ms", help="The fastest of a few; Profile knows better"
             ),
             "Against the original": st.column_config.NumberColumn(
                 format="%.2f ×", help="Its time in that of the original, asked in turn"
@@ -98,7 +98,12 @@ def _show(answers: list[tuple[Stored, Reply | DeployError]]) -> None:
     )
     if _changes(replies):
         st.markdown("**Where the probabilities moved**")
-        draw_changes(_changes(replies), "How far each file moved the probabilities", "points against the original")
+        draw_changes(
+            _changes(replies),
+            [row.title for row in FORMATS.values()],
+            "How far each file moved the probabilities",
+            "points against the original",
+        )
         st.caption("The original's most probable classes, with its probability. Each dot is a file.")
     for stored, reply in answers:
         if isinstance(reply, DeployError):
@@ -119,7 +124,7 @@ def _row(stored: Stored, reply: Reply | DeployError) -> dict[str, object]:
         "Cosine": reply.cosine,
         "Largest difference": reply.max_abs_difference,
         "Latency": reply.milliseconds,
-        "Against the original": None
+        "Against the original": 1.0
         if reply.format == ORIGINAL.key
         else reply.milliseconds / reply.original_milliseconds,
     }
