@@ -25,7 +25,9 @@ def structured(value: Any, kind: type[T]) -> T:
     try:
         return cattrs.structure(value, kind)
     except (BaseValidationError, ValueError, TypeError, KeyError) as error:
-        raise InvalidArtifact(f"These data are no {kind.__name__} of this version.", "Make them again.") from error
+        raise InvalidArtifact(
+            f"These data are no {kind.__name__} of this version{_where(error)}.", "Make them again."
+        ) from error
 
 
 def write(path: Path, value: Any) -> None:
@@ -42,3 +44,9 @@ def read(path: Path, kind: type[T]) -> T:
     except ValueError as error:
         raise InvalidArtifact(f"{path} is damaged.", "Make it again.") from error
     return structured(document, kind)
+
+
+def _where(error: Exception) -> str:
+    """What does not fit, as the first of what cattrs found: ``: host (required field missing)``."""
+    what, _, path = cattrs.transform_error(error)[0].partition(" @ $")
+    return f": {path.lstrip('.')} ({what})" if path else ""
