@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.figure import Figure
-from deploy_core import documents, profile, settings
-from deploy_core.processes import Task, WorkerProcess
+from deploy_core import profile, settings
+from deploy_core.profile import measuring
 from deploy_core.profile.intervals import estimates
-from deploy_core.profile.rounds import Rounds, Until
+from deploy_core.profile.rounds import Until
 
 RUNS = 10
 WITHIN = 0.02
@@ -37,18 +37,9 @@ def figures(folder: Path, model: str) -> list[Figure]:
 
 def _twins(folder: Path, model: str) -> float:
     path = str(next(folder.glob("*_scripted_quantized.pt")))
-    contenders = {"one": ["quantized", path], "other": ["quantized", path]}
-    request = {
-        "model": model,
-        "contenders": contenders,
-        "threads": 2,
-        "until": documents.plain(Until(profile.BOUND, profile.BUDGET_SECONDS)),
-    }
-    process = WorkerProcess("measuring process", settings.load())
-    try:
-        found = documents.structured(process.submit(Task("take_turns", request)).result(), Rounds)
-    finally:
-        process.close()
+    until = Until(profile.BOUND, profile.BUDGET_SECONDS)
+    contenders = dict.fromkeys(("one", "other"), ("quantized", path))
+    found = measuring.take_turns(model, contenders, 2, until, settings.load())
     return estimates(found.samples)["other"].ratio
 
 

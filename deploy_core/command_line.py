@@ -234,13 +234,12 @@ def _profile(options: argparse.Namespace, limits: Settings) -> Outcome:
         traces=options.trace,
     )
     run = profile.profile(result, paths, limits, asked, _each_percent())
-    text = f"{_table(tables.HEAD, tables.cells(run))}\n\n{tables.host_line(run)}\n{verdicts.certainty(run)}"
-    for row in run.unmeasured:
-        text += f"\n{FORMATS[row.format].title} was not measured: {row.reason}"
+    text = f"{_table(tables.HEAD, tables.cells(run))}\n\n{_table(tables.rates_head(run), tables.rates(run))}"
+    text += "\n".join(["\n", tables.host_line(run), verdicts.certainty(run), *tables.unmeasured(run)])
     if options.operators:
         text += "".join(f"\n\n{_operators(row)}" for row in run.rows)
     if options.save:
-        text += f"\n\nSaved as run {Runs(limits).keep(run)}."
+        print(f"Saved as run {Runs(limits).keep(run, options.trace)}.", file=sys.stderr)
     return documents.plain(run), text, EXIT_INCOMPLETE if run.unmeasured else 0
 
 
@@ -264,7 +263,7 @@ def _compare(options: argparse.Namespace, limits: Settings) -> Outcome:
             FORMATS[change.format].title,
             f"{change.first.median_ms:.2f} ms",
             f"{change.second.median_ms:.2f} ms",
-            f"{change.ratio:.2f} x ({change.interval[0]:.2f} to {change.interval[1]:.2f})",
+            change.ratio_text,
             f"{change.relative_ratio:.2f} x",
             change.text,
         )
@@ -286,6 +285,7 @@ def _compare(options: argparse.Namespace, limits: Settings) -> Outcome:
                 "interval": change.interval,
                 "relative_ratio": change.relative_ratio,
                 "is_tie": change.is_tie,
+                "finding": change.finding.value,
             }
             for change in found.changes
         ],
@@ -341,6 +341,7 @@ def _evaluate(options: argparse.Namespace, limits: Settings) -> Outcome:
     }
     low, high = figures.top1_interval
     lines = [
+        ("model", evaluation.model, f"{evaluation.weights} weights"),
         ("pictures", f"{figures.count}", ""),
         ("top-1", f"{figures.top1:.2%}", f"95 % interval {low:.2%} to {high:.2%}"),
         ("top-5", f"{figures.top5:.2%}", ""),

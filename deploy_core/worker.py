@@ -47,6 +47,7 @@ from deploy_core.open_models import OpenModels
 from deploy_core.own import Corrections
 from deploy_core.processes import Task, WorkerProcess, error_message, event_message
 from deploy_core.profile import alone, rounds
+from deploy_core.profile.mark import Mark
 from deploy_core.profile.rounds import Until
 from deploy_core.profile.runs import Runs
 from deploy_core.settings import Settings
@@ -112,15 +113,18 @@ def run_take_turns(request: dict[str, Any], _: bytes, limits: Settings, progress
     progress(Event("Loading the artifacts", 0.0))
     runs: dict[str, Callable[[], object]] = {}
     failed: dict[str, str] = {}
+    in_hand = Mark(Path(request["in_hand"]))
     with torch.inference_mode():
         for name, (key, path) in request["contenders"].items():
+            in_hand.set(name)
             try:
                 runs[name] = partial(FORMATS[key].load(Path(path)), picture)
             except DeployError as error:
                 if not runs:
                     raise
                 failed[name] = str(error)
-        found = rounds.take_turns(runs, documents.structured(request["until"], Until), progress)
+        until = documents.structured(request["until"], Until)
+        found = rounds.take_turns(runs, until, progress, announce=in_hand.set)
     return documents.plain(replace(found, failed=failed | found.failed))
 
 

@@ -12,6 +12,8 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
+from pages import _svg
+
 ROW_PIXELS = 36
 CELL_PIXELS = 34
 ROOM_FOR_TEXT = 1.25
@@ -19,13 +21,16 @@ ROOM_IN_FACTORS = 1.6
 PLOT_PIXELS, LEGEND_PIXELS = 420, 25
 # More marks than 2,000, and Streamlit draws pixels instead of shapes.
 MOST_TICKS = 150
-# The height of a label, in that of a chart; and where the worst shade begins, unless something is worse.
+# The height of a label, in that of a chart.
 LABEL_SHARE = 0.055
-LEAST_SHADE = 0.99
 # Less than a hundredth of a point on either side would look like much.
 LEAST_CHANGE = 0.01
 KIND_COLOURS = (
     "#4c78a8", "#f58518", "#e45756", "#72b7b2", "#54a24b", "#eeca3b", "#b279a2", "#ff9da6", "#9d755d", "#bab0ac",
+)  # fmt: skip
+# By file, so that no colour means a file in one chart and a kind of operator in the next.
+FILE_COLOURS = (
+    "#7e57c2", "#b39ddb", "#00897b", "#4db6ac", "#9ccc65", "#d81b60", "#f48fb1", "#a1887f", "#ffb300",
 )  # fmt: skip
 SHAPES = ("circle", "triangle-up", "square", "diamond", "cross", "triangle-down")
 GREY = "#9a9a9a"
@@ -57,12 +62,12 @@ class Change:
 
 @dataclass(frozen=True)
 class Interval:
-    """A value, and where it lies with 95 % confidence."""
+    """A value, and where it lies with 95 % confidence; None where nobody knows."""
 
     label: str
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     hint: str
 
 
@@ -89,13 +94,13 @@ class Dot:
 
 @dataclass(frozen=True)
 class Distribution:
-    """Every measurement, and their median with its 95 % interval."""
+    """Every measurement, and their median with its 95 % interval; None where there were too few."""
 
     label: str
     values: Sequence[float]
     median: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     hint: str
 
 
@@ -127,12 +132,14 @@ class Piece:
 
 @dataclass(frozen=True)
 class Step:
-    """A point of a line."""
+    """A point of a line, and its 95 % interval where it has one."""
 
     line: str
     x: int
     y: float
     hint: str
+    low: float | None = None
+    high: float | None = None
 
 
 def draw_bars(bars: Sequence[Bar], alt_text: str, largest: float | None = None, title: str | None = None) -> None:
@@ -149,47 +156,59 @@ def draw_bars(bars: Sequence[Bar], alt_text: str, largest: float | None = None, 
     )
     if title:
         st.markdown(f"**{title}**")
-    st.altair_chart(chart, height=ROW_PIXELS * len(bars) + 10, alt=alt_text)
+    _draw(chart, ROW_PIXELS * len(bars) + 10, alt_text)
 
 
-def draw_changes(changes: Sequence[Change], alt_text: str, unit: str) -> None:
-    """Draws a dot for each change, in its group's colour, left or right of nothing."""
+def draw_changes(changes: Sequence[Change], files: Sequence[str], alt_text: str, unit: str) -> None:
+    """Draws a dot for each change, left or right of nothing; its group is one of the ``files``, and has its colour."""
     rows = pd.DataFrame([vars(change) for change in changes])
-    groups = list(dict.fromkeys(change.group for change in changes))
-    nothing = alt.Chart(pd.DataFrame({"value": [0.0]})).mark_rule(color=_ink(), opacity=0.5).encode(x="value:Q")
+    groups = [change.group for change in changes]
     most = max(LEAST_CHANGE, rows["value"].abs().max())
     x = alt.X(
         "value:Q",
         scale=alt.Scale(domain=[-most, most], nice=True),
-        axis=alt.Axis(title=unit, format="+.2~f", tickCount=7),
+        axis=alt.Axis(title=unit, format="+.2~f", tickCount=5),
     )
+    nothing = alt.Chart(pd.DataFrame({"value": [0.0]})).mark_rule(color=_ink(), opacity=0.5).encode(x=x)
     dots = (
         alt.Chart(rows)
         .mark_point(filled=True, size=70, opacity=0.85)
-        .encode(y=_labels(), x=x, color=_coloured("group:N", groups, groups), **_hint())
+        .encode(y=_labels(), x=x, color=_coloured("group:N", files, groups, FILE_COLOURS), **_hint())
     )
-    st.altair_chart(nothing + dots, height=ROW_PIXELS * rows["label"].nunique() + 150, alt=alt_text)
+    _draw(nothing + dots, ROW_PIXELS * rows["label"].nunique() + 150, alt_text)
 
 
-def draw_intervals(intervals: Sequence[Interval], alt_text: str, unit: str) -> None:
-    """Draws values with their intervals, in the given order, on one axis that need not begin at zero."""
-    rows = pd.DataFrame([vars(interval) for interval in intervals])
+def draw_intervals(
+    intervals: Sequence[Interval], alt_text: str, unit: str, origin: float | None = None, title: str | None = None
+) -> None:
+    """Draws values with their intervals, in the given order, on one axis.
+
+    It need not begin at zero; where there is an ``origin``, a line shows which values are above it and which below.
+    """
+    rows = pd.DataFrame([vars(interval) for interval in intervals]).astype({"low": float, "high": float})
     base = alt.Chart(rows).encode(y=_labels(), **_hint())
     scale = alt.Scale(zero=False, nice=True, padding=12)
     axis = alt.Axis(title=unit, tickCount=5)
-    line = base.mark_rule(strokeWidth=3, opacity=0.45).encode(x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q")
-    line = line.encode(color=alt.value(_accent()))
-    point = base.mark_point(filled=True, size=90, opacity=1).encode(x=alt.X("value:Q", scale=scale, axis=axis))
-    st.altair_chart(line + point, height=ROW_PIXELS * len(intervals) + 45, alt=alt_text)
+    line = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=3, opacity=0.45)
+    line = line.encode(x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q", color=alt.value(_accent()))
+    chart = line + base.mark_point(filled=True, size=90, opacity=1).encode(x=alt.X("value:Q", scale=scale, axis=axis))
+    if origin is not None:
+        rule = alt.Chart(pd.DataFrame({"value": [origin]})).mark_rule(color=_ink(), opacity=0.5)
+        chart += rule.encode(x=alt.X("value:Q", scale=scale, axis=axis))
+    if title:
+        st.markdown(f"**{title}**")
+    _draw(chart, ROW_PIXELS * len(intervals) + 45, alt_text)
 
 
-def draw_matrix(cells: Sequence[Share], names: Sequence[str], alt_text: str, row: str, column: str) -> None:
-    """Draws a square heat map of the classes ``names``; what no cell tells is empty."""
-    rows = pd.DataFrame([vars(cell) for cell in cells])
+def draw_matrix(
+    cells: Sequence[Share], rows: Sequence[str], columns: Sequence[str], alt_text: str, row: str, column: str
+) -> None:
+    """Draws a heat map with a row and a column for each name; what no cell tells is empty."""
+    table = pd.DataFrame([vars(cell) for cell in cells])
     empty, full = SHADES[_theme()]
-    base = alt.Chart(rows).encode(
-        x=alt.X("column:N", sort=list(names), scale=alt.Scale(domain=list(names)), title=column, axis=_slanted()),
-        y=alt.Y("row:N", sort=list(names), scale=alt.Scale(domain=list(names)), title=row),
+    base = alt.Chart(table).encode(
+        x=alt.X("column:N", sort=list(columns), scale=alt.Scale(domain=list(columns)), title=column, axis=_slanted()),
+        y=alt.Y("row:N", sort=list(rows), scale=alt.Scale(domain=list(rows)), title=row),
         **_hint(),
     )
     scale = alt.Scale(domain=[0, 1], range=[empty, full], type="pow", exponent=0.5)
@@ -198,7 +217,7 @@ def draw_matrix(cells: Sequence[Share], names: Sequence[str], alt_text: str, row
         text="text:N",
         color=alt.condition("datum.share > 0.4", alt.value(INK_ON_FULL[_theme()]), alt.value(_ink())),
     )
-    st.altair_chart(squares + texts, height=CELL_PIXELS * len(names) + 110, alt=alt_text)
+    _draw(squares + texts, CELL_PIXELS * len(rows) + 110, alt_text)
 
 
 def draw_diagonal(dots: Sequence[Dot], alt_text: str, across: str, up: str) -> None:
@@ -214,7 +233,7 @@ def draw_diagonal(dots: Sequence[Dot], alt_text: str, across: str, up: str) -> N
     points = points.mark_point(filled=True, opacity=1).encode(
         size=alt.Size("weight:Q", scale=alt.Scale(range=[30, 260]), legend=None), **_hint()
     )
-    st.altair_chart(diagonal + points, height=320, alt=alt_text)
+    _draw(diagonal + points, 320, alt_text)
 
 
 def thinned(values: Sequence[float]) -> Sequence[float]:
@@ -228,14 +247,16 @@ def draw_distributions(rows: Sequence[Distribution], alt_text: str, unit: str, e
         [{"label": row.label, "value": value, "hint": row.hint} for row in rows for value in thinned(row.values)]
     )
     medians = pd.DataFrame([{key: value for key, value in vars(row).items() if key != "values"} for row in rows])
+    medians = medians.astype({"low": float, "high": float})
     x = alt.X("value:Q", scale=alt.Scale(domain=[0, end]), axis=alt.Axis(title=unit, tickCount=5))
     scatter = (
         alt.Chart(ticks).mark_tick(height=18, thickness=1, opacity=0.4, clip=True).encode(y=_labels(), x=x, **_hint())
     )
     base = alt.Chart(medians).encode(y=_labels(), **_hint())
-    interval = base.mark_rule(strokeWidth=4, color=_ink()).encode(x="low:Q", x2="high:Q")
+    interval = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=4, color=_ink())
+    interval = interval.encode(x="low:Q", x2="high:Q")
     middle = base.mark_point(filled=True, size=45, opacity=1, color=_ink()).encode(x="median:Q")
-    st.altair_chart(scatter + interval + middle, height=ROW_PIXELS * len(rows) + 45, alt=alt_text)
+    _draw(scatter + interval + middle, ROW_PIXELS * len(rows) + 45, alt_text)
 
 
 def draw_tradeoff(spots: Sequence[Spot], alt_text: str, across: str, up: str, shade: str) -> None:
@@ -254,8 +275,9 @@ def draw_tradeoff(spots: Sequence[Spot], alt_text: str, across: str, up: str, sh
         .mark_line(interpolate="step-after", strokeDash=[5, 4], opacity=0.6, color=_ink())
         .encode(x=x, y=y, detail="machine:N")
     )
-    scale = alt.Scale(domain=[min(LEAST_SHADE, table["shade"].min()), 1], scheme="redyellowgreen")
-    legend = alt.Legend(orient="bottom", format=".3f", titleLimit=400, gradientLength=220, tickCount=2)
+    # What all of them reach tells nothing, so the scale begins at the least; and everybody sees its ends apart.
+    scale = alt.Scale(domain=[table["shade"].min(), 1], scheme="viridis")
+    legend = alt.Legend(orient="bottom", format=".4f", titleLimit=400, gradientLength=220, tickCount=2)
     shape = alt.Shape(
         "machine:N",
         scale=alt.Scale(domain=machines, range=SHAPES[: len(machines)]),
@@ -268,20 +290,16 @@ def draw_tradeoff(spots: Sequence[Spot], alt_text: str, across: str, up: str, sh
     for rows, colour in ((table[table["shade"].notna()], shaded), (table[table["shade"].isna()], alt.value(GREY))):
         points = alt.Chart(rows).mark_point(filled=True, size=130, opacity=1, stroke=_ink(), strokeWidth=0.5)
         charts += points.encode(x=x, y=y, color=colour, shape=shape, **_hint())
-    for is_right in (False, True):
-        side = sorted(
-            (spot for spot in spots if spot.label and (spot.x > right / 2) == is_right), key=lambda spot: spot.y
-        )
-        if side:
-            names = pd.DataFrame([{"x": spot.x, "label": spot.label} for spot in side])
-            names["y"] = heights.apart([spot.y for spot in side])
-            texts = alt.Chart(names).encode(x=x, y=y, text="label:N")
-            charts += (
-                texts.mark_text(align="right", dx=-11, color=_ink(), fontSize=11)
-                if is_right
-                else texts.mark_text(align="left", dx=11, color=_ink(), fontSize=11)
-            )
-    st.altair_chart(charts, height=PLOT_PIXELS + LEGEND_PIXELS * len(machines), alt=alt_text)
+    # No two at one height, because on a phone the names on the left reach those on the right.
+    named = sorted((spot for spot in spots if spot.label), key=lambda spot: spot.y)
+    names = pd.DataFrame([{"x": spot.x, "label": spot.label, "is_right": spot.x > right / 2} for spot in named])
+    names["y"] = heights.apart([spot.y for spot in named])
+    on_left, on_right = (
+        alt.Chart(names[names["is_right"] == side]).encode(x=x, y=y, text="label:N") for side in (False, True)
+    )
+    charts += on_left.mark_text(align="left", dx=11, color=_ink(), fontSize=11)
+    charts += on_right.mark_text(align="right", dx=-11, color=_ink(), fontSize=11)
+    _draw(charts, PLOT_PIXELS + LEGEND_PIXELS * len(machines), alt_text)
 
 
 class _Heights:
@@ -333,36 +351,39 @@ def draw_stacks(pieces: Sequence[Piece], kinds: Sequence[str], alt_text: str, un
         .encode(
             y=_labels(),
             x=alt.X("value:Q", axis=alt.Axis(title=unit, tickCount=5)),
-            color=_coloured("kind:N", kinds, [piece.kind for piece in pieces]),
+            color=_coloured("kind:N", kinds, [piece.kind for piece in pieces], KIND_COLOURS),
             order=alt.Order("order:Q"),
             **_hint(),
         )
         .transform_calculate(order=f"indexof({list(kinds)}, datum.kind)")
     )
-    st.altair_chart(chart, height=ROW_PIXELS * table["label"].nunique() + 150, alt=alt_text)
+    _draw(chart, ROW_PIXELS * table["label"].nunique() + 150, alt_text)
 
 
 def draw_lines(steps: Sequence[Step], lines: Sequence[str], alt_text: str, across: str, up: str) -> None:
-    """Draws a line for each name, over whole numbers, coloured by its place in ``lines``; nothing without steps."""
+    """Draws a line for each file, over whole numbers, coloured by its place in ``lines``; nothing without steps."""
     if not steps:
         return
-    table = pd.DataFrame([vars(step) for step in steps])
-    chart = (
-        alt.Chart(table)
-        .mark_line(point=alt.OverlayMarkDef(filled=True, size=60))
-        .encode(
-            x=alt.X("x:O", title=across, axis=alt.Axis(labelAngle=0)),
-            y=alt.Y("y:Q", title=up),
-            color=_coloured("line:N", lines, [step.line for step in steps]),
-            **_hint(),
-        )
+    table = pd.DataFrame([vars(step) for step in steps]).astype({"low": float, "high": float})
+    base = alt.Chart(table).encode(
+        x=alt.X("x:O", title=across, axis=alt.Axis(labelAngle=0)),
+        color=_coloured("line:N", lines, [step.line for step in steps], FILE_COLOURS),
+        **_hint(),
     )
-    st.altair_chart(chart, height=420, alt=alt_text)
+    line = base.mark_line(point=alt.OverlayMarkDef(filled=True, size=60)).encode(y=alt.Y("y:Q", title=up))
+    interval = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2)
+    _draw(line + interval.encode(y=alt.Y("low:Q", title=up), y2="high:Q"), 420, alt_text)
 
 
-def _coloured(field: str, known: Sequence[str], used: Sequence[str]) -> alt.Color:
+def _draw(chart: alt.Chart | alt.LayerChart, height: int, alt_text: str) -> None:
+    """A chart with Streamlit's menu, which saves it as PNG, and the button that saves it as SVG."""
+    st.altair_chart(chart, height=height, alt=alt_text)
+    _svg.offer(alt_text)
+
+
+def _coloured(field: str, known: Sequence[str], used: Sequence[str], colours: Sequence[str]) -> alt.Color:
     """A colour for each of the ``known`` names, whichever of them are used; the legend tells those."""
-    scale = alt.Scale(domain=list(known), range=KIND_COLOURS[: len(known)])
+    scale = alt.Scale(domain=list(known), range=list(colours[: len(known)]))
     values = [name for name in known if name in used]
     legend = alt.Legend(orient="bottom", columns=2, values=values, labelFontSize=11, labelLimit=130, symbolSize=70)
     return alt.Color(field, scale=scale, sort=list(known), title=None, legend=legend)

@@ -8,18 +8,22 @@ import streamlit as st
 
 from deploy_core.formats import FORMATS
 from deploy_core.formats.inside import GROUPS, OTHER
-from deploy_core.profile import verdicts
-from deploy_core.profile.record import Record, Row
+from deploy_core.profile import reasons, verdicts
+from deploy_core.profile.intervals import LEAST_ROUNDS
+from deploy_core.profile.record import Record, Row, Scaling
 from deploy_core.profile.report import Report
+from deploy_core.profile.words import PERCENT, TOO_FEW, counted
 from pages import _parts
 from pages._charts import (
     Bar,
     Distribution,
+    Interval,
     Piece,
     Spot,
     Step,
     draw_bars,
     draw_distributions,
+    draw_intervals,
     draw_lines,
     draw_stacks,
     draw_tradeoff,
@@ -30,39 +34,47 @@ from pages._charts import (
 ROOM_BEYOND = 1.25
 # A line that is shorter, in the width of its chart, is not seen.
 SEEN_SHARE = 0.05
+NOBODY_KNOWS = (None, None)
 
 
 def latency(run: Record) -> None:
     end = ROOM_BEYOND * max(row.p95_ms for row in run.rows)
     beyond = [value for row in run.rows for value in row.samples_ms if value > end]
     draw_distributions(
-        [
-            Distribution(
-                title(row),
-                row.samples_ms,
-                row.median_ms,
-                *row.median_interval_ms,
-                f"{title(row)}: median {row.median_ms:.2f} ms, p95 {row.p95_ms:.2f} ms",
-            )
-            for row in run.rows
-        ],
+        [_distribution(row) for row in run.rows],
         "Every timed inference of each file, with the medians",
         "ms for one picture",
         end,
     )
     drawn = f"{len(thinned(run.rows[0].samples_ms))} of {run.repeats} are drawn"
     st.caption(
-        f"A tick is one round ({drawn}), the dot their median, the bar its 95 % interval."
+        f"A tick is one round ({drawn}), the dot their median, "
+        + ("the bar its 95 % interval." if run.repeats >= LEAST_ROUNDS else "without an interval: too few rounds.")
         + (f" {len(beyond)} measurements lie beyond the chart, up to {max(beyond):.0f} ms." if beyond else "")
     )
     if not run.rows[1:]:
         return
-    draw_bars(
-        [bar(row, max(0.0, row.reduction_percent), f"{row.reduction_percent:.1f} %") for row in run.rows[1:]],
+    draw_intervals(
+        [_reduction(row) for row in run.rows[1:]],
         "Reduction of the latency against the original",
-        largest=100,
+        "% less time, below 0 more",
+        origin=0,
         title="Less time than the original",
     )
+
+
+def _distribution(row: Row) -> Distribution:
+    low, high = row.median_interval_ms or NOBODY_KNOWS
+    hint = f"{title(row)}: median {row.median_ms:.2f} ms, p95 {row.p95_ms:.2f} ms"
+    return Distribution(title(row), row.samples_ms, row.median_ms, low, high, hint)
+
+
+def _reduction(row: Row) -> Interval:
+    told = f"{title(row)}: {row.reduction_percent:.1f} %"
+    if row.ratio_interval is None:
+        return Interval(title(row), row.reduction_percent, *NOBODY_KNOWS, f"{told} ({TOO_FEW})")
+    high, low = ((1 - bound) * PERCENT for bound in row.ratio_interval)
+    return Interval(title(row), row.reduction_percent, low, high, f"{told} (95 %: {low:.1f} to {high:.1f} %)")
 
 
 def tradeoff(run: Record, reports: Sequence[Report] = ()) -> None:
@@ -139,7 +151,7 @@ def operators(run: Record) -> None:
     pieces = [
         Piece(title(row), group, spent, f"{title(row)}: {group} {spent:.2f} ms")
         for row in run.rows
-        for group, spent in verdicts.by_group(row).items()
+        for group, spent in reasons.by_group(row).items()
     ]
     if pieces:
         draw_stacks(
@@ -175,22 +187,29 @@ def scaling(run: Record) -> None:
     alone = [title(row) for row in run.rows if not row.throughput]
     if alone:
         st.caption(f"One picture at a time only: {'; '.join(alone)}.")
-    if {found.threads for row in run.rows for found in row.scaling} == {run.threads}:
-        st.caption(f"Measured with {run.threads} threads only.")
+    points = [(row, found) for row in run.rows for found in row.scaling]
+    if {found.threads for _, found in points} == {run.threads}:
+        st.caption(f"Measured with {counted(run.threads, 'thread')} only.")
         return
     st.markdown("**Milliseconds for one picture, by threads**")
     draw_lines(
-        [
-            Step(title(row), found.threads, found.median_ms, hint)
-            for row in run.rows
-            for found in row.scaling
-            if (hint := f"{title(row)}: {found.median_ms:.2f} ms, {found.threads} threads")
-        ],
+        [_step(row, found) for row, found in points],
         lines,
         "Latency by threads",
         "threads",
         "ms",
     )
+    unsure = sorted({found.threads for _, found in points if found.interval_ms is None})
+    st.caption(
+        "The bars are 95 % intervals."
+        + (f" None with {' or '.join(map(str, unsure))}: too few rounds, or an older record." if unsure else "")
+    )
+
+
+def _step(row: Row, found: Scaling) -> Step:
+    low, high = found.interval_ms or NOBODY_KNOWS
+    hint = f"{title(row)}: {found.median_ms:.2f} ms, {counted(found.threads, 'thread')}"
+    return Step(title(row), found.threads, found.median_ms, hint, low, high)
 
 
 def costs(run: Record) -> None:
@@ -206,10 +225,16 @@ def costs(run: Record) -> None:
         sizes = [(row, row.bytes / 1e6) for row in run.rows]
         draw_bars([bar(row, value, f"{value:.1f} MB") for row, value in sizes], "File size", title="File size")
     st.caption(
-        f"In a fresh process for each file. Memory comes on top of the {run.rows[0].runtime_bytes / 1e6:.0f} MB that "
-        "Python with torch holds already. Each brings its own runtime, and the original the code of its model, timm: "
-        "most of its loading is importing that."
+        f"{_visits(run)} Memory comes on top of the {run.rows[0].runtime_bytes / 1e6:.0f} MB that Python with torch "
+        "holds already: each brings its own runtime, and the original the code of its model, timm. Load is without "
+        "importing that, except in records of version 2."
     )
+
+
+def _visits(run: Record) -> str:
+    if run.visits == 1:
+        return "One fresh process for each file, so load and first answer are single measurements: give it more time."
+    return f"Medians of {run.visits} fresh processes for each file."
 
 
 def title(row: Row) -> str:

@@ -5,23 +5,20 @@ from __future__ import annotations
 import dataclasses
 import json
 
-import pandas as pd
 import streamlit as st
 
 from deploy_core import capacity, documents, settings
 from deploy_core.formats import FORMATS
 from deploy_core.processes import Task
-from deploy_core.profile import compare, report, tables, verdicts
-from deploy_core.profile.record import Record, Row
-from deploy_core.profile.verdicts import TARGETS, Limits
+from deploy_core.profile import shipping, tables, verdicts
+from deploy_core.profile.record import Record
+from deploy_core.profile.shipping import TARGETS, Limits
+from deploy_core.profile.words import percent
 from deploy_core.types import BuildRequest
-from pages import _links, _parts, _picker, _profile_charts, _reports
+from pages import _links, _parts, _picker, _profile_charts, _profile_tables, _reports, _runs
 
 BUDGETS = {"10 seconds": 10.0, "30 seconds": 30.0, "2 minutes": 120.0}
 USUAL_BUDGET = "30 seconds"
-LARGEST_RECORD_MB = 5
-# What the original is compared with at first.
-USUAL_OTHER = FORMATS["quantized"].title
 
 WHAT = """
 The tutorial's last step: how long does one inference take with each file, and what else does it cost?
@@ -31,8 +28,9 @@ The tutorial's last step: how long does one inference take with each file, and w
   the milliseconds of another day will differ.
 - **Until it is known.** Rounds go on until the 95 % interval of every ratio to the original is narrow enough, or the
   time is spent; the page says which. Intervals are bootstrapped over whole rounds.
-- **Alone.** Loading, the first answer, memory, batches and operators are measured in a fresh process for each file,
-  with nothing else in it. Files were read before, so loading does not wait for the disk.
+- **Alone.** Loading, the first answer, memory, batches and operators are measured in fresh processes for each file, up
+  to three, with nothing else in them; what is told is the median. Files were read before, so loading does not wait for
+  the disk, and what runs them was imported before.
 - *Self CPU* is the figure that the tutorial prints, from PyTorch's profiler.
 
 Int8 pays twice: a quarter of the bytes to read from memory, and integer instructions that do more work each. **A PC is
@@ -49,7 +47,7 @@ def profile() -> None:
     with controls:
         seconds = BUDGETS[budget()]
     is_running = _parts.is_unfinished(_parts.follow(asked(measured, seconds)))
-    was_measured = bool(measured_here(chosen, request))
+    was_measured = bool(_runs.measured_here(chosen, request))
     label = f"Profile {len(built)} files on this server" if len(built) > 1 else "Build and profile on this server"
     if controls.button(
         f"{label} again" if was_measured else label,
@@ -66,18 +64,18 @@ def profile() -> None:
     missing = [FORMATS[key].title for key in request.formats if key not in built]
     if len(built) > 1 and missing:
         st.caption(f"Not built yet, so not measured: {', '.join(missing)}.")
-    runs, linked = known_runs(chosen, request), linked_run()
+    runs, linked = _runs.known(chosen, request), _runs.linked()
     if linked and linked.model != chosen.spec.name:
         st.caption(f"This link opens a run of {_parts.plain(linked.model)}.")
     elif linked and linked not in runs:
         runs = (linked, *runs)
-    run = choose_run(runs, linked)
+    run = _runs.choose(runs, linked)
     if run:
         show(run)
     elif not is_running:
         st.info(f"{chosen.spec.title} has not been measured here yet.", icon=":material/speed:")
     with st.expander("Compare two runs, or bring one from another machine", icon=":material/compare_arrows:"):
-        elsewhere(runs, chosen)
+        _runs.elsewhere(runs, chosen)
 
 
 def asked(measured: BuildRequest, seconds: float) -> Task:
@@ -97,7 +95,7 @@ def budget() -> str:
             required=True,
             key="budget",
             help="For the rounds; they end earlier where every ratio is known to ±2 %. Looking at each file alone "
-            "comes before that, and a quarter as many rounds on one thread after it.",
+            "comes before that, once or for as long again, and a quarter of it on one thread after it.",
         )
     )
 
@@ -109,56 +107,9 @@ def wanted(chosen: _picker.Choice) -> BuildRequest:
     return dataclasses.replace(everything, **options)
 
 
-def known_runs(chosen: _picker.Choice, request: BuildRequest) -> tuple[Record, ...]:
-    """The runs of the chosen model: measured here, the newest first; brought by this visitor; the one that ships."""
-    kept = _parts.runs()
-    brought = [kept.get(key) for key in st.session_state.get("brought", ()) if kept.has(key)]
-    shipped = [_parts.shipped_run()] if chosen.spec.is_embedded and chosen.weights == "pretrained" else []
-    others = [run for run in (*brought, *shipped) if run.model == chosen.spec.name]
-    measured = measured_here(chosen, request)
-    return tuple({run.key: run for run in (*measured, *others)}.values())
-
-
-def measured_here(chosen: _picker.Choice, request: BuildRequest) -> tuple[Record, ...]:
-    return _parts.runs().of(chosen.spec.name, request.weights, request.optimize, chosen.spec.owner)
-
-
-def linked_run() -> Record | None:
-    """The run that the address names."""
-    key = st.query_params.get("run")
-    if not key:
-        return None
-    return _parts.shipped_run() if key == _parts.shipped_run().key else _parts.runs().get(key)
-
-
-def choose_run(runs: tuple[Record, ...], linked: Record | None) -> Record | None:
-    """The run that the address names, else one of those that are known, the first at first."""
-    if linked and linked not in runs:
-        return linked
-    if len(runs) < 2:
-        return next(iter(runs), None)
-    key = f"shown_run_{linked.key if linked else ''}"
-    first = runs.index(linked) if linked else 0
-    return st.selectbox("Run", runs, first, name_of, key=key, on_change=open_run, args=(key,), filter_mode=None)
-
-
-def open_run(widget: str) -> None:
-    st.query_params["run"] = st.session_state[widget].key
-
-
-def name_of(run: Record) -> str:
-    return f"{run.measured_at.replace('T', ' ')[:16]} · {run.host.cpu} · {run.threads} threads · {origin(run)}"
-
-
-def origin(run: Record) -> str:
-    if run.key == _parts.shipped_run().key:
-        return "ships with the project"
-    return "measured here" if _parts.runs().was_measured_here(run.key) else "brought from elsewhere"
-
-
 def show(run: Record) -> None:
     recommendation(run)
-    table(run)
+    _profile_tables.every_file(run)
     tabs = st.tabs(
         ["Latency", "Size and latency", "Inside", "Batches and threads", "Start and memory", "The tutorial's"]
     )
@@ -170,7 +121,7 @@ def show(run: Record) -> None:
             inside,
             _profile_charts.scaling,
             _profile_charts.costs,
-            tutorial,
+            _profile_tables.tutorial,
         ),
         strict=True,
     ):
@@ -186,10 +137,10 @@ def recommendation(run: Record) -> None:
         with st.popover("Limits", icon=":material/tune:"):
             limits = choose_limits()
     for column, (key, target) in zip(st.columns(len(TARGETS)), TARGETS.items(), strict=True):
-        found = verdicts.recommend(run, target, limits)
+        found = shipping.recommend(run, target, limits)
         with column.container(border=True, height="stretch", key=f"recommended_{key}"):
             st.caption(f"For {found.target}")
-            st.markdown(f"#### {FORMATS[found.format].title if found.format else 'Nothing'}")
+            st.markdown(f"#### {found.title}")
             st.caption(_parts.plain(found.reason))
     st.caption(verdicts.certainty(run))
 
@@ -207,48 +158,6 @@ def choose_limits() -> Limits:
     )
 
 
-def table(run: Record) -> None:
-    rows = pd.DataFrame([line(row) for row in run.rows])
-    st.dataframe(
-        rows,
-        hide_index=True,
-        column_config={
-            "Model": st.column_config.TextColumn(pinned=True),
-            "Median": st.column_config.NumberColumn(format="%.2f ms", help="Inference time: the median of the rounds"),
-            "95 %": st.column_config.TextColumn(help="Interval of the median, ms"),
-            "Of the original's": st.column_config.TextColumn(help="Ratio of the medians, with its 95 % interval"),
-            "Reduction": st.column_config.NumberColumn(format="%.2f %%", help="Against the original"),
-            "p95": st.column_config.NumberColumn(format="%.2f ms"),
-            "Same answer": st.column_config.NumberColumn(
-                format="%.0f %%", help="First answer as the original's, on the reference pictures"
-            ),
-            "Size": st.column_config.NumberColumn(format="%.2f MB"),
-            "Engine": st.column_config.TextColumn(
-                help="What computed it here: for int8 in TorchScript, the fastest quantized engine of this torch"
-            ),
-        },
-    )
-    for failed in run.unmeasured:
-        st.warning(
-            f"**{FORMATS[failed.format].title}** was not measured. {_parts.plain(failed.reason)}",
-            icon=":material/error:",
-        )
-
-
-def line(row: Row) -> dict[str, object]:
-    return {
-        "Model": FORMATS[row.format].title,
-        "Median": row.median_ms,
-        "95 %": f"{row.median_interval_ms[0]:.2f} to {row.median_interval_ms[1]:.2f}",
-        "Of the original's": f"{row.ratio:.2f} ({row.ratio_interval[0]:.2f} to {row.ratio_interval[1]:.2f})",
-        "Reduction": row.reduction_percent,
-        "p95": row.p95_ms,
-        "Same answer": row.top1_agreement * 100,
-        "Size": row.bytes / 1e6,
-        "Engine": row.run_engine,
-    }
-
-
 def tradeoff(run: Record) -> None:
     reports = _reports.of(run.model)
     _profile_charts.tradeoff(run, reports)
@@ -260,82 +169,16 @@ def tradeoff(run: Record) -> None:
 
 def inside(run: Record) -> None:
     _profile_charts.operators(run)
-    seen = [row for row in run.rows if row.operators]
-    if len(seen) < 2:
-        return
-    st.markdown("**Two files side by side**")
-    left, right = st.columns(2)
-    by_title = {FORMATS[row.format].title: row for row in seen}
-    usual = [*by_title].index(USUAL_OTHER) if USUAL_OTHER in by_title else 1
-    first = by_title[str(left.selectbox("One", by_title, key="operators_of", filter_mode=None))]
-    second = by_title[str(right.selectbox("The other", by_title, index=usual, key="operators_in", filter_mode=None))]
-    if first is second:
-        st.caption("These are the same file.")
-        return
-    found = verdicts.differences(first, second)
-    told = f"{verdicts.between(first, second).text} {verdicts.main_difference(first, second) or ''}"
-    st.markdown(_parts.plain(told))
-    st.dataframe(
-        pd.DataFrame(
-            [
-                {
-                    "Operator": operator.name,
-                    "Kind": operator.group,
-                    "Difference": operator.difference_ms,
-                    "Why": operator.reason or "",
-                }
-                for operator in found
-            ]
-        ),
-        hide_index=True,
-        column_config={
-            "Difference": st.column_config.NumberColumn(
-                format="%+.3f ms", help="Self time in the other, less that here"
-            )
-        },
-    )
-
-
-def tutorial(run: Record) -> None:
-    rows = {row.format: row for row in run.rows}
-    st.dataframe(
-        pd.DataFrame(
-            [
-                {
-                    "Model": told.model,
-                    "Inference Time": rows[told.format].self_cpu_ms,
-                    "Reduction": told_reduction(rows, told.format),
-                    "Tutorial's time": told.milliseconds,
-                    "Tutorial's reduction": told.reduction_percent,
-                }
-                for told in tables.TUTORIAL
-                if told.format in rows
-            ]
-        ),
-        hide_index=True,
-        column_config={
-            name: st.column_config.NumberColumn(format="%.2f ms") for name in ("Inference Time", "Tutorial's time")
-        }
-        | {name: st.column_config.NumberColumn(format="%.2f %%") for name in ("Reduction", "Tutorial's reduction")},
-    )
-    st.caption(
-        "As the tutorial computes it: the profiler's self CPU time of one inference, and how much less it is than the "
-        "original's. Its figures are of DeiT-Base on Google Colab. The table above says the same from medians of many "
-        "rounds, without the profiler's own cost."
-    )
-
-
-def told_reduction(rows: dict[str, Row], key: str) -> float | None:
-    return tables.tutorial_reduction(rows["original"], rows[key])
+    _profile_tables.side_by_side(run)
 
 
 def host(run: Record) -> None:
     machine = run.host
     st.caption(
-        f"{origin(run).capitalize()}: {_parts.plain(tables.host_line(run))}, {_parts.plain(run.weights)} weights, "
-        f"{_parts.plain(run.optimize)} way to optimize. {machine.memory_bytes / 1e9:.0f} GB of memory, "
-        f"{_parts.plain(machine.system)}. Other work took {verdicts.percent(run.others_load)} of the processors "
-        "meanwhile. A PC is not a phone."
+        f"{_runs.origin(run).capitalize()}: {_parts.plain(tables.host_line(run))}, "
+        f"{_parts.plain(run.weights)} weights, {_parts.plain(run.optimize)} way to optimize. "
+        f"{machine.memory_bytes / 1e9:.0f} GB of memory, {_parts.plain(machine.system)}. "
+        f"Other work took {percent(run.others_load)} of the processors meanwhile. A PC is not a phone."
     )
 
 
@@ -359,70 +202,6 @@ def exports(run: Record) -> None:
 
 def offer(label: str, text: str, name: str) -> None:
     st.download_button(label, text, name, icon=":material/download:", on_click="ignore")
-
-
-@st.cache_data(max_entries=20, show_spinner=False)
-def compared(first_key: str, second_key: str, _first: Record, _second: Record) -> compare.Comparison:  # noqa: ARG001
-    return compare.compare(_first, _second)
-
-
-def take_in(data: bytes) -> None:
-    if report.is_report(data):
-        _reports.take(data)
-        st.toast("The device's report is under Size and latency.", icon=":material/smartphone:")
-        return
-    key = _parts.runs().take_in(data)
-    st.session_state["brought"] = tuple(dict.fromkeys((*st.session_state.get("brought", ()), key)))
-    st.query_params["run"] = key
-
-
-def elsewhere(runs: tuple[Record, ...], chosen: _picker.Choice) -> None:
-    st.markdown(
-        "On another machine, a Raspberry Pi for one: `python -m deploy_core profile DIR --json > run.json`. "
-        "Give that file here, or one that the page On your device wrote."
-    )
-    given = st.file_uploader(
-        "A run as JSON", type="json", max_upload_size=LARGEST_RECORD_MB, key="run_file", label_visibility="collapsed"
-    )
-    if given and st.session_state.get("run_taken") != given.file_id:
-        take_in(given.getvalue())
-        st.session_state["run_taken"] = given.file_id
-        st.rerun()
-    if len(runs) < 2:
-        st.caption(f"Two runs of {chosen.spec.title} can be compared here once there are two.")
-        return
-    left, right = st.columns(2)
-    first = left.selectbox("First run", runs, index=1, format_func=name_of, key="first_run", filter_mode=None)
-    second = right.selectbox("Second run", runs, index=0, format_func=name_of, key="second_run", filter_mode=None)
-    found = compared(first.key, second.key, first, second)
-    st.markdown(_parts.plain(found.text))
-    st.dataframe(
-        pd.DataFrame(
-            [
-                {
-                    "Model": FORMATS[change.format].title,
-                    "First": change.first.median_ms,
-                    "Second": change.second.median_ms,
-                    "Second / first": f"{change.ratio:.2f} ({change.interval[0]:.2f} to {change.interval[1]:.2f})",
-                    "Against its original": change.relative_ratio,
-                    "So it is": change.text,
-                }
-                for change in found.changes
-            ]
-        ),
-        hide_index=True,
-        column_config={name: st.column_config.NumberColumn(format="%.2f ms") for name in ("First", "Second")}
-        | {
-            "Against its original": st.column_config.NumberColumn(
-                format="%.2f x",
-                help="The same of the ratios to each run's own original: leaves the machine's speed out",
-            )
-        },
-    )
-    st.caption(
-        f"Two runs were not measured in turn, so a difference below {verdicts.percent(compare.DRIFT)} may be the "
-        "machine's own, and counts as none."
-    )
 
 
 st.title("Which file to ship?")

@@ -11,8 +11,9 @@ import os
 import re
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from deploy_core.types import OperatorTime
@@ -24,7 +25,7 @@ Run = Callable[["torch.Tensor"], "torch.Tensor"]
 Observe = Callable[[Path, "torch.Tensor", "Path | None"], tuple[OperatorTime, ...]]
 
 WARMUP = 3
-RUNS = 5
+CALLS = 5
 OTHER = "other"
 # The first pattern that an operator's whole name matches decides.
 GROUPS: dict[str, str] = {
@@ -61,12 +62,14 @@ def by_torch(load: Callable[[Path], Run]) -> Observe:
         run = load(path)
         for _ in range(WARMUP):
             run(pictures)
-        with profile() as profiler:
-            for _ in range(RUNS):
+        calls = []
+        for _ in range(CALLS):
+            with profile() as profiler:
                 run(pictures)
+            calls.append([(event.key, event.self_cpu_time_total, event.count) for event in profiler.key_averages()])
         if trace:
             profiler.export_chrome_trace(str(trace))
-        return _table((event.key, event.self_cpu_time_total, event.count) for event in profiler.key_averages())
+        return typical(map(_table, calls))
 
     return observe
 
@@ -93,31 +96,46 @@ def by_onnxruntime(path: Path, pictures: torch.Tensor, trace: Path | None) -> tu
         options.profile_file_prefix = f"{folder}/trace"
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         (source,) = session.get_inputs()
-        for _ in range(WARMUP + RUNS):
+        for _ in range(WARMUP + CALLS):
             session.run(None, {source.name: pictures.numpy()})
         text = Path(session.end_profiling()).read_text()
     if trace:
         trace.write_text(text)
-    return _table(_nodes(json.loads(text)))
+    return typical(map(_table, _nodes(json.loads(text))))
 
 
-def _nodes(events: list[dict[str, Any]]) -> Iterable[tuple[str, float, int]]:
-    """Each kernel of the last ``RUNS`` calls: its operator, microseconds, and 1."""
-    runs = [event for event in events if event["name"] == "model_run"][-RUNS:]
-    begun = min(event["ts"] for event in runs)
-    for event in events:
-        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time") and event["ts"] >= begun:
-            yield event["args"]["op_name"], event["dur"], 1
+def typical(seen: Iterable[Iterable[OperatorTime]]) -> tuple[OperatorTime, ...]:
+    """The median of each operator over several tables: what disturbed one call, or one moment, does not count."""
+    tables = [{row.name: row for row in table} for table in seen]
+    rows = []
+    for name in dict.fromkeys(name for table in tables for name in table):
+        found = [table.get(name, OperatorTime(name, group_of(name), 0.0, 0.0)) for table in tables]
+        spent, calls = (median(values) for values in zip(*((row.self_ms, row.calls) for row in found), strict=True))
+        if calls:
+            rows.append(OperatorTime(name, group_of(name), spent, calls))
+    return tuple(sorted(rows, key=lambda row: row.self_ms, reverse=True))
 
 
-def _table(seen: Iterable[tuple[str, float, int]]) -> tuple[OperatorTime, ...]:
+Seen = list[tuple[str, float, float]]
+
+
+def _nodes(events: list[dict[str, Any]]) -> Iterator[Seen]:
+    """Each of the last ``CALLS`` calls: the operator of each kernel, microseconds, and 1."""
+    for run in [event for event in events if event["name"] == "model_run"][-CALLS:]:
+        yield [
+            (event["args"]["op_name"], event["dur"], 1)
+            for event in events
+            if event.get("cat") == "Node"
+            and event["name"].endswith("_kernel_time")
+            and run["ts"] <= event["ts"] <= run["ts"] + run["dur"]
+        ]
+
+
+def _table(seen: Seen) -> list[OperatorTime]:
+    """The operators of one call."""
     microseconds: dict[str, float] = defaultdict(float)
-    calls: dict[str, int] = defaultdict(int)
+    calls: dict[str, float] = defaultdict(float)
     for name, spent, count in seen:
         microseconds[name] += spent
         calls[name] += count
-    rows = [
-        OperatorTime(name, group_of(name), spent / RUNS / 1000, calls[name] / RUNS)
-        for name, spent in microseconds.items()
-    ]
-    return tuple(sorted(rows, key=lambda row: row.self_ms, reverse=True))
+    return [OperatorTime(name, group_of(name), spent / 1000, calls[name]) for name, spent in microseconds.items()]

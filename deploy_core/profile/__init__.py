@@ -1,6 +1,6 @@
 """How fast each artifact of a build answers on this machine, and at what cost: measurements that a sceptic accepts.
 
-Every artifact is examined in a process of its own; then all of them take turns in one fresh process (``rounds``).
+Every artifact is examined in processes of its own; then all of them take turns in one fresh process (``rounds``).
 """
 
 from __future__ import annotations
@@ -8,19 +8,18 @@ from __future__ import annotations
 import datetime
 import math
 import os
-import statistics
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from deploy_core import documents, files, models
+from deploy_core import files, models
 from deploy_core.errors import DeployError, InvalidRequest, JobFailed
 from deploy_core.formats import FORMATS, ORIGINAL
-from deploy_core.processes import Task, WorkerProcess
-from deploy_core.profile import host, record
+from deploy_core.profile import alone, host, measuring, record, rows
 from deploy_core.profile.alone import Examination
-from deploy_core.profile.intervals import Estimate, estimates
-from deploy_core.profile.record import Record, Row, Scaling, Unmeasured
+from deploy_core.profile.intervals import estimates
+from deploy_core.profile.record import Record, Scaling, Unmeasured
 from deploy_core.profile.rounds import MOST_ROUNDS, Rounds, Until
 from deploy_core.settings import Settings
 from deploy_core.types import Artifact, BuildResult, Event, Progress, part_of, silent
@@ -28,6 +27,8 @@ from deploy_core.types import Artifact, BuildResult, Event, Progress, part_of, s
 BOUND = 0.02
 BUDGET_SECONDS = 60.0
 BATCHES = (1, 2, 4, 8)
+# Loading and the first answer happen once in a process.
+VISITS = 3
 # How much of the budget each further thread count may take.
 SCALING_SHARE = 0.25
 
@@ -37,8 +38,8 @@ class Options:
     """``threads``: the counts to measure with, the first for everything; all cores where empty.
 
     ``rounds`` fixes their number; otherwise they go on until the ratios are known to ``bound``, or ``seconds`` are
-    spent, and a quarter of that for each further thread count. ``traces`` is a folder for a Chrome trace of each
-    artifact, None for none.
+    spent, and a quarter of that for each further thread count. Each artifact is examined ``VISITS`` times, or until
+    that has taken ``seconds``. ``traces`` is a folder for a Chrome trace of each artifact, None for none.
     """
 
     threads: tuple[int, ...] = ()
@@ -51,18 +52,23 @@ class Options:
 
 @dataclass
 class _Session:
-    """One profile under way: who is still in, and why others are not."""
+    """One profile under way: who is still in, and what could not be measured of others."""
 
     result: BuildResult
     paths: dict[str, Path]
     settings: Settings
     options: Options
-    failed: dict[str, str] = field(default_factory=dict)
+    unmeasured: list[Unmeasured] = field(default_factory=list)
 
     @property
-    def remaining(self) -> dict[str, tuple[str, str]]:
-        """Format and path of each contender, by its name, which is its format's too."""
-        return {key: (key, str(path)) for key, path in self.paths.items() if key not in self.failed}
+    def order(self) -> list[Artifact]:
+        """Those that are still in, the original first."""
+        failed = {found.format for found in self.unmeasured if found.threads is None}
+        left = (artifact for artifact in self.result.artifacts if artifact.format not in failed)
+        return sorted(left, key=lambda artifact: artifact.format != ORIGINAL.key)
+
+    def leave_out(self, failed: Mapping[str, str], threads: int | None = None) -> None:
+        self.unmeasured += [Unmeasured(key, reason, threads) for key, reason in failed.items()]
 
 
 def profile(
@@ -79,26 +85,25 @@ def profile(
     there is nothing to compare with.
     """
     options = _checked(options or Options())
-    order = sorted(result.artifacts, key=lambda artifact: artifact.format != ORIGINAL.key)
-    session = _Session(result, {artifact.format: paths[artifact.format] for artifact in order}, settings, options)
+    session = _Session(result, dict(paths), settings, options)
     if options.traces:
         files.make_folder(options.traces)
     with host.watched() as load:
-        examined = _examine_each(session, order, part_of(progress, 0.0, 0.4))
+        visits = _examine_each(session, part_of(progress, 0.0, 0.4))
         until = Until(options.bound, options.seconds, options.rounds)
         turns = _take_turns(session, options.threads[0], until, part_of(progress, 0.4, 0.9))
-        session.failed |= turns.failed
-        scaling = {options.threads[0]: turns}
-        for number, count in enumerate(options.threads[1:]):
-            step = 0.1 / len(options.threads[1:])
-            begun = 0.9 + number * step
-            few = Until(options.bound, options.seconds * SCALING_SHARE, options.rounds)
-            scaling[count] = _take_turns(session, count, few, part_of(progress, begun, begun + step))
+        session.leave_out(turns.failed)
+        scaling = [rows.points(options.threads[0], turns), *_scale(session, part_of(progress, 0.9, 1.0))]
     found = estimates(turns.samples)
-    rows = tuple(
-        _row(artifact, examined[artifact.format], turns.samples[artifact.format], found[artifact.format], scaling)
-        for artifact in order
-        if artifact.format in found
+    measured = tuple(
+        rows.row(
+            artifact,
+            alone.typical(visits[artifact.format]),
+            turns.samples[artifact.format],
+            found[artifact.format],
+            [points[artifact.format] for points in scaling if artifact.format in points],
+        )
+        for artifact in session.order
     )
     progress(Event("Done", 1.0))
     return Record(
@@ -108,14 +113,15 @@ def profile(
         optimize=result.optimize,
         host=host.describe(),
         threads=options.threads[0],
-        repeats=len(rows[0].samples_ms),
+        repeats=len(measured[0].samples_ms),
         settled=turns.settled,
         bound=options.bound,
         budget_seconds=None if options.rounds else options.seconds,
+        visits=len(visits[ORIGINAL.key]),
         others_load=load.others,
         measured_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        rows=rows,
-        unmeasured=tuple(Unmeasured(key, reason) for key, reason in session.failed.items()),
+        rows=measured,
+        unmeasured=tuple(session.unmeasured),
     )
 
 
@@ -136,105 +142,62 @@ def _checked(options: Options) -> Options:
     return replace(options, threads=threads)
 
 
-def _examine_each(session: _Session, artifacts: Sequence[Artifact], progress: Progress) -> dict[str, Examination]:
-    examined = {}
-    for number, artifact in enumerate(artifacts):
-        title = FORMATS[artifact.format].title
-        progress(Event(f"Examining {title}", number / len(artifacts)))
-        try:
-            examined[artifact.format] = _examine(session, artifact)
-        except DeployError as error:
-            if artifact.format == ORIGINAL.key:
-                raise
-            session.failed[artifact.format] = str(error)
-    return examined
+def _examine_each(session: _Session, progress: Progress) -> dict[str, list[Examination]]:
+    """Whole rounds of visits, so that a bad moment is not one file's alone."""
+    visits: dict[str, list[Examination]] = {artifact.format: [] for artifact in session.order}
+    started = time.monotonic()
+    for visit in range(VISITS):
+        if visit and time.monotonic() - started >= session.options.seconds:
+            break
+        order = session.order
+        for number, artifact in enumerate(order):
+            title = FORMATS[artifact.format].title
+            progress(Event(f"Examining {title}", (visit + number / len(order)) / VISITS))
+            try:
+                visits[artifact.format].append(_examine(session, artifact, is_first=not visit))
+            except DeployError as error:
+                if artifact.format == ORIGINAL.key:
+                    raise
+                session.leave_out({artifact.format: str(error)})
+    return visits
 
 
-def _examine(session: _Session, artifact: Artifact) -> Examination:
+def _examine(session: _Session, artifact: Artifact, is_first: bool) -> Examination:
+    """What takes long, batches and the trace, is for the first visit."""
     path, options = session.paths[artifact.format], session.options
     if not path.is_file():
         raise JobFailed(f"{path.name} is gone.", "Build it again.")
     if files.sha256(path) != artifact.sha256:
         raise JobFailed(f"{path.name} is not what was built.", "Build it again.")
-    trace = options.traces / f"{path.name}.trace.json" if options.traces else None
-    found = _in_a_fresh_process(
-        session,
-        "examine",
+    trace = options.traces / record.trace_name(path.name) if options.traces and is_first else None
+    return measuring.examine(
         {
             "model": session.result.model,
             "format": artifact.format,
             "path": str(path),
-            "batches": options.batches,
+            "batches": options.batches if is_first else (),
             "threads": options.threads[0],
             "trace": str(trace) if trace else None,
         },
+        session.settings,
     )
-    return documents.structured(found, Examination)
 
 
 def _take_turns(session: _Session, threads: int, until: Until, progress: Progress) -> Rounds:
-    request = {
-        "model": session.result.model,
-        "contenders": session.remaining,
-        "threads": threads,
-        "until": documents.plain(until),
-    }
-    return documents.structured(_in_a_fresh_process(session, "take_turns", request, progress), Rounds)
+    contenders = {artifact.format: (artifact.format, str(session.paths[artifact.format])) for artifact in session.order}
+    return measuring.take_turns(session.result.model, contenders, threads, until, session.settings, progress)
 
 
-def _in_a_fresh_process(
-    session: _Session, kind: str, request: dict[str, object], progress: Progress = silent
-) -> object:
-    process = WorkerProcess("measuring process", session.settings)
-    try:
-        handle = process.submit(Task(kind, request))
-        for event in handle.events():
-            progress(event)
-        return handle.result()
-    finally:
-        process.close()
-
-
-def _row(
-    artifact: Artifact,
-    examined: Examination,
-    samples: tuple[float, ...],
-    estimate: Estimate,
-    scaling: Mapping[int, Rounds],
-) -> Row:
-    import numpy as np
-
-    row = FORMATS[artifact.format]
-    lower, upper, p95 = (float(value) for value in np.percentile(samples, (25, 75, 95)))
-    return Row(
-        format=artifact.format,
-        file=artifact.file,
-        bytes=artifact.bytes,
-        sha256=artifact.sha256,
-        run_engine=row.run_engine(),
-        median_ms=estimate.median,
-        median_interval_ms=estimate.median_interval,
-        p95_ms=p95,
-        spread_ms=upper - lower,
-        ratio=estimate.ratio,
-        ratio_interval=estimate.ratio_interval,
-        reduction_percent=(1 - estimate.ratio) * 100,
-        self_cpu_ms=sum(operator.self_ms for operator in examined.operators) if row.runs_in_torch else None,
-        load_ms=examined.load_ms,
-        first_ms=examined.first_ms,
-        peak_bytes=examined.peak_bytes,
-        runtime_bytes=examined.runtime_bytes,
-        top1_agreement=artifact.faithfulness.top1_agreement,
-        cosine=artifact.faithfulness.cosine,
-        disagrees=artifact.disagrees,
-        throughput=examined.throughput,
-        scaling=tuple(
-            Scaling(count, statistics.median(rounds.samples[artifact.format]))
-            for count, rounds in sorted(scaling.items())
-            if artifact.format in rounds.samples
-        ),
-        operators=examined.operators,
-        delegated_percent=artifact.delegation.percent if artifact.delegation else None,
-        undelegated=artifact.delegation.undelegated if artifact.delegation else (),
-        samples_ms=samples,
-    )
+def _scale(session: _Session, progress: Progress) -> Iterator[dict[str, Scaling]]:
+    """What each takes with each further thread count; what fails there leaves a gap, and the run as it is."""
+    options, counts = session.options, session.options.threads[1:]
+    until = Until(options.bound, options.seconds * SCALING_SHARE, options.rounds)
+    for number, count in enumerate(counts):
+        step = part_of(progress, number / len(counts), (number + 1) / len(counts))
+        try:
+            turns = _take_turns(session, count, until, step)
+        except DeployError as error:
+            session.leave_out({artifact.format: str(error) for artifact in session.order}, count)
+            continue
+        session.leave_out(turns.failed, count)
+        yield rows.points(count, turns)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy_core.formats import FORMATS, Run
+from deploy_core.formats import FORMATS, Run, inside
 from deploy_core.profile.record import Throughput
 from deploy_core.types import OperatorTime
 
@@ -49,23 +49,34 @@ def examine(
     torch.set_num_threads(threads)
     before = _resident()
     with torch.inference_mode():
-        started = time.perf_counter()
         run = row.load(path)
-        loaded = time.perf_counter()
-        run(picture)
-        answered = time.perf_counter()
+        first = _seconds(lambda: run(picture))
         for _ in range(RUNS):
             run(picture)
         peak = _peak()
+        # The first time also imported what runs it, for the original that is all of timm.
+        load = _seconds(lambda: row.load(path))
         throughput = tuple(_throughput(run, picture, batch) for batch in batches) if row.takes_batches else ()
         operators = row.observe(path, picture, trace) if row.observe else ()
     return Examination(
-        load_ms=(loaded - started) * 1000,
-        first_ms=(answered - loaded) * 1000,
+        load_ms=load * 1000,
+        first_ms=first * 1000,
         peak_bytes=peak,
         runtime_bytes=before,
         throughput=throughput,
         operators=operators,
+    )
+
+
+def typical(visits: Sequence[Examination]) -> Examination:
+    """The median of several; batches are the first's."""
+    return Examination(
+        load_ms=statistics.median(found.load_ms for found in visits),
+        first_ms=statistics.median(found.first_ms for found in visits),
+        peak_bytes=statistics.median_low(found.peak_bytes for found in visits),
+        runtime_bytes=statistics.median_low(found.runtime_bytes for found in visits),
+        throughput=visits[0].throughput,
+        operators=inside.typical(found.operators for found in visits),
     )
 
 
@@ -75,10 +86,14 @@ def _throughput(run: Run, picture: torch.Tensor, batch: int) -> Throughput:
         run(pictures)
     seconds: list[float] = []
     while len(seconds) < LEAST_BATCH_RUNS or (len(seconds) < BATCH_RUNS and sum(seconds) < BATCH_SECONDS):
-        started = time.perf_counter()
-        run(pictures)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(_seconds(lambda: run(pictures)))
     return Throughput(batch, batch / statistics.median(seconds))
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
 
 
 def _resident() -> int:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from deploy_core.errors import InvalidRequest
 from deploy_core.formats import FORMATS
-from deploy_core.profile.intervals import Interval, ratio_of_medians
+from deploy_core.profile.intervals import Finding, Interval, judged, ratio_of_medians
 from deploy_core.profile.record import Record, Row
-from deploy_core.profile.verdicts import percent
+from deploy_core.profile.tables import interval_text
+from deploy_core.profile.words import counted, percent
 
 # What a machine's speed changes by itself from one run to the next, which no interval of one run tells.
 DRIFT = 0.05
@@ -16,7 +17,8 @@ DRIFT = 0.05
 
 @dataclass(frozen=True)
 class Change:
-    """One format in both runs: ``ratio`` is its median in the second run in that of the first, with its 95 % interval.
+    """One format in both runs: ``ratio`` is its median in the second run in that of the first, with its 95 % interval,
+    None where a run has too few rounds.
 
     ``relative_ratio`` compares its ratios to each run's own original, which leaves out how fast the machines are.
     """
@@ -25,19 +27,26 @@ class Change:
     first: Row
     second: Row
     ratio: float
-    interval: Interval
+    interval: Interval | None
     relative_ratio: float
 
     @property
+    def finding(self) -> Finding:
+        return judged(self.ratio, self.interval, DRIFT, DRIFT)
+
+    @property
     def is_tie(self) -> bool:
-        low, high = self.interval
-        return low <= 1 <= high or abs(self.ratio - 1) < DRIFT
+        return self.finding is Finding.EQUAL
 
     @property
     def text(self) -> str:
-        if self.is_tie:
-            return "as fast"
-        return f"{percent(abs(self.ratio - 1))} {'slower' if self.ratio > 1 else 'faster'}"
+        if self.finding.is_difference:
+            return f"{percent(abs(self.ratio - 1))} {self.finding.value}"
+        return self.finding.value
+
+    @property
+    def ratio_text(self) -> str:
+        return f"{self.ratio:.2f} ({interval_text(self.interval)})"
 
 
 @dataclass(frozen=True)
@@ -54,10 +63,15 @@ class Comparison:
     @property
     def text(self) -> str:
         files = "the same files" if self.same_files else "files of different builds"
-        told = "; ".join(f"{FORMATS[change.format].title} {change.text}" for change in self.changes)
-        lacking = ", ".join(FORMATS[key].title for key in self.left_out)
-        only_in_one = f" Only in one of them: {lacking}." if lacking else ""
-        return f"{self.first.model}: {files}, {self._circumstances}. In the second run: {told}.{only_in_one}"
+        known = [change for change in self.changes if change.finding is not Finding.UNKNOWN]
+        unknown = [change.format for change in self.changes if change.finding is Finding.UNKNOWN]
+        told = {
+            "In the second run": "; ".join(f"{FORMATS[change.format].title} {change.text}" for change in known),
+            "These runs cannot tell for": ", ".join(FORMATS[key].title for key in unknown),
+            "Only in one of them": ", ".join(FORMATS[key].title for key in self.left_out),
+        }
+        sentences = "".join(f" {what}: {which}." for what, which in told.items() if which)
+        return f"{self.first.model}: {files}, {self._circumstances}.{sentences}"
 
     @property
     def _circumstances(self) -> str:
@@ -65,7 +79,7 @@ class Comparison:
         one, other = self.first, self.second
         found = [] if self.same_host else [f"{one.host.cpu} and {other.host.cpu}"]
         if one.threads != other.threads:
-            found.append(f"{one.threads} and {other.threads} threads")
+            found.append(f"{one.threads} and {counted(other.threads, 'thread')}")
         found += [
             f"{name} {version} and {other.host.versions.get(name, 'none')}"
             for name, version in one.host.versions.items()

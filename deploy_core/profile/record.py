@@ -14,14 +14,15 @@ from typing import Any
 
 from deploy_core import documents
 from deploy_core.errors import InvalidArtifact
-from deploy_core.formats import FORMATS, ORIGINAL
+from deploy_core.formats import FORMATS
 from deploy_core.profile.host import Host
 from deploy_core.profile.intervals import Interval
-from deploy_core.profile.rounds import MOST_ROUNDS
+from deploy_core.profile.older import upgraded
+from deploy_core.profile.plausible import doubts
 from deploy_core.types import OperatorTime
 
-VERSION = 2
-LARGEST_NUMBER = 1e15
+VERSION = 3
+MEASURE_AGAIN = "Measure again with 'python -m deploy_core profile'."
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,12 @@ class Throughput:
 
 @dataclass(frozen=True)
 class Scaling:
-    """The median of one picture with so many threads."""
+    """The median of one picture with so many threads; ``rounds`` is None where an older version did not tell."""
 
     threads: int
     median_ms: float
+    interval_ms: Interval | None
+    rounds: int | None
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,10 @@ class Row:
     - ``samples_ms``: every timed round, in order, one picture at a time; ``median_ms``, ``p95_ms`` and ``spread_ms``
       (between the quartiles) are theirs
     - ``ratio``: the median in that of the original's; ``reduction_percent`` is the tutorial's last column
+    - ``median_interval_ms``, ``ratio_interval``: None where there were too few rounds for one
     - ``self_cpu_ms``: the tutorial's figure, from torch's profiler; None where torch does not run the file
-    - ``load_ms``, ``first_ms``, ``peak_bytes``: of a fresh process with nothing else in it: reading the file, the first
-      answer, and the most memory held; ``runtime_bytes`` is what the runtime held before it read the file
+    - ``load_ms``, ``first_ms``, ``peak_bytes``: of fresh processes with nothing else in them: reading the file, the
+      first answer, and the most memory held; ``runtime_bytes`` is what the runtime held before it read the file
     - ``throughput``: by batch; empty where the format takes one picture at a time
     - ``top1_agreement``, ``cosine``: against the original, on the reference pictures of the build
     - ``operators``: by self time; empty where the runtime does not tell
@@ -62,11 +66,11 @@ class Row:
     sha256: str
     run_engine: str
     median_ms: float
-    median_interval_ms: Interval
+    median_interval_ms: Interval | None
     p95_ms: float
     spread_ms: float
     ratio: float
-    ratio_interval: Interval
+    ratio_interval: Interval | None
     reduction_percent: float
     self_cpu_ms: float | None
     load_ms: float
@@ -86,10 +90,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Unmeasured:
-    """A file that could not be measured, and why."""
+    """A file that could not be measured, and why; with so many ``threads``, or at all where None."""
 
     format: str
     reason: str
+    threads: int | None
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,8 @@ class Record:
 
     ``weights`` is ``pretrained``, ``random`` or the name of a checkpoint, without its folder.
     ``settled`` tells whether each ratio's interval came within plus or minus ``bound`` of it before ``budget_seconds``
-    were spent; ``others_load`` is the share of all processors that other work took meanwhile, 0..1.
+    were spent; ``visits`` is how many fresh processes examined each file; ``others_load`` is the share of all
+    processors that other work took meanwhile, 0..1.
     """
 
     version: int
@@ -111,6 +117,7 @@ class Record:
     settled: bool
     bound: float
     budget_seconds: float | None
+    visits: int
     others_load: float
     measured_at: str
     rows: tuple[Row, ...]
@@ -128,6 +135,11 @@ def weights_name(weights: str) -> str:
     return Path(weights).name
 
 
+def trace_name(file: str) -> str:
+    """What the trace of an artifact's file is called."""
+    return f"{file}.trace.json"
+
+
 def save(record: Record, path: Path) -> None:
     """Writes a record as JSON, whole or not at all. Raises StorageFailed."""
     documents.write(path, record)
@@ -142,59 +154,28 @@ def read(path: Path) -> Record:
 
 
 def parse(data: bytes) -> Record:
-    """A record from its JSON. Raises InvalidArtifact for another version, for missing fields, and for what is none."""
-    document = _document(data)
+    """A record from its JSON, of this version or of one that ``older`` knows.
+
+    Raises InvalidArtifact for another version, for missing fields, for what cannot be true, and for what is no record.
+    """
+    document = upgraded(_document(data))
     version = document.get("version")
+    if type(version) is not int:
+        raise InvalidArtifact("This is no record of a profile.", MEASURE_AGAIN)
     if version != VERSION:
         raise InvalidArtifact(
-            f"This is a record of version {version}, and this app reads version {VERSION}."
-            if isinstance(version, int)
-            else "This is no record of a profile.",
-            "Measure again with 'python -m deploy_core profile'.",
+            f"This is a record of version {version}, and this app reads version {VERSION}.", MEASURE_AGAIN
         )
     record = documents.structured(document, Record)
     named = {row.format for row in record.rows} | {failed.format for failed in record.unmeasured}
     if not named <= set(FORMATS):
         raise InvalidArtifact("The record names formats that this app does not know.", "Use the same version for both.")
-    if not _holds_together(record):
+    doubt = next(doubts(record), None)
+    if doubt:
         raise InvalidArtifact(
-            "The figures of this record do not fit together.", "Give it as 'profile --json' wrote it."
+            f"The figures of this record do not fit together: {doubt}.", "Give it as 'profile --json' wrote it."
         )
     return record
-
-
-def _holds_together(record: Record) -> bool:
-    """Whether the rows are what the verdicts rely on: the original first, and as many times above zero in each."""
-    positive = [
-        value
-        for row in record.rows
-        for value in (
-            row.bytes,
-            row.median_ms,
-            *row.median_interval_ms,
-            row.ratio,
-            *row.ratio_interval,
-            *row.samples_ms,
-        )
-    ]
-    formats = [row.format for row in record.rows]
-    return (
-        formats[:1] == [ORIGINAL.key]
-        and len(set(formats)) == len(formats)
-        and 0 < record.repeats <= MOST_ROUNDS
-        and all(len(row.samples_ms) == record.repeats for row in record.rows)
-        and all(value > 0 for value in positive)
-        and _is_measurable(documents.plain(record))
-    )
-
-
-def _is_measurable(value: object) -> bool:
-    """Whether all numbers in a document are such as can be measured: finite, and not beyond all bounds."""
-    if isinstance(value, dict):
-        return all(map(_is_measurable, value.values()))
-    if isinstance(value, (list, tuple)):
-        return all(map(_is_measurable, value))
-    return not isinstance(value, (int, float)) or abs(value) < LARGEST_NUMBER
 
 
 def _document(data: bytes) -> dict[str, Any]:

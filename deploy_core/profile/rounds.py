@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from deploy_core.profile.intervals import estimates
+from deploy_core.profile.intervals import LEAST_ROUNDS, estimates
 from deploy_core.types import Event, Progress, silent
 
 log = logging.getLogger(__name__)
 
 WARMUP_ROUNDS = 3
-# A bootstrap of fewer medians than that takes chance for certainty.
-LEAST_ROUNDS = 12
+# Of the time for measuring; warming up comes on top, and ends with the round in which that is spent.
+WARMUP_SHARE = 0.25
 # So many tell whatever can be told here, and a record of them can still be sent around.
 MOST_ROUNDS = 5000
 # How many more rounds until the intervals are looked at again; looking costs time too.
@@ -54,11 +54,12 @@ def take_turns(
     until: Until,
     progress: Progress = silent,
     clock: Callable[[], float] = time.perf_counter,
+    announce: Callable[[str], object] = lambda _: None,
 ) -> Rounds:
     """Times the contenders; the first is the one that the others are compared with.
 
-    ``clock`` gives seconds. A contender that raises drops out, with its reason; where the first does, nothing is left
-    to compare with and its exception goes on.
+    ``clock`` gives seconds, and ``announce`` is told whose turn comes. A contender that raises drops out, with its
+    reason; where the first does, nothing is left to compare with and its exception goes on.
     """
     runners = dict(contenders)
     failed: dict[str, str] = {}
@@ -66,37 +67,52 @@ def take_turns(
     samples: dict[str, list[float]] = {name: [] for name in runners}
     # What ran just before decides what lies in the caches, so no contender always follows the same one.
     order, shuffle = list(runners), random.Random(ORDER_SEED).shuffle  # noqa: S311
-    started = clock()
-    done, look_at, settled = -WARMUP_ROUNDS, LEAST_ROUNDS, False
 
-    def is_over() -> bool:
-        if until.rounds is not None:
-            return done >= until.rounds
-        return settled or clock() - started >= until.seconds or done >= MOST_ROUNDS
+    def ask_each() -> dict[str, float]:
+        elapsed: dict[str, float] = {}
+        shuffle(order)
+        for name in tuple(order):
+            announce(name)
+            try:
+                elapsed[name] = _timed(runners[name], clock)
+            except Exception as error:
+                if name == first:
+                    raise
+                log.exception("%s failed in mid-run", name)
+                failed[name] = f"It failed while it was measured ({type(error).__name__}). Build it again."
+                order.remove(name)
+                del samples[name]
+        return elapsed
 
     with _no_garbage_collection():
+        _warm_up(ask_each, until, progress, clock)
+        started = clock()
+        done, look_at, settled = 0, LEAST_ROUNDS, False
+
+        def is_over() -> bool:
+            if until.rounds is not None:
+                return done >= until.rounds
+            return settled or clock() - started >= until.seconds or done >= MOST_ROUNDS
+
         while done < 1 or not is_over():
-            shuffle(order)
-            for name in tuple(order):
-                try:
-                    elapsed = _timed(runners[name], clock)
-                except Exception as error:
-                    if name == first:
-                        raise
-                    log.exception("%s failed in mid-run", name)
-                    failed[name] = f"It failed while it was measured ({type(error).__name__}). Build it again."
-                    order.remove(name)
-                    del samples[name]
-                    continue
-                if done >= 0:
-                    samples[name].append(elapsed)
+            for name, elapsed in ask_each().items():
+                samples[name].append(elapsed)
             done += 1
             progress(_event(done, until, clock() - started))
             if done == look_at:
                 settled = _are_known(samples, until.bound)
                 look_at = int(done * GROWTH) + 1
-    settled = done >= LEAST_ROUNDS and _are_known(samples, until.bound)
+    settled = _are_known(samples, until.bound)
     return Rounds({name: tuple(found) for name, found in samples.items()}, failed, settled)
+
+
+def _warm_up(ask_each: Callable[[], object], until: Until, progress: Progress, clock: Callable[[], float]) -> None:
+    started = clock()
+    for _ in range(WARMUP_ROUNDS):
+        progress(Event("Warming up", 0.0))
+        ask_each()
+        if clock() - started >= until.seconds * WARMUP_SHARE:
+            return
 
 
 def _are_known(samples: Mapping[str, list[float]], bound: float) -> bool:
@@ -110,8 +126,6 @@ def _timed(run: Callable[[], object], clock: Callable[[], float]) -> float:
 
 
 def _event(done: int, until: Until, seconds: float) -> Event:
-    if done <= 0:
-        return Event("Warming up", 0.0)
     if until.rounds is not None:
         return Event(f"Measuring round {done} of {until.rounds}", min(1.0, done / until.rounds))
     return Event(f"Measuring round {done}", min(1.0, seconds / until.seconds))

@@ -32,7 +32,7 @@ class Runs:
         self._given = self._measured / "given"
 
     def keep(self, run: Record, traces: Path | None = None, owner: str = "") -> str:
-        """Keeps a run that was measured here, and the files of the folder ``traces``; returns its key.
+        """Keeps a run that was measured here, and its traces in the folder ``traces``; returns its key.
 
         ``owner`` is whose own model it is, if it is one's own. Raises StorageFailed.
         """
@@ -43,8 +43,8 @@ class Runs:
                 atomic_write(folder / f"{key}.zip") as temporary,
                 zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
             ):
-                for path in sorted(traces.iterdir()):
-                    archive.write(path, path.name)
+                for name in (record.trace_name(row.file) for row in run.rows if row.operators):
+                    archive.write(traces / name, name)
         return key
 
     def take_in(self, data: bytes) -> str:
@@ -96,9 +96,16 @@ class Runs:
         shutil.rmtree(self._measured / owner, ignore_errors=True)
 
     def sweep(self) -> None:
-        """Removes what a killed process left half-written; for the start, when nobody writes."""
+        """Removes what a killed process left half-written, and renames runs that an older version named.
+
+        For the start, when nobody writes.
+        """
         remove_leftovers(self._measured)
         remove_leftovers(self._given)
+        for folder in self._folders():
+            for path in folder.glob("*.json"):
+                with suppress(InvalidArtifact):
+                    _rename(path, record.read(path).key)
 
     def _folders(self) -> tuple[Path, ...]:
         """Where runs lie, those that were brought from elsewhere last."""
@@ -116,6 +123,13 @@ class Runs:
         for path in keep_newest(folder, MOST_RUNS):
             path.with_suffix(".zip").unlink(missing_ok=True)
         return run.key
+
+
+def _rename(path: Path, key: str) -> None:
+    """A run is named by its content, which a newer version reads in its own way."""
+    for old in (path, path.with_suffix(".zip")):
+        if path.stem != key and old.is_file():
+            old.rename(old.with_stem(key))
 
 
 @lru_cache(maxsize=MOST_RUNS)

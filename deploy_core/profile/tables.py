@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
 
 from deploy_core.formats import FORMATS
+from deploy_core.profile.intervals import Interval
 from deploy_core.profile.record import Record, Row
+from deploy_core.profile.words import TOO_FEW, counted, percent
 
 Cells = tuple[str, ...]
 HEAD: Cells = (
@@ -16,8 +19,10 @@ HEAD: Cells = (
     "Engine",
     "Inference time",
     "95 % interval",
+    "Spread",
     "p95",
     "Reduction",
+    "Same answer",
     "Self CPU",
     "Load",
     "First",
@@ -62,19 +67,56 @@ def cells(run: Record) -> tuple[Cells, ...]:
     return tuple(_line(row) for row in run.rows)
 
 
+def rates_head(run: Record) -> Cells:
+    """Of ``rates``: the batches and the thread counts of this run."""
+    return (
+        "Model",
+        *(f"Batch of {batch}" for batch in _batches(run)),
+        *(counted(threads, "thread") for threads in _thread_counts(run)),
+    )
+
+
+def rates(run: Record) -> tuple[Cells, ...]:
+    """Pictures a second by batch, and the time of one picture by threads, one line an artifact, as text."""
+    return tuple(_rates(run, row) for row in run.rows)
+
+
+def unmeasured(run: Record) -> tuple[str, ...]:
+    """What is missing in a run, and why, a sentence or two for each reason."""
+    titles: dict[tuple[int | None, str], list[str]] = defaultdict(list)
+    for failed in run.unmeasured:
+        titles[failed.threads, failed.reason].append(FORMATS[failed.format].title)
+    found = []
+    for (threads, reason), names in titles.items():
+        condition = f" with {counted(threads, 'thread')}" if threads else ""
+        found.append(f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} not measured{condition}. {reason}")
+    return tuple(found)
+
+
 def as_csv(run: Record) -> str:
     """Numbers as they are, one line an artifact."""
     buffer = StringIO()
-    writer = csv.DictWriter(buffer, CSV_FIELDS, extrasaction="ignore", lineterminator="\n")
+    fields = (
+        *CSV_FIELDS,
+        *(f"throughput_{batch}" for batch in _batches(run)),
+        *(f"median_ms_threads_{threads}" for threads in _thread_counts(run)),
+    )
+    writer = csv.DictWriter(buffer, fields, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(vars(row) | _bounds(row) for row in run.rows)
+    writer.writerows(
+        vars(row)
+        | _bounds(row)
+        | {f"throughput_{found.batch}": found.pictures_per_second for found in row.throughput}
+        | {f"median_ms_threads_{point.threads}": point.median_ms for point in row.scaling}
+        for row in run.rows
+    )
     return buffer.getvalue()
 
 
 def as_markdown(run: Record) -> str:
-    """A table for a README, with the host below it."""
-    lines = [_markdown(HEAD), _markdown(["---"] * len(HEAD)), *(_markdown(line) for line in cells(run))]
-    return "\n".join([*lines, "", f"{run.model}, {host_line(run)}"])
+    """Tables for a README, with the host below them."""
+    main, more = _markdown(HEAD, cells(run)), _markdown(rates_head(run), rates(run))
+    return "\n".join([*main, "", *more, "", f"{run.model}, {host_line(run)}"])
 
 
 def host_line(run: Record) -> str:
@@ -84,14 +126,18 @@ def host_line(run: Record) -> str:
     cores = f"{host.cores} cores, " if host.cores else ""
     versions = ", ".join(f"{name} {version}" for name, version in host.versions.items())
     return (
-        f"{host.cpu}{instructions}, {cores}{run.threads} of {host.cpus} threads, {run.repeats} rounds, "
-        f"{versions}, {run.measured_at[:10]}"
+        f"{host.cpu}{instructions}, {cores}{run.threads} of {counted(host.cpus, 'thread')}, "
+        f"{counted(run.repeats, 'round')}, {versions}, {run.measured_at[:10]}"
     )
 
 
-def _bounds(row: Row) -> dict[str, float]:
-    median_low, median_high = row.median_interval_ms
-    ratio_low, ratio_high = row.ratio_interval
+def interval_text(interval: Interval | None) -> str:
+    return f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else TOO_FEW
+
+
+def _bounds(row: Row) -> dict[str, float | None]:
+    median_low, median_high = row.median_interval_ms or (None, None)
+    ratio_low, ratio_high = row.ratio_interval or (None, None)
     return {
         "median_low_ms": median_low,
         "median_high_ms": median_high,
@@ -100,15 +146,24 @@ def _bounds(row: Row) -> dict[str, float]:
     }
 
 
+def _batches(run: Record) -> list[int]:
+    return sorted({found.batch for row in run.rows for found in row.throughput})
+
+
+def _thread_counts(run: Record) -> list[int]:
+    return sorted({point.threads for row in run.rows for point in row.scaling})
+
+
 def _line(row: Row) -> Cells:
-    low, high = row.median_interval_ms
     return (
         FORMATS[row.format].title,
         row.run_engine,
         f"{row.median_ms:.2f} ms",
-        f"{low:.2f} to {high:.2f}",
+        interval_text(row.median_interval_ms),
+        f"{row.spread_ms:.2f} ms",
         f"{row.p95_ms:.2f} ms",
         f"{row.reduction_percent:.2f} %",
+        percent(row.top1_agreement),
         "" if row.self_cpu_ms is None else f"{row.self_cpu_ms:.2f} ms",
         f"{row.load_ms:.0f} ms",
         f"{row.first_ms:.1f} ms",
@@ -117,5 +172,16 @@ def _line(row: Row) -> Cells:
     )
 
 
-def _markdown(line: Sequence[str]) -> str:
-    return f"| {' | '.join(line)} |"
+def _rates(run: Record, row: Row) -> Cells:
+    by_batch = {found.batch: f"{found.pictures_per_second:.0f} pictures/s" for found in row.throughput}
+    by_threads = {point.threads: f"{point.median_ms:.2f} ms" for point in row.scaling}
+    nothing = "" if by_batch else "one at a time"
+    return (
+        FORMATS[row.format].title,
+        *(by_batch.get(batch, nothing) for batch in _batches(run)),
+        *(by_threads.get(threads, "") for threads in _thread_counts(run)),
+    )
+
+
+def _markdown(head: Cells, lines: Sequence[Cells]) -> list[str]:
+    return [f"| {' | '.join(line)} |" for line in (head, ("---",) * len(head), *lines)]

@@ -15,7 +15,7 @@ from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from deploy_core import bundle, classify, embedded
 from deploy_core.formats import FORMATS
-from deploy_core.profile import record, verdicts
+from deploy_core.profile import reasons, record
 from deploy_core.settings import Settings
 from tests.browser.app import DESKTOP, PHONE, SECONDS, Server, serving_soundly
 from tests.browser.steps import address_of, artifact_link, no_error
@@ -134,7 +134,7 @@ def charts_say(page: Page, run: record.Record) -> None:
     stacks = chart(page, "Self time of each kind of operator, by file")
     for row, title in zip(run.rows, titles, strict=True):
         expect(stacks.get_by_text(title, exact=True)).to_have_count(1 if row.operators else 0)
-        for group, spent in verdicts.by_group(row).items():
+        for group, spent in reasons.by_group(row).items():
             expect(stacks.locator(f'[aria-label*="{title}: {group} {spent:.2f} ms"]')).to_have_count(1)
 
 

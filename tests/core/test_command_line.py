@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from deploy_core import build, embedded, files
+from deploy_core import build, embedded, files, settings
 from deploy_core.command_line import main
 from deploy_core.formats import FORMATS
 from deploy_core.models import MODELS
+from deploy_core.profile.runs import Runs
 from deploy_core.settings import Settings
 from deploy_core.store import Store
 from deploy_core.types import BuildRequest
@@ -174,12 +176,28 @@ def test_people_get_text(arguments: list[str], capsys: pytest.CaptureFixture[str
 def test_people_see_a_table_of_a_build_and_of_a_profile(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["build", "--formats", "scripted", "--out", str(tmp_path)]) == 0
     assert "demo_scripted.pt" in capsys.readouterr().out
-    assert main(["profile", str(tmp_path), "--budget", "0.1", "--batch", "1", "--operators", "--save"]) == 0
-    printed = capsys.readouterr().out
+    traces = tmp_path / "traces"
+    asked = [
+        "profile",
+        str(tmp_path),
+        "--budget",
+        "0.1",
+        "--batch",
+        "1",
+        "--operators",
+        "--save",
+        "--trace",
+        str(traces),
+    ]
+    assert main(asked) == 0
+    printed, told = capsys.readouterr()
     assert "Scripted" in printed
     assert "aten::addmm" in printed
-    assert "rounds are too few for an interval" in printed
-    key = re.findall(r"Saved as run (\w+)\.", printed)[0]
+    assert "pictures/s" in printed
+    assert "too few rounds" in printed
+    key = re.findall(r"Saved as run (\w+)\.", told)[0]
+    with zipfile.ZipFile(Runs(settings.load()).traces(key) or "") as archive:
+        assert set(archive.namelist()) == {path.name for path in traces.iterdir()} != set()
     assert main(["compare", key, str(embedded.SAVED_PROFILE)]) == 0
     assert "In the second run: Original" in capsys.readouterr().out
     assert run_json(capsys, "compare", key, key)["same_files"]

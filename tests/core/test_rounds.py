@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from deploy_core.profile.intervals import estimates, ratio_of_medians
-from deploy_core.profile.rounds import LEAST_ROUNDS, WARMUP_ROUNDS, Until, take_turns
+from deploy_core.profile.intervals import LEAST_ROUNDS, estimates, ratio_of_medians
+from deploy_core.profile.rounds import WARMUP_ROUNDS, WARMUP_SHARE, Until, take_turns
 from deploy_core.types import Event
 from tests.core.clock import Clock, contenders
 
@@ -39,7 +39,18 @@ def test_a_spent_budget_ends_it_unsettled() -> None:
     clock = Clock(jitter=0.5)
     found = take_turns(contenders(clock, original=100, other=100), Until(0.001, 5), clock=clock)
     assert not found.settled
+    # The warm-up comes on top.
     assert 5 <= clock.now < 7
+    assert sum(sum(samples) for samples in found.samples.values()) >= 5000
+
+
+def test_the_warm_up_takes_nothing_of_the_budget_and_ends_in_time() -> None:
+    clock = Clock(jitter=0, drift=0)
+    found = take_turns(contenders(clock, original=1000, other=1000), Until(0.001, 4), clock=clock)
+    assert len(found.samples["original"]) == 2
+    # One round of two seconds is more than a quarter of four.
+    assert clock.now == pytest.approx(2 + 4)
+    assert WARMUP_SHARE * 4 < 2
 
 
 def test_a_budget_too_short_for_one_round_still_gives_one() -> None:
@@ -52,6 +63,8 @@ def test_a_budget_too_short_for_one_round_still_gives_one() -> None:
 def test_few_rounds_never_count_as_known() -> None:
     clock = Clock(jitter=0, drift=0)
     few = take_turns(contenders(clock, original=10, other=10), Until(0.03, 600, LEAST_ROUNDS - 1), clock=clock)
+    assert {estimate.ratio_interval for estimate in estimates(few.samples).values()} == {None}
+    assert ratio_of_medians(*few.samples.values())[1] is None
     enough = take_turns(contenders(clock, original=10, other=10), Until(0.03, 600, LEAST_ROUNDS), clock=clock)
     assert (few.settled, enough.settled) == (False, True)
 
@@ -80,6 +93,18 @@ def test_each_round_asks_everybody_once_in_a_new_order() -> None:
     turns = ["".join(asked[start : start + 3]) for start in range(0, len(asked), 3)]
     assert all(sorted(turn) == list("abc") for turn in turns)
     assert len(set(turns)) == 6
+
+
+def test_whose_turn_comes_is_announced() -> None:
+    clock, told = Clock(), list[str]()
+
+    def breaks() -> None:
+        assert told[-1] == "bad"
+        raise RuntimeError("out of luck")
+
+    take_turns(contenders(clock, original=10) | {"bad": breaks}, Until(0.03, 9, 2), clock=clock, announce=told.append)
+    assert told.count("bad") == 1
+    assert told.count("original") == 2 + WARMUP_ROUNDS
 
 
 def test_who_fails_in_mid_run_drops_out_and_the_others_stay() -> None:
@@ -117,5 +142,7 @@ def test_drift_that_hits_all_alike_cancels_out_of_the_ratio() -> None:
     found = estimates(samples)["other"]
     assert found.ratio == pytest.approx(0.5, rel=0.02)
     assert found.half_width < 0.03
-    low, high = ratio_of_medians(samples["original"], samples["other"])[1]
-    assert high - low > 5 * (found.ratio_interval[1] - found.ratio_interval[0])
+    apart = ratio_of_medians(samples["original"], samples["other"])[1]
+    assert apart
+    assert found.ratio_interval
+    assert apart[1] - apart[0] > 5 * (found.ratio_interval[1] - found.ratio_interval[0])

@@ -15,12 +15,12 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from deploy_core import documents, embedded
+from deploy_core import documents, embedded, settings
 from deploy_core.formats import FORMATS
 from deploy_core.models import MODELS
 from deploy_core.processes import WorkerProcess
 from deploy_core.profile import record
-from pages import _parts
+from pages import _charts, _parts
 from tests.pages.harness import PAGES, finished, open_page, texts
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -202,9 +202,77 @@ def test_a_run_from_another_machine_is_brought_in_and_compared() -> None:
     app.file_uploader(key="run_file").upload("pi.json", document, "application/json").run()
     assert not app.exception
     assert "Cortex-A76" in texts(app)
-    assert "the same files, Cortex-A76 and AMD EPYC" in texts(app)
+    assert "the same files, AMD EPYC and Cortex-A76" in texts(app)
     assert "brought from elsewhere" in texts(app).lower()
     assert app.query_params["run"] == there.key
+
+
+def test_the_run_that_was_brought_is_compared_with_another() -> None:
+    saved = record.read(embedded.SAVED_PROFILE)
+    kept = [replace(saved, measured_at=f"2026-0{month}-01T00:00:00+00:00") for month in (1, 2)]
+    for run in kept:
+        _parts.runs().keep(run)
+    there = replace(saved, host=replace(saved.host, cpu="Cortex-A76"), measured_at="2025-01-01T00:00:00+00:00")
+    app = open_page("profile")
+    document = json.dumps(documents.plain(there)).encode()
+    app.file_uploader(key="run_file").upload("pi.json", document, "application/json").run()
+    second = app.selectbox(key=f"second_run_{there.key}")
+    first = app.selectbox(key=f"first_run_{there.key}")
+    assert (first.value, second.value) == (kept[1], there)
+
+
+def test_a_link_to_no_run_leaves_the_page_as_it_is() -> None:
+    for key in ("deadbeefdeadbeef", "damaged"):
+        if key == "damaged":
+            run = replace(record.read(embedded.SAVED_PROFILE), measured_at="2026-01-01T00:00:00+00:00")
+            key = _parts.runs().keep(run)
+            (settings.load().home / "runs" / f"{key}.json").write_text("{")
+        app = open_page("profile")
+        app.query_params["run"] = key
+        app.run()
+        assert not app.exception
+        assert len(app.error) == 1
+        assert list(app.dataframe[0].value["Model"]) == [row.title for row in FORMATS.values()]
+        assert app.file_uploader(key="run_file")
+        assert any(button.label == "CSV" for button in app.get("download_button"))
+
+
+def test_a_run_of_one_round_is_shown_and_claims_nothing() -> None:
+    saved = record.read(embedded.SAVED_PROFILE)
+    rows = tuple(
+        replace(
+            row,
+            samples_ms=(row.median_ms,),
+            median_interval_ms=None,
+            ratio_interval=None,
+            p95_ms=row.median_ms,
+            spread_ms=0.0,
+        )
+        for row in saved.rows
+    )
+    short = replace(saved, rows=rows, repeats=1, settled=False, threads=1, measured_at="2026-01-01T00:00:00+00:00")
+    short = replace(short, rows=tuple(replace(row, scaling=()) for row in rows))
+    app = open_page("profile")
+    app.query_params["run"] = _parts.runs().keep(short)
+    app.run()
+    assert not app.exception
+    text = texts(app)
+    assert "#### Cannot say yet" in text
+    assert "1 round cannot give an interval" in text
+    assert "1 rounds" not in text
+    assert set(app.dataframe[0].value["95 %"]) == {"too few rounds"}
+
+
+def test_operators_of_two_files_are_laid_side_by_side() -> None:
+    app = open_page("profile")
+    frame = next(found.value for found in app.dataframe if "Operator" in found.value)
+    assert list(frame.columns) == ["Operator", "Kind", "Original", "Scripted and quantized", "Difference", "Why"]
+    assert frame["Difference"].tolist() == pytest.approx((frame["Scripted and quantized"] - frame["Original"]).tolist())
+
+
+def test_a_file_has_another_colour_than_a_kind_of_operator() -> None:
+    assert len(_charts.FILE_COLOURS) == len(FORMATS)
+    assert not set(_charts.FILE_COLOURS) & set(_charts.KIND_COLOURS)
 
 
 def test_a_run_that_is_none_is_a_sentence() -> None:

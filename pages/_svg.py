@@ -1,0 +1,45 @@
+"""A chart as SVG. Streamlit's menu saves pixels only; what it draws is an SVG, so the browser hands that out."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.components.v2.types import ComponentRenderer
+
+HTML = '<button type="button">Save as SVG</button>'
+STYLE = """
+button {
+  display: block; margin-left: auto; padding: 0; border: 0; background: none; cursor: pointer;
+  font: 0.75rem var(--st-font); color: var(--st-text-color); opacity: 0.6;
+}
+button:hover, button:focus-visible { opacity: 1; text-decoration: underline; }
+"""
+# The chart is found by what it says to screen readers. It takes its background along, because its ink fits that.
+SAVE = """
+export default function ({ parentElement, data }) {
+  const button = parentElement.querySelector("button");
+  button.setAttribute("aria-label", `Save as SVG: ${data.chart}`);
+  button.onclick = () => {
+    const charts = [...document.querySelectorAll('[data-testid="stVegaLiteChart"]')];
+    const drawn = charts.find((chart) => chart.getAttribute("aria-label") === data.chart)?.querySelector("svg");
+    if (!drawn) return;
+    const picture = drawn.cloneNode(true);
+    picture.style.background = getComputedStyle(document.querySelector(".stApp")).backgroundColor;
+    const text = new XMLSerializer().serializeToString(picture);
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type: "image/svg+xml" }));
+    link.download = `${data.chart}.svg`;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  };
+}
+"""
+
+
+def offer(alt_text: str) -> None:
+    """A button that saves the chart of that description as it stands on the page."""
+    _button()(key=f"svg {alt_text}", data={"chart": alt_text})
+
+
+@st.cache_resource
+def _button() -> ComponentRenderer:
+    return st.components.v2.component("save_as_svg", html=HTML, css=STYLE, js=SAVE)
