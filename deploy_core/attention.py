@@ -40,22 +40,24 @@ def rollout(model: torch.nn.Module, tensor: torch.Tensor) -> torch.Tensor:
             hooks.callback(block.attn.qkv.register_forward_hook(note).remove)
         model(tensor)
     with torch.inference_mode():
-        flow = torch.eye(projections[0].shape[1])
-        for block, projection in zip(blocks, projections, strict=True):
-            weights = _attention(block.attn, projection)
-            flow = (RESIDUAL * torch.eye(len(weights)) + (1 - RESIDUAL) * weights) @ flow
         prefix = int(model.num_prefix_tokens)  # type: ignore[arg-type]
-        seen = flow[:prefix, prefix:].mean(0)
+        shares = torch.zeros(projections[0].shape[1])
+        shares[:prefix] = 1 / prefix
+        for block, projection in zip(reversed(blocks), reversed(projections), strict=True):
+            shares = RESIDUAL * shares + (1 - RESIDUAL) * _attended(block.attn, projection, shares)
+        seen = shares[prefix:]
         side = round(len(seen) ** 0.5)
         return (seen / seen.sum()).reshape(side, side)
 
 
-def _attention(attention: Any, projection: torch.Tensor) -> torch.Tensor:
-    """The mean of all heads: (tokens, tokens), each row sums to 1."""
+def _attended(attention: Any, projection: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+    """What each token hands to those that have ``shares`` of the answer, in the mean of all heads."""
     import torch
 
     heads = attention.num_heads
     tokens = projection.shape[1]
     query, key, _ = projection.reshape(tokens, 3, heads, -1).permute(1, 2, 0, 3)
-    scores = attention.q_norm(query) * attention.scale @ attention.k_norm(key).transpose(-2, -1)
-    return torch.softmax(scores, -1).mean(0)
+    query, key = attention.q_norm(query) * attention.scale, attention.k_norm(key)
+    # One head after the other: each is a matrix of tokens by tokens.
+    given = [shares @ torch.softmax(asks @ has.T, -1) for asks, has in zip(query, key, strict=True)]
+    return torch.stack(given).mean(0)

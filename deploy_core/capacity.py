@@ -24,6 +24,8 @@ OTHERS_BYTES = 350_000_000
 # A model that answers, and one that is read from a checkpoint of somebody's own, in copies of its weights.
 CLASSIFYING_COPIES = 2.0
 READING_COPIES = 4.0
+# Matrices of tokens by tokens at one time, beside one for each head.
+ATTENTION_COPIES = 4
 # What a further group of formats leaves behind in the memory of the process, in copies of the weights.
 LEFT_COPIES = 0.8
 # By the controllers of a line of /proc/self/cgroup: below this folder, each group has its limit in this file.
@@ -91,7 +93,14 @@ def _group_limits(root: Path) -> Iterator[int]:
 
 
 def _classifying(spec: ModelSpec) -> int:
-    return int(TORCH_BYTES + OTHERS_BYTES + CLASSIFYING_COPIES * spec.parameters * BYTES_PER_WEIGHT)
+    weights = CLASSIFYING_COPIES * spec.parameters * BYTES_PER_WEIGHT
+    return int(TORCH_BYTES + OTHERS_BYTES + weights + _attending(spec))
+
+
+def _attending(spec: ModelSpec) -> int:
+    """The catalogue's models have few tokens, which the copies of their weights cover."""
+    shape = spec.architecture
+    return shape.tokens**2 * BYTES_PER_WEIGHT * (shape.heads + ATTENTION_COPIES) if shape else 0
 
 
 def _building(spec: ModelSpec, rows: Iterable[Format]) -> int:
@@ -99,15 +108,14 @@ def _building(spec: ModelSpec, rows: Iterable[Format]) -> int:
     rows = list(rows)
     libraries = {tuple(row.packages): row.library_bytes for row in rows}
     copies = max(row.copies for row in rows) + LEFT_COPIES * (len(libraries) - 1)
-    return int(TORCH_BYTES + OTHERS_BYTES + sum(libraries.values()) + copies * spec.parameters * BYTES_PER_WEIGHT)
+    weights = copies * spec.parameters * BYTES_PER_WEIGHT
+    return int(TORCH_BYTES + OTHERS_BYTES + sum(libraries.values()) + weights + _attending(spec))
 
 
 def _smaller(spec: ModelSpec, settings: Settings) -> str:
-    fitting = [
-        models.MODELS[name]
-        for name in offered_models(settings)
-        if models.MODELS[name].parameters < spec.parameters and _classifying(models.MODELS[name]) <= available(settings)
-    ]
+    most = min(available(settings), _classifying(spec) - 1)
+    offered = [models.MODELS[name] for name in offered_models(settings)]
+    fitting = [smaller for smaller in offered if _classifying(smaller) <= most]
     if fitting:
         return f"{max(fitting, key=lambda smaller: smaller.parameters).title} would fit."
     return f"Give the app more memory, or raise {PREFIX}MEMORY_BYTES."

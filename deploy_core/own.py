@@ -41,6 +41,8 @@ NEEDED = (
 )  # fmt: skip
 HEAD_WIDTH = 64
 LARGEST = Architecture("", width=8192, depth=128, heads=128, hidden=65536, patch=64, size=2048, classes=200_000)
+# Every token attends to every other, so that memory and time grow with the square of their number.
+MOST_PATCHES = 2500
 LONGEST_LABEL = 200
 LARGEST_LABELS = 10_000_000
 
@@ -335,6 +337,13 @@ def _require_whole(shape: Architecture) -> None:
     if shape.size % shape.patch:
         raise InvalidRequest(
             f"{shape.size} pixels are no whole number of patches.", f"Give a multiple of {shape.patch}."
+        )
+    side = shape.size // shape.patch
+    if side**2 > MOST_PATCHES:
+        largest = math.isqrt(MOST_PATCHES) * shape.patch
+        raise InvalidRequest(
+            f"An input of {shape.size} pixels makes {side**2} patches, and at most {MOST_PATCHES} are taken.",
+            f"Give one of at most {largest} pixels.",
         )
 
 

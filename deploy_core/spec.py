@@ -28,6 +28,11 @@ class Architecture:
     size: int
     classes: int
 
+    @property
+    def tokens(self) -> int:
+        """Patches, and the tokens before them that have a position."""
+        return (self.size // self.patch) ** 2 + FAMILIES[self.family].prefix_tokens
+
 
 @dataclass(frozen=True)
 class Family:

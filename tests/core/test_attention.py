@@ -9,12 +9,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from deploy_core import attention, embedded, images, models
+from deploy_core import attention, embedded, images, models, own
 from deploy_core.classify import tensor_of
 from deploy_core.formats import FORMATS, Workbench
 from deploy_core.models import MODELS
 from deploy_core.settings import Settings
 from deploy_core.spec import FAMILIES, ModelSpec
+from tests.own_model import LABELS, SHAPE
 
 SMALL = [name for name, spec in MODELS.items() if spec.parameters < 25e6]
 
@@ -49,6 +50,14 @@ def test_it_is_the_rollout_of_timms_own_attention(name: str) -> None:
     assert found.shape == (model.spec.input_size // model.module.patch_embed.patch_size[0],) * 2  # type: ignore[union-attr, index]
     assert float(found.sum()) == pytest.approx(1, abs=1e-5)
     torch.testing.assert_close(found.flatten(), by_timm(model.module, tensor), atol=1e-6, rtol=1e-4)
+
+
+def test_it_holds_the_attention_of_one_head_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    softmax, sizes = torch.softmax, list[int]()
+    monkeypatch.setattr(torch, "softmax", lambda *given: sizes.append(given[0].numel()) or softmax(*given))
+    shape = replace(SHAPE, heads=4)
+    attention.rollout(models.create(own.spec(shape, "mine", LABELS)), torch.zeros(1, 3, 32, 32))
+    assert sizes == [shape.tokens**2] * shape.heads * shape.depth
 
 
 def test_the_families_are_all_covered() -> None:

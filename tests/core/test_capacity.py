@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from deploy_core.models import MODELS
 from deploy_core.processes import Task, WorkerProcess
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest
-from tests.own_model import state
+from tests.own_model import LABELS, SHAPE, state
 
 PROJECT = Path(__file__).parents[2]
 GB = 1_000_000_000
@@ -103,6 +104,16 @@ def test_an_own_model_that_is_too_large_is_refused(tmp_path: Path) -> None:
         own.take_in(tmp_path / "mine.safetensors", "mine", tmp_path, Settings(largest_parameters=1000))
     with pytest.raises(InvalidRequest, match="Reading this checkpoint needs about 2.7 GB"):
         capacity.require_checkpoint(400_000_000, Settings(memory_bytes=2 * GB))
+
+
+def test_a_small_model_with_many_tokens_is_counted_by_what_they_take() -> None:
+    many = replace(own.spec(replace(SHAPE, width=768, heads=12, size=400), "mine", LABELS), file=Path("mine"))
+    assert many.architecture
+    assert many.architecture.tokens == 2501
+    with pytest.raises(InvalidRequest, match=r"mine needs about 1.5 GB.*DeiT.* would fit"):
+        capacity.require_model(many, Settings(memory_bytes=int(1.4 * GB)))
+    with pytest.raises(InvalidRequest, match="Building 1 files of mine needs about"):
+        capacity.require_build(many, ("original",), in_build_order(["original"]), Settings(memory_bytes=int(1.4 * GB)))
 
 
 def test_offline_nothing_leaves_the_host() -> None:

@@ -142,6 +142,7 @@ def test_a_corrected_size_interpolates_the_positions_and_keeps_the_rest(checkpoi
     [
         (Corrections(size=60), "60 pixels are no whole number of patches. Give a multiple of 8."),
         (Corrections(size=999_936), "can be 1 to"),
+        (Corrections(size=408), "408 pixels makes 2601 patches, and at most 2500 are taken. Give one of at most 400"),
         (Corrections(heads=7), "cannot be shared by 7 heads"),
         (Corrections(heads=-1), "Its heads would be -1"),
         (Corrections(resize=16), "has no center of 32"),
