@@ -5,7 +5,7 @@ import { best, softmax } from "./compare.js";
 import { download, forgetFiles, isKept } from "./download.js";
 import { closeCamera, openCamera, watch } from "./live.js";
 import { statistics, Stopped } from "./measure.js";
-import { decode } from "./pixels.js";
+import { copyOf, decode } from "./pixels.js";
 import { Runner } from "./runner.js";
 import { measure } from "./session.js";
 import { View } from "./view.js";
@@ -16,7 +16,6 @@ import { Problem, sentence } from "./words.js";
  * @typedef {import("./abilities.js").Abilities} Abilities
  * @typedef {import("./download.js").ModelFile} ModelFile
  * @typedef {import("./preprocess.js").How} How
- * @typedef {import("./preprocess.js").Pixels} Pixels
  * @typedef {import("./session.js").Row} Row
  * @typedef {import("./session.js").Failure} Failure
  * @typedef {import("./session.js").Expected} Expected
@@ -166,7 +165,9 @@ export class Page {
       this.#hasGraphics = true;
       this.#ownPicture = null;
       begin(files.map((file) => file.title).join(" and "));
-      const pixels = await this.#picturePixels(stop);
+      const pixels = this.#picturePixels(stop);
+      // Waited for after the download, which may fail first.
+      pixels.catch(() => {});
       await measure(
         files,
         this.abilities?.backends ?? [],
@@ -184,7 +185,7 @@ export class Page {
             show();
           },
           expected: (file, stop) => this.#expectedOf(file, stop),
-          picture: () => copyOf(pixels),
+          pixels,
         },
         stop,
       );
@@ -396,11 +397,6 @@ export class Page {
     const place = best(logits);
     return [this.data.labels[place] ?? `class ${place}`, softmax(logits)[place]];
   }
-}
-
-/** Pixels that may be given away. @param {Pixels} pixels */
-function copyOf(pixels) {
-  return { ...pixels, rgba: pixels.rgba.slice() };
 }
 
 /** @param {string} base64 */

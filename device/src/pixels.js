@@ -29,6 +29,11 @@ export async function decode(picture) {
   }
 }
 
+/** Pixels that may be given away. @param {Pixels} pixels @returns {Pixels} */
+export function copyOf(pixels) {
+  return { ...pixels, rgba: pixels.rgba.slice() };
+}
+
 /**
  * @param {CanvasImageSource} source @param {number} width @param {number} height
  * @returns {Pixels}

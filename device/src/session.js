@@ -3,6 +3,7 @@
 import { best, cosine, largestDifference } from "./compare.js";
 import { download } from "./download.js";
 import { rounds, Stopped } from "./measure.js";
+import { copyOf } from "./pixels.js";
 import { Runner } from "./runner.js";
 import { Problem, sentence } from "./words.js";
 
@@ -39,7 +40,7 @@ import { Problem, sentence } from "./words.js";
  * @property {(failure: Failure) => void} failed
  * @property {(file: ModelFile, stop: AbortSignal) => Promise<Expected | null>} expected the server's answer; null where
  *   it gives none, or the person stopped
- * @property {() => Pixels} picture a copy that may be given away
+ * @property {Promise<Pixels>} pixels the picture, which comes while the file is downloaded
  */
 
 const ADVICE = {
@@ -85,7 +86,7 @@ export class Attention {
 
 /**
  * @param {ModelFile[]} files @param {Backend[]} backends @param {How} how @param {Stage} stage @param {AbortSignal} stop
- * @throws {Error} where a file cannot be had, or the person stopped
+ * @throws {Error} where a file or the picture cannot be had, or the person stopped
  */
 export async function measure(files, backends, how, stage, stop) {
   const steps = files.length * (backends.length + 1);
@@ -101,6 +102,7 @@ export async function measure(files, backends, how, stage, stop) {
     );
     if (attention.isHidden()) got.milliseconds = null;
     if (got.note) stage.noted(got.note);
+    await stage.pixels;
     step += 1;
     for (const backend of backends) {
       const told = (/** @type {string} */ doing, /** @type {number} */ done) =>
@@ -178,7 +180,7 @@ async function openInFront(backend, model, how, stage, attention, stop) {
     const runner = new Runner(stop);
     try {
       const opened = await runner.open(backend, model);
-      const input = await runner.prepare(stage.picture(), how);
+      const input = await runner.prepare(copyOf(await stage.pixels), how);
       const first = await runner.run(input, how.crop);
       if (!attention.isHidden()) return { runner, opened, input, first };
     } catch (error) {

@@ -67,7 +67,7 @@ function staged(stage = {}) {
     measured: (row) => void rows.push(row),
     failed: (failure) => void failures.push(failure),
     expected: async () => EXPECTED,
-    picture: () => ({ width: 1, height: 1, rgba: new Uint8ClampedArray(4) }),
+    pixels: Promise.resolve({ width: 1, height: 1, rgba: new Uint8ClampedArray(4) }),
     ...stage,
   };
 }
@@ -96,6 +96,12 @@ test("who stops while the server is asked gets no row", async () => {
     },
   });
   await assert.rejects(measure([FILE], BACKENDS, HOW, stage, stop.signal), Stopped);
+  assert.deepEqual([rows, failures], [[], []]);
+});
+
+test("a picture that cannot be had ends it, and is no backend's failure", async () => {
+  const stage = staged({ pixels: Promise.reject(new Error("no picture")) });
+  await assert.rejects(measure([FILE], BACKENDS, HOW, stage, new AbortController().signal), /no picture/);
   assert.deepEqual([rows, failures], [[], []]);
 });
 
