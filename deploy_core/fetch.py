@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import urljoin
 
@@ -33,6 +33,10 @@ MAX_REDIRECTS = 5
 CHUNK = 64 * 1024
 HEADERS = {"User-Agent": "deit-deploy", "Accept": "image/*", "Accept-Encoding": "identity"}
 NAT64 = IPv6Network("64:ff9b::/96")
+# Set aside by IANA, and public to Python 3.11: protocol assignments, 6to4 relays, documentation.
+RESERVED = tuple(ip_network(network) for network in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20"))
+# Those of web servers: who may name any port can ask which services a stranger's host offers.
+PORTS = (80, 443, 8080, 8443)
 DOWNLOAD_IT = "Download the picture yourself and give the file."
 
 
@@ -68,7 +72,9 @@ def fetch(url: str, settings: Settings) -> bytes:
 def is_public(address: str) -> bool:
     """Whether the IP address is one of the public internet, also where it wraps an IPv4 address."""
     return all(
-        ip.is_global and not (ip.is_multicast or ip.is_reserved or getattr(ip, "is_site_local", False))
+        ip.is_global
+        and not (ip.is_multicast or ip.is_reserved or getattr(ip, "is_site_local", False))
+        and not any(ip in network for network in RESERVED)
         for ip in _destinations(ip_address(address))
     )
 
@@ -112,6 +118,10 @@ def _request(url: str) -> tuple[requests.PreparedRequest, str]:
         if parts.auth:
             raise PictureUnreachable(
                 "The address holds a user name or a password.", "Give an address that needs neither."
+            )
+        if parts.port not in (None, *PORTS):
+            raise PictureUnreachable(
+                f"Pictures are fetched from the ports {', '.join(map(str, PORTS))} only.", DOWNLOAD_IT
             )
         if not parts.host or " " in url or not url.isprintable():
             raise ValueError("no host, or white space")

@@ -191,6 +191,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(fetching, "is_public", lambda address: address == "127.0.0.1" or is_public(address))
     OVER.clear()
     with Server() as running:
+        monkeypatch.setattr(fetching, "PORTS", (80, running.port))
         threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         yield running
         OVER.set()
@@ -235,7 +236,9 @@ def test_public_addresses(address: str) -> None:
         "169.254.169.254",
         "172.16.0.1",
         "192.0.0.1",
+        "192.0.0.192",
         "192.0.2.1",
+        "192.88.99.1",
         "192.168.1.1",
         "198.18.0.1",
         "203.0.113.1",
@@ -258,6 +261,8 @@ def test_public_addresses(address: str) -> None:
         "2001:0:a00:1::f7f7:f7f7",
         "2002:7f00:1::1",
         "2002:a9fe:a9fe::1",
+        "2002:c058:6301::1",
+        "3fff::1",
         "fc00::1",
         "fd12::1",
         "fe80::1",
@@ -295,7 +300,6 @@ def test_addresses_that_are_not_public(address: str) -> None:
         "http://0",
         "https://127.0.0.1",
         "HTTPS://192.168.1.1:8443/x.png",
-        "http://127.0.0.1:22/",
         "http://127.0.0.1#@example.org",
         "http://127.0.0.1?@example.org",
         "http://0x7f.1",
@@ -307,7 +311,7 @@ def test_addresses_that_are_not_public(address: str) -> None:
         "http://[2001:0:a00:1::f7f7:f7f7]/",
         "http://[fec0::1]/",
         "http://[::ffff:169.254.169.254]/latest",
-        "http://127.0.0.1:6379/%0d%0aFLUSHALL",
+        "http://127.0.0.1:8080/%0d%0aFLUSHALL",
         "http://127%2e0%2e0%2e1/",
     ],
 )
@@ -332,7 +336,7 @@ def only_addresses(lookup: object) -> object:
 
 
 def test_the_message_says_that_the_address_points_inside() -> None:
-    assert refused("http://127.0.0.1:9") == "127.0.0.1 points into this machine or a private network."
+    assert refused("http://127.0.0.1") == "127.0.0.1 points into this machine or a private network."
 
 
 @pytest.mark.parametrize(
@@ -482,6 +486,7 @@ def test_a_port_that_nobody_listens_on() -> None:
         port = closed.getsockname()[1]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fetching, "is_public", lambda address: address == "127.0.0.1")
+        patch.setattr(fetching, "PORTS", (port,))
         assert "failed or broke off" in refused(f"http://127.0.0.1:{port}/")
 
 
@@ -538,6 +543,21 @@ def test_at_most_five_redirects(server: Server, path: str) -> None:
 )
 def test_a_redirect_inside_is_refused(server: Server, location: str) -> None:
     assert "private network" in refused(server.url(f"to?{location}"))
+
+
+PORT = "Pictures are fetched from the ports 80, 443, 8080, 8443 only."
+
+
+@pytest.mark.parametrize(
+    "url", ["http://example.org:22/", "http://127.0.0.1:6379/x", "https://example.org:8000/", "http://x:0/"]
+)
+def test_other_ports_are_not_tried(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("asked"))
+    assert refused(url) == PORT
+
+
+def test_a_redirect_to_another_port_is_refused(server: Server) -> None:
+    assert "from the ports" in refused(server.url("to?http://127.0.0.1:22/"))
 
 
 @pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://example.org/", "data:image/png,x"])
