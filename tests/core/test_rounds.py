@@ -20,6 +20,8 @@ def test_a_planted_slowdown_is_found_and_a_planted_tie_is_a_tie() -> None:
     found = take_turns(runs, Until(bound=0.01, seconds=600), clock=clock)
     assert found.settled
     ratios = {name: estimate.ratio_interval for name, estimate in estimates(found.samples).items()}
+    assert ratios["twin"]
+    assert ratios["slow"]
     assert ratios["twin"][0] <= 1 <= ratios["twin"][1]
     assert 1 < ratios["slow"][0] <= 1.10 <= ratios["slow"][1]
 
