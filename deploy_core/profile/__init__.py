@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 import math
-import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -126,7 +125,7 @@ def profile(
 
 
 def _checked(options: Options) -> Options:
-    cores = os.cpu_count() or 1
+    cores = host.usable_cpus()
     threads = tuple(dict.fromkeys(options.threads)) or (cores,)
     wrong = [count for count in threads if not 1 <= count <= cores]
     if wrong:

@@ -61,7 +61,7 @@ def examine(
     return Examination(
         load_ms=load * 1000,
         first_ms=first * 1000,
-        peak_bytes=peak,
+        peak_bytes=max(peak, before),
         runtime_bytes=before,
         throughput=throughput,
         operators=operators,

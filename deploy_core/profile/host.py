@@ -68,6 +68,11 @@ def describe() -> Host:
     )
 
 
+def usable_cpus() -> int:
+    """The processors that this process may run on: fewer than the machine's under taskset or in some containers."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @contextmanager
 def watched() -> Iterator[Load]:
     """Tells afterwards how much other work the machine did meanwhile, beside this process and its children."""

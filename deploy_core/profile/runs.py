@@ -82,7 +82,7 @@ class Runs:
         """
         wanted = (model, weights_name(weights), optimize)
         found = []
-        for path in (self._measured / owner).glob("*.json"):
+        for path in _files(self._measured / owner):
             try:
                 run = _read(path, path.stat().st_mtime_ns)
             except (InvalidArtifact, FileNotFoundError):
@@ -98,12 +98,12 @@ class Runs:
     def sweep(self) -> None:
         """Removes what a killed process left half-written, and renames runs that an older version named.
 
-        For the start, when nobody writes.
+        Their old addresses lead to them. For the start, when nobody writes.
         """
         remove_leftovers(self._measured)
         remove_leftovers(self._given)
         for folder in self._folders():
-            for path in folder.glob("*.json"):
+            for path in _files(folder):
                 with suppress(InvalidArtifact):
                     _rename(path, record.read(path).key)
 
@@ -125,11 +125,16 @@ class Runs:
         return run.key
 
 
+def _files(folder: Path) -> list[Path]:
+    """Every run once: an older name is a link."""
+    return [path for path in folder.glob("*.json") if not path.is_symlink()]
+
+
 def _rename(path: Path, key: str) -> None:
     """A run is named by its content, which a newer version reads in its own way."""
     for old in (path, path.with_suffix(".zip")):
         if path.stem != key and old.is_file():
-            old.rename(old.with_stem(key))
+            old.symlink_to(old.rename(old.with_stem(key)).name)
 
 
 @lru_cache(maxsize=MOST_RUNS)

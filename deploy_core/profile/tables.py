@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ HEAD: Cells = (
     "Memory",
     "Size",
 )
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 CSV_FIELDS = (
     "format", "file", "sha256", "bytes", "run_engine", "median_ms", "median_low_ms", "median_high_ms", "p95_ms",
     "spread_ms", "ratio", "ratio_low", "ratio_high", "reduction_percent", "self_cpu_ms", "load_ms", "first_ms",
@@ -104,7 +106,7 @@ def as_csv(run: Record) -> str:
     writer = csv.DictWriter(buffer, fields, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(
-        vars(row)
+        {name: _spreadsheet(value) for name, value in vars(row).items()}
         | _bounds(row)
         | {f"throughput_{found.batch}": found.pictures_per_second for found in row.throughput}
         | {f"median_ms_threads_{point.threads}": point.median_ms for point in row.scaling}
@@ -116,7 +118,7 @@ def as_csv(run: Record) -> str:
 def as_markdown(run: Record) -> str:
     """Tables for a README, with the host below them."""
     main, more = _markdown(HEAD, cells(run)), _markdown(rates_head(run), rates(run))
-    return "\n".join([*main, "", *more, "", f"{run.model}, {host_line(run)}"])
+    return "\n".join([*main, "", *more, "", _markdown_text(f"{run.model}, {host_line(run)}")])
 
 
 def host_line(run: Record) -> str:
@@ -184,4 +186,15 @@ def _rates(run: Record, row: Row) -> Cells:
 
 
 def _markdown(head: Cells, lines: Sequence[Cells]) -> list[str]:
-    return [f"| {' | '.join(line)} |" for line in (head, ("---",) * len(head), *lines)]
+    escaped = [tuple(_markdown_text(cell) for cell in line) for line in (head, *lines)]
+    return [f"| {' | '.join(line)} |" for line in (escaped[0], ("---",) * len(head), *escaped[1:])]
+
+
+def _markdown_text(text: str) -> str:
+    """A record may come from anybody, and its texts must stay texts, in one line."""
+    return re.sub(r"([\\|<>`*_\[\]])", r"\\\1", " ".join(text.split()))
+
+
+def _spreadsheet(value: object) -> object:
+    """A text that begins as a formula does would be computed by whoever opens it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

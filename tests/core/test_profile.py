@@ -493,7 +493,9 @@ def test_a_run_that_an_older_version_named_is_named_anew(saved: Record, limits: 
     runs.sweep()
     assert runs.get(key) == saved
     assert runs.traces(key) is not None
-    assert not runs.has("0" * 16)
+    assert runs.get("0" * 16) == saved
+    runs.sweep()
+    assert [run.key for run in runs.of(saved.model, saved.weights, saved.optimize)] == [key]
 
 
 def test_only_the_newest_runs_stay(saved: Record, limits: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -618,6 +620,37 @@ def test_a_reason_explains_at_least_half_or_is_none(saved: Record) -> None:
     assert reasons.main_difference(one, outside) == "Most of it is outside the operators, +3.00 ms."
     even = spending(saved.rows[1], 14.0, attention=5.2, activation=5.2, other=2.2)
     assert reasons.main_difference(one, even) == "No one kind of operator explains half of these +4.00 ms."
+
+
+def test_operators_that_were_seen_at_a_slower_moment_explain_nothing(saved: Record) -> None:
+    def row(median: float, products: float) -> Row:
+        return spending(saved.rows[0], median, products=products)
+
+    assert "slower moment" in reasons.main_difference(row(14, 32), row(12, 12))
+    assert "slower moment" in reasons.main_difference(row(12, 12), row(14, 32))
+    assert "No one kind" in reasons.main_difference(row(12, 12), row(11, 9))
+    assert reasons.main_difference(row(12, 12), row(10, 9.5)).startswith("Most of it is in products, -2.50 ms")
+
+
+def test_what_is_exported_of_anybodys_record_is_text(saved: Record) -> None:
+    """A table with its columns, no heading, no HTML, and nothing that a spreadsheet computes."""
+    host = dataclasses.replace(saved.host, cpu="A|B\n# <img src=x>")
+    rows = tuple(dataclasses.replace(row, run_engine="=1|2", file="@file") for row in saved.rows)
+    forged = dataclasses.replace(saved, host=host, rows=rows)
+    markdown = tables.as_markdown(forged)
+    assert len(markdown.splitlines()) == len(tables.as_markdown(saved).splitlines())
+    assert "<img" not in markdown.replace("\\<", "")
+    assert "A\\|B #" in markdown
+    assert "=1\\|2" in markdown
+    for line in csv.DictReader(io.StringIO(tables.as_csv(forged))):
+        assert (line["run_engine"], line["file"]) == ("'=1|2", "'@file")
+
+
+def test_a_peak_below_what_was_held_before_cannot_be(saved: Record) -> None:
+    small = dataclasses.replace(saved.rows[0], peak_bytes=saved.rows[0].runtime_bytes - 1)
+    forged = dataclasses.replace(saved, rows=(small, *saved.rows[1:]))
+    with pytest.raises(InvalidArtifact, match="peak_bytes"):
+        record.parse(json.dumps(documents.plain(forged)).encode())
 
 
 def test_operators_of_all_runtimes_fall_into_the_same_groups() -> None:
