@@ -6,7 +6,7 @@ streamlit run streamlit_app.py
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +115,10 @@ def _rebuild(stored: Stored | None, damaged: DamagedArtifact) -> Response:
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
-    """Ends the other processes with the app."""
+    """Removes what the app before this one knew of its visitors, and ends the other processes with the app."""
+    # A setting that makes no sense is told on the page.
+    with suppress(DeployError):
+        _parts.visitors()
     yield
     _parts.jobs().close()
     _parts.inference().close()

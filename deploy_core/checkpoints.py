@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deploy_core import pickles
 from deploy_core.errors import InvalidCheckpoint
 from deploy_core.files import is_file
 
@@ -19,6 +20,12 @@ SUFFIXES = (".safetensors", ".pth", ".pt")
 NESTED = ("model", "state_dict", "state_dict_ema")
 # Of data-parallel training, and of a model that was wrapped or compiled.
 PREFIXES = ("module.", "model.", "_orig_mod.")
+NUMBERS = (
+    "float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "int64", "int32", "int16", "int8",
+    "uint8", "bool",
+)  # fmt: skip
+# numpy's codes of numbers: training scripts store a best accuracy beside the weights.
+NUMPY_NUMBERS = "?bhilqBHILQefd"
 
 
 @dataclass(frozen=True)
@@ -29,36 +36,46 @@ class Checkpoint:
     notes: Mapping[str, Any]
 
 
-def read(path: Path) -> Checkpoint:
-    """A ``.safetensors``, ``.pth`` or ``.pt`` checkpoint.
+def read(path: Path, name: str = "") -> Checkpoint:
+    """A ``.safetensors``, ``.pth`` or ``.pt`` checkpoint; ``name`` is what the person calls it, if not as the file.
 
     A pickle may hold the tensors themselves, or the DeiT authors' ``{"model": tensors, ...}``.
     Raises InvalidCheckpoint.
     """
     import torch
 
+    name = name or path.name
     if not is_file(path):
         raise missing(path)
     if path.suffix not in SUFFIXES:
-        raise InvalidCheckpoint(f"{path.name} is no checkpoint.", "Give a .safetensors, .pth or .pt file.")
+        raise InvalidCheckpoint(f"{name} is no checkpoint.", "Give a .safetensors, .pth or .pt file.")
     state: Any
     notes: Mapping[str, Any]
-    state, notes = _read_safetensors(path) if path.suffix == ".safetensors" else (_read_pickle(path), {})
+    state, notes = _read_safetensors(path, name) if path.suffix == ".safetensors" else (_read_pickle(path, name), {})
     for key in NESTED:
         if isinstance(state, dict) and isinstance(state.get(key), dict):
-            notes = {name: value for name, value in state.items() if name != key}
+            notes = {other: value for other, value in state.items() if other != key}
             state = state[key]
     if not isinstance(state, dict) or not all(
         isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
     ):
         raise InvalidCheckpoint(
-            f"{path.name} does not hold a model's weights.", "Save the model's state_dict(), not the model or a script."
+            f"{name} does not hold a model's weights.", "Save the model's state_dict(), not the model or a script."
+        )
+    odd = next((key for key, value in state.items() if not _is_plain(value)), None)
+    if odd is not None:
+        raise InvalidCheckpoint(
+            f"{name} holds no plain numbers in {odd}: they are {_kind(state[odd])}.",
+            "Save the float weights of the model, before it is quantized or compressed.",
         )
     return Checkpoint({_timm_key(key): value for key, value in state.items()}, notes)
 
 
-def fill(module: torch.nn.Module, state: Mapping[str, torch.Tensor], name: str, path: Path) -> None:
-    """Puts a checkpoint's tensors into ``module``. Raises InvalidCheckpoint, naming the first few that do not fit."""
+def fill(module: torch.nn.Module, state: Mapping[str, torch.Tensor], model: str, name: str) -> None:
+    """Puts the tensors of the checkpoint ``name`` into ``module``, which people know as ``model``.
+
+    Raises InvalidCheckpoint, naming the first few that do not fit.
+    """
     import torch
 
     wanted = module.state_dict()
@@ -72,7 +89,7 @@ def fill(module: torch.nn.Module, state: Mapping[str, torch.Tensor], name: str, 
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise InvalidCheckpoint(
-            f"{path.name} does not fit {name}: {'; '.join(problems[:3])}{more}.",
+            f"{name} does not fit {model}: {'; '.join(problems[:3])}{more}.",
             "Choose the model that the checkpoint was trained as.",
         )
     module.load_state_dict({key: value.to(torch.float32) for key, value in state.items()}, assign=True)
@@ -91,7 +108,25 @@ def shape(tensor: torch.Tensor) -> str:
     return "x".join(str(size) for size in tensor.shape) or "a scalar"
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+def _is_plain(tensor: torch.Tensor) -> bool:
+    import torch
+
+    return tensor.layout is torch.strided and tensor.device.type == "cpu" and _dtype(tensor) in NUMBERS
+
+
+def _kind(tensor: torch.Tensor) -> str:
+    import torch
+
+    if tensor.device.type != "cpu":
+        return f"on the device {tensor.device.type}"
+    return _dtype(tensor) if tensor.layout is torch.strided else "sparse"
+
+
+def _dtype(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _read_safetensors(path: Path, name: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -100,33 +135,47 @@ def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, st
             state = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
             return state, file.metadata() or {}
     except (SafetensorError, OSError, ValueError) as error:
-        raise _damaged(path) from error
+        raise _damaged(name) from error
 
 
-def _read_pickle(path: Path) -> Any:
-    import argparse
-    import pickle
-
+def _read_pickle(path: Path, name: str) -> Any:
     import torch
 
-    _require_honest_size(path)
+    _require_honest_size(path, name)
     try:
-        # The DeiT authors' training script stores its arguments beside the weights.
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals(_data()):
             return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if "GLOBAL" in str(error):
-            raise InvalidCheckpoint(
-                f"{path.name} wants to run code when it is loaded, and was refused.",
-                "Save the model's state_dict() alone, best as .safetensors.",
-            ) from error
-        raise _damaged(path) from error
     except Exception as error:
-        # The unpickler raises a dozen kinds of exception on damaged files.
-        raise _damaged(path) from error
+        # The unpickler raises a dozen kinds of exception on what it does not take.
+        raise _refusal(path, name, error) from error
 
 
-def _require_honest_size(path: Path) -> None:
+def _data() -> list[Any]:
+    """What lies beside the weights and is data, too: the DeiT authors' arguments, and numpy's numbers."""
+    import argparse
+
+    import numpy
+
+    scalar = numpy.float64(0).__reduce__()[0]
+    kinds = {type(numpy.dtype(code)) for code in NUMPY_NUMBERS}
+    # numpy 1 wrote the second name.
+    return [argparse.Namespace, numpy.dtype, *kinds, scalar, (scalar, "numpy.core.multiarray.scalar")]
+
+
+def _refusal(path: Path, name: str, error: Exception) -> InvalidCheckpoint:
+    if pickles.is_script(path):
+        return InvalidCheckpoint(
+            f"{name} is TorchScript, which is code, and was refused.", "Give the state_dict() of the model."
+        )
+    if "GLOBAL" in str(error) or pickles.wants_code(path):
+        return InvalidCheckpoint(
+            f"{name} wants to run code when it is loaded, and was refused.",
+            "Save the model's state_dict() alone, best as .safetensors.",
+        )
+    return _damaged(name)
+
+
+def _require_honest_size(path: Path, name: str) -> None:
     """torch stores tensors uncompressed; an archive that unpacks to more than it is was not written by it."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -135,13 +184,13 @@ def _require_honest_size(path: Path) -> None:
         return
     if unpacked > path.stat().st_size:
         raise InvalidCheckpoint(
-            f"{path.name} is an archive that says it holds {unpacked / 1e6:.0f} MB, more than the file itself.",
+            f"{name} is an archive that says it holds {unpacked / 1e6:.0f} MB, more than the file itself.",
             "Give the file as torch.save wrote it.",
         )
 
 
-def _damaged(path: Path) -> InvalidCheckpoint:
-    return InvalidCheckpoint(f"{path.name} is damaged or no checkpoint.", "Download or save it again.")
+def _damaged(name: str) -> InvalidCheckpoint:
+    return InvalidCheckpoint(f"{name} is damaged or no checkpoint.", "Download or save it again.")
 
 
 def _timm_key(key: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,11 +68,14 @@ def download(repo_id: str, progress: Progress, settings: Settings) -> Path:
         return Path(hf_hub_download(repo_id, FILENAME, tqdm_class=_progress_bar(repo_id, progress)))
 
 
-def fetch_repository(name: str, folder: Path, progress: Progress, settings: Settings) -> Repository:
+def fetch_repository(
+    name: str, folder: Path, progress: Progress, settings: Settings, admit: Callable[[int], None]
+) -> Repository:
     """Somebody's repository ``hf-hub:OWNER/NAME``, downloaded into ``folder``, without any token of this machine's.
 
-    Only DeiTs are taken, and only what their size allows; the size is asked for before the download. Nothing that the
-    repository says of how to make the model is followed. Raises InvalidRequest, InvalidCheckpoint, WeightsUnavailable.
+    Only DeiTs are taken, and only what their size allows; the size is asked for before the download, and told to
+    ``admit``. Nothing that the repository says of how to make the model is followed. Raises as ``admit`` does, and
+    InvalidRequest, InvalidCheckpoint, WeightsUnavailable.
     """
     from huggingface_hub import constants
 
@@ -84,7 +87,9 @@ def fetch_repository(name: str, folder: Path, progress: Progress, settings: Sett
     _require_reachable(repo_id, CONFIG, settings)
     config = _config(_download(repo_id, CONFIG, LARGEST_CONFIG, folder, progress), repo_id)
     for filename, suffix in WEIGHTS.items():
-        if _size(repo_id, filename) is not None:
+        size = _size(repo_id, filename)
+        if size is not None:
+            admit(size)
             found = _download(repo_id, filename, settings.upload_bytes, folder, progress)
             return Repository(found.rename(found.with_suffix(suffix)), config)
     raise InvalidCheckpoint(f"{repo_id} holds none of {', '.join(WEIGHTS)}.", "Name another model.")

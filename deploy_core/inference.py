@@ -118,6 +118,11 @@ class Inference:
         reference: str = self._ask(take_in_task(str(checkpoint), name, folder, told), tell)
         return reference
 
+    def correct(self, model: str, told: Corrections, tell: Waiting = unseen) -> str:
+        """Corrects a visitor's model; returns what ``models.find`` knows it by. Raises DeployError."""
+        reference: str = self._ask(Task("correct", {"model": model, "corrections": documents.plain(told)}), tell)
+        return reference
+
     def forget(self, owner: str) -> None:
         """Lets go of a visitor's models, where the process has them."""
         if self._process.process_id is not None:

@@ -105,9 +105,9 @@ def load(name: str, weights: str, settings: Settings, progress: Progress = silen
     else:
         path = _weights_path(spec, weights, settings, progress)
         # Read before the model is made: a bad file is told at once, and costs no initialization.
-        state = checkpoints.read(path).state
+        state = own.fitted(checkpoints.read(path).state, spec.architecture)
         module = create(spec, device="meta")
-        checkpoints.fill(module, state, spec.name, path)
+        checkpoints.fill(module, state, spec.name, path.name)
     return LoadedModel(spec, weights, module, labels(spec))
 
 

@@ -7,12 +7,13 @@ a model's name wherever one is asked for. The ``original`` that a build writes i
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import math
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,9 @@ LARGEST = Architecture("", width=8192, depth=128, heads=128, hidden=65536, patch
 MOST_PATCHES = 2500
 LONGEST_LABEL = 200
 LARGEST_LABELS = 10_000_000
+LONGEST_NAME = 30
+# Told how many bytes a checkpoint has; raises a DeployError where there is no room for it.
+Admit = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,10 @@ class Corrections:
     preprocessing: Preprocessing | None = None
     labels: tuple[str, ...] | None = None
 
+    def over(self, others: Corrections) -> Corrections:
+        """These, and the others where these say nothing."""
+        return Corrections(**{one.name: getattr(self, one.name) or getattr(others, one.name) for one in fields(self)})
+
 
 def is_reference(name: str) -> bool:
     """Whether a model's name is that of a model file."""
@@ -81,20 +89,42 @@ def is_reference(name: str) -> bool:
 
 
 def bring(
-    source: str, folder: Path, settings: Settings, told: Corrections, progress: Progress = silent, name: str = ""
+    source: str,
+    folder: Path,
+    settings: Settings,
+    told: Corrections,
+    progress: Progress = silent,
+    name: str = "",
+    admit: Admit = lambda _: None,
 ) -> ModelSpec:
     """The model of a checkpoint's path, or of ``hf-hub:OWNER/NAME``, as a model file in ``folder``.
 
-    ``name`` is what to call it, the file's own by default. Raises as ``take_in`` and ``hub.fetch_repository`` do.
+    ``name`` is what to call it, the file's own by default. ``admit`` is asked before a download, and before the file is
+    read. Raises as ``admit``, ``take_in`` and ``hub.fetch_repository`` do.
     """
+    name = name or called(source)
     if not source.startswith(hub.PREFIX):
         checkpoint = expanded(source)
-        return read(take_in(checkpoint, name or checkpoint.name, folder, settings, told))
+        if is_file(checkpoint):
+            admit(checkpoint.stat().st_size)
+        return read(take_in(checkpoint, name, folder, settings, told))
     with tempfile.TemporaryDirectory(dir=make_folder(folder), prefix=".", suffix=".part") as place:
-        found = hub.fetch_repository(source, Path(place), progress, settings)
-        noted = _noted(found.config)
-        told = replace(told, labels=told.labels or noted.labels, preprocessing=noted.preprocessing)
-        return read(take_in(found.weights, source.rsplit("/", 1)[-1], folder, settings, told))
+        found = hub.fetch_repository(source, Path(place), progress, settings, admit)
+        admit(found.weights.stat().st_size)
+        return read(take_in(found.weights, name, folder, settings, told.over(_noted(found.config))))
+
+
+def called(source: str) -> str:
+    """The name of a checkpoint's file, or of a repository on the Hub."""
+    name = source.rsplit("/", 1)[-1]
+    return f"{name}{SUFFIX}" if source.startswith(hub.PREFIX) else name
+
+
+def free_name(folder: Path, name: str) -> str:
+    """``name``, with a number after it where ``folder`` has a model of that name already."""
+    stem, suffix = Path(name).stem[:LONGEST_NAME], Path(name).suffix
+    names = itertools.chain([name], (f"{stem} {number}{suffix}" for number in itertools.count(2)))
+    return next(free for free in names if not _path(folder, free).exists())
 
 
 def described(spec: ModelSpec) -> str:
@@ -115,35 +145,42 @@ def take_in(checkpoint: Path, name: str, folder: Path, settings: Settings, told:
     Architecture, classes, input and patch size are read from the shapes of the tensors, the labels from what lies
     beside them. Raises InvalidCheckpoint, InvalidRequest for corrections that contradict it, or StorageFailed.
     """
+    return _take_in(checkpoint, name, _path(folder, name), settings, told or Corrections())
+
+
+def correct(path: Path, settings: Settings, told: Corrections) -> Path:
+    """Writes a model file again as told. Its tensors stay as they were brought. Raises as ``take_in`` does."""
+    return _take_in(path, f"{read(path).title}{SUFFIX}", path, settings, told)
+
+
+def _take_in(checkpoint: Path, name: str, path: Path, settings: Settings, told: Corrections) -> Path:
     from safetensors.torch import save_file
 
-    told = told or Corrections()
-    found = checkpoints.read(checkpoint)
+    found = checkpoints.read(checkpoint, name)
     _require_size(found.state, name, settings)
     trained = architecture_of(found.state, name)
+    told = told.over(_said(found.notes, path))
     architecture = replace(trained, heads=told.heads or trained.heads, size=told.size or trained.size)
     _require_whole(architecture)
     state = {key: value.float().contiguous() for key, value in found.state.items()}
     _require_finite(state, name)
-    labels = told.labels or _noted_labels(found.notes) or tuple(f"class {i}" for i in range(trained.classes))
+    labels = told.labels or tuple(f"class {i}" for i in range(trained.classes))
     if len(labels) != trained.classes:
         raise InvalidRequest(
             f"There are {len(labels)} labels, and {name} has {trained.classes} classes.",
             "Give one label for each class, in the order of the model's outputs.",
         )
+    whole = fitted(state, architecture)
     card = Card(
-        name=_slug(name),
+        name=path.stem,
         title=_title(name),
-        parameters=sum(value.numel() for value in state.values()),
+        parameters=sum(value.numel() for value in whole.values()),
         architecture=architecture,
         preprocessing=_preprocessing(architecture, told),
         labels=labels,
     )
-    path = make_folder(folder) / f"{card.name}{SUFFIX}"
-    _require_fit(_spec(replace(card, architecture=trained), path), trained.family, state, path)
-    if architecture.size != trained.size:
-        state["pos_embed"] = _resampled(state["pos_embed"], architecture)
-    require_space(folder, card.parameters * BYTES_PER_WEIGHT)
+    _require_fit(_spec(card, path), architecture.family, whole, name)
+    require_space(make_folder(path.parent), card.parameters * BYTES_PER_WEIGHT)
     with atomic_write(path) as temporary:
         save_file(state, temporary, metadata={MODEL_KEY: _text(card)})
     return path
@@ -164,8 +201,10 @@ def architecture_of(state: Mapping[str, torch.Tensor], name: str) -> Architectur
     if positions.ndim != 3 or any(state[key].ndim != 2 for key in NEEDED[3:]):
         raise _no_deit(name, "its tensors have other shapes")
     width, patch = patches.shape[0], patches.shape[2]
-    grid = math.isqrt(max(0, positions.shape[1] - FAMILIES[family].prefix_tokens))
-    if grid**2 != positions.shape[1] - FAMILIES[family].prefix_tokens:
+    if positions.shape[::2] != (1, width):
+        raise _no_deit(name, f"its positions are {checkpoints.shape(positions)}")
+    grid = _side(positions, FAMILIES[family].prefix_tokens)
+    if not grid:
         raise _no_deit(name, f"{positions.shape[1]} positions make no square of patches")
     heads = next(count for count in range(max(1, width // HEAD_WIDTH), 0, -1) if width % count == 0)
     return Architecture(
@@ -178,6 +217,20 @@ def architecture_of(state: Mapping[str, torch.Tensor], name: str) -> Architectur
         size=grid * patch,
         classes=state["head.weight"].shape[0],
     )
+
+
+def fitted(state: dict[str, torch.Tensor], shape: Architecture | None) -> dict[str, torch.Tensor]:
+    """The tensors of a model file for the input that it says, to which the positions are interpolated as timm does."""
+    positions = state.get("pos_embed")
+    if shape is None or positions is None or positions.ndim != 3 or positions.shape[1] == shape.tokens:
+        return state
+    from timm.layers.pos_embed import resample_abs_pos_embed
+
+    grid, prefix = shape.size // shape.patch, FAMILIES[shape.family].prefix_tokens
+    if positions.shape[::2] != (1, shape.width) or not _side(positions, prefix):
+        return state
+    resampled = resample_abs_pos_embed(positions, [grid, grid], num_prefix_tokens=prefix)
+    return state | {"pos_embed": resampled.contiguous()}
 
 
 def read(path: Path) -> ModelSpec:
@@ -373,22 +426,32 @@ def _require_finite(state: Mapping[str, torch.Tensor], name: str) -> None:
         )
 
 
-def _require_fit(wanted: ModelSpec, family: str, state: Mapping[str, torch.Tensor], path: Path) -> None:
+def _require_fit(wanted: ModelSpec, family: str, state: Mapping[str, torch.Tensor], name: str) -> None:
     import timm
     import torch
 
     with torch.device("meta"):
         module = timm.create_model(wanted.timm_name, pretrained=False, **wanted.timm_options)
-    checkpoints.fill(module, state, f"the {FAMILIES[family].title}", path)
+    checkpoints.fill(module, state, f"the {FAMILIES[family].title}", name)
 
 
-def _resampled(positions: torch.Tensor, shape: Architecture) -> torch.Tensor:
-    from timm.layers.pos_embed import resample_abs_pos_embed
+def _side(positions: torch.Tensor, prefix: int) -> int:
+    """Patches along a side, by the number of positions; 0 where they make no square."""
+    patches = max(0, positions.shape[1] - prefix)
+    return math.isqrt(patches) if math.isqrt(patches) ** 2 == patches else 0
 
-    grid = shape.size // shape.patch
-    prefix = FAMILIES[shape.family].prefix_tokens
-    resampled: torch.Tensor = resample_abs_pos_embed(positions, [grid, grid], num_prefix_tokens=prefix)
-    return resampled.contiguous()
+
+def _said(notes: Mapping[str, Any], path: Path) -> Corrections:
+    """What lies beside the tensors: all that a model file says of itself, or the labels."""
+    text = notes.get(MODEL_KEY)
+    try:
+        known = parse(text, path) if isinstance(text, str) else None
+    except InvalidCheckpoint:
+        known = None
+    if known is None or known.architecture is None:
+        return Corrections(labels=_noted_labels(notes))
+    shape = known.architecture
+    return Corrections(shape.heads, shape.size, preprocessing=known.preprocessing, labels=known.own_labels)
 
 
 def _noted(config: Mapping[str, Any]) -> Corrections:
@@ -445,8 +508,14 @@ def _clean(labels: Sequence[str]) -> tuple[str, ...]:
     )
 
 
+def _path(folder: Path, name: str) -> Path:
+    return folder / f"{_slug(name)}{SUFFIX}"
+
+
 def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", Path(name).stem.lower()).strip("_")[:40] or "model"
+    """It begins with a letter, as the names of an app's files must."""
+    plain = re.sub(r"[^a-z0-9]+", "_", Path(name).stem.lower()).strip("_")[:40]
+    return plain if plain[:1].isalpha() else f"model_{plain}"[:40].strip("_")
 
 
 def _title(name: str) -> str:

@@ -6,6 +6,7 @@ A visitor is known by a name that nobody can guess. It begins the addresses of a
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 import threading
@@ -23,11 +24,30 @@ from deploy_core.spec import ModelSpec
 # A phone that was locked comes back to the session that it left.
 GRACE_SECONDS = 600.0
 MOST_MODELS = 3
+# Everything that is a visitor's begins with the visitor's name, in whichever folder of the app's it lies.
+NAME = re.compile(r"[0-9a-f]{32}(?=-|$)")
 
 
 def new_name() -> str:
     """A name for a visitor: 128 random bits."""
     return secrets.token_hex(16)
+
+
+def require_room(folder: Path, needed: int, settings: Settings) -> None:
+    """Raises StorageFailed where the visitor whose ``folder`` it is brings too much, or all of them together."""
+    if len(list(folder.glob(f"*{own.SUFFIX}"))) >= MOST_MODELS:
+        raise StorageFailed(f"You have brought {MOST_MODELS} models already.", "Remove one of them first.")
+    most = settings.upload_bytes
+    if needed > most:
+        raise StorageFailed(
+            f"The file needs {needed / 1e6:.0f} MB here, and all models that visitors bring may take "
+            f"{most / 1e6:.0f} MB.",
+            "Give a smaller one.",
+        )
+    taken = sum(path.stat().st_size for path in folder.parent.rglob("*") if path.is_file())
+    if taken + needed > most:
+        raise StorageFailed("Other visitors' models take all the room.", "Try again in a while.")
+    require_space(make_folder(folder.parent), needed)
 
 
 class Visitors:
@@ -37,13 +57,12 @@ class Visitors:
     """
 
     def __init__(self, settings: Settings, forget: Callable[[str], None], grace_seconds: float = GRACE_SECONDS) -> None:
-        self._root = settings.home / "visitors"
-        self._limit = settings.upload_bytes
+        self._root, self._settings = settings.home / "visitors", settings
         self._forget, self._grace_seconds = forget, grace_seconds
         self._guard = threading.Lock()
         self._leaving: dict[str, threading.Timer] = {}
-        for folder in list(self._root.glob("*")):
-            self._end(folder.name)
+        for visitor in {found[0] for path in settings.home.glob("*/*") if (found := NAME.match(path.name))}:
+            self._end(visitor)
 
     def arrive(self, visitor: str) -> None:
         """The visitor is here, or is here again."""
@@ -95,21 +114,13 @@ class Visitors:
 
     def require_room(self, visitor: str, needed: int) -> None:
         """Raises StorageFailed where a visitor brings too much, or all of them together."""
-        if len(self.models(visitor)) >= MOST_MODELS:
-            raise StorageFailed(f"You have brought {MOST_MODELS} models already.", "Remove one of them first.")
-        if needed > self._limit:
-            raise StorageFailed(
-                f"The file needs {needed / 1e6:.0f} MB here, and all models that visitors bring may take "
-                f"{self._limit / 1e6:.0f} MB.",
-                "Give a smaller one.",
-            )
-        taken = sum(path.stat().st_size for path in self._root.rglob("*") if path.is_file())
-        if taken + needed > self._limit:
-            raise StorageFailed("Other visitors' models take all the room.", "Try again in a while.")
-        require_space(make_folder(self._root), needed)
+        require_room(self.folder(visitor), needed, self._settings)
 
     def _end(self, visitor: str) -> None:
         with self._guard:
             self._leaving.pop(visitor, None)
-        shutil.rmtree(self._root / visitor, ignore_errors=True)
-        self._forget(visitor)
+        try:
+            self._forget(visitor)
+        finally:
+            # Last, when nothing writes into it any more.
+            shutil.rmtree(self._root / visitor, ignore_errors=True)

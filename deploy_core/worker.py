@@ -39,6 +39,7 @@ from deploy_core import (
     replies,
     settings,
     verify,
+    visitors,
 )
 from deploy_core.errors import DeployError, InvalidArtifact
 from deploy_core.files import is_file, make_folder
@@ -185,12 +186,26 @@ def run_give(request: dict[str, Any], picture: bytes, limits: Settings, _: Progr
 
 def run_take_in(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
     """``source`` is a checkpoint's path or a name on the Hub, ``name`` what the visitor calls it."""
+    folder = Path(request["folder"])
+
+    def admit(file_bytes: int) -> None:
+        capacity.require_checkpoint(file_bytes, limits)
+        visitors.require_room(folder, file_bytes, limits)
+
     told = documents.structured(request["corrections"], Corrections)
-    if is_file(Path(request["source"])):
-        capacity.require_checkpoint(Path(request["source"]).stat().st_size, limits)
-    spec = own.bring(request["source"], Path(request["folder"]), limits, told, progress, request["name"])
+    name = own.free_name(folder, request["name"])
+    spec = own.bring(request["source"], folder, limits, told, progress, name, admit)
     memory.give_back()
     return spec.reference
+
+
+def run_correct(request: dict[str, Any], _: bytes, limits: Settings, __: Progress) -> Any:
+    path = Path(request["model"])
+    if is_file(path):
+        capacity.require_checkpoint(path.stat().st_size, limits)
+    own.correct(path, limits, documents.structured(request["corrections"], Corrections))
+    memory.give_back()
+    return request["model"]
 
 
 def run_forget(request: dict[str, Any], _: bytes, limits: Settings, __: Progress) -> Any:
@@ -219,6 +234,7 @@ TASKS: dict[str, TaskRunner] = {
     "reply": run_reply,
     "give": run_give,
     "take_in": run_take_in,
+    "correct": run_correct,
     "forget": run_forget,
     "abilities": tell_abilities,
 }

@@ -6,7 +6,7 @@ import shlex
 
 import streamlit as st
 
-from pages import _picker
+from pages import _own_model, _picker
 from pages._pictures import Picture
 
 SNIPPET = """from deploy_core import classify, settings
@@ -25,7 +25,7 @@ def draw(chosen: _picker.Choice, pictures: list[Picture], top: int) -> None:
         lines = []
         if chosen.spec.file:
             st.caption("First make a model file of your checkpoint; then its path is the model's name.")
-            lines.append("python -m deploy_core import CHECKPOINT --labels LABELS")
+            lines.append(f"python -m deploy_core {shlex.join(_own_model.import_words(chosen.spec))}")
         for source in sources:
             words = ["classify", source, "--model", model, "--top", str(top)]
             words += ["--weights", chosen.weights] if chosen.weights != "pretrained" else []

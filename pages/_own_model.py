@@ -8,7 +8,6 @@ from deploy_core import checkpoints, own, settings
 from deploy_core.hub import PREFIX
 from deploy_core.inference import take_in_task
 from deploy_core.own import NORMALIZATIONS, Corrections
-from deploy_core.processes import Task
 from deploy_core.spec import ModelSpec
 from pages import _parts
 
@@ -67,6 +66,7 @@ def _bring() -> None:
         max_upload_size=LARGEST_LABELS_MB,
         key="own_labels",
     )
+    named = ["--labels", labels.name] if labels else []
     with _parts.errors_shown():
         told = Corrections(labels=own.parse_labels(labels.getvalue())) if labels else Corrections()
         if origin == "File":
@@ -76,9 +76,11 @@ def _bring() -> None:
                     _parts.visitors().uploaded(_parts.visitor(), checkpoint.name, checkpoint.getbuffer()) as path,
                 ):
                     folder = _parts.visitors().folder(_parts.visitor())
-                    _use(_parts.inference().take_in(path, checkpoint.name, folder, told, tell))
+                    reference = _parts.inference().take_in(path, checkpoint.name, folder, told, tell)
+                _note_source(reference, [checkpoint.name, *named])
+                _use(reference)
         else:
-            _fetch(name.strip(), told)
+            _fetch(name.strip(), told, named)
 
 
 def describe(spec: ModelSpec) -> None:
@@ -122,36 +124,46 @@ def _correct(spec: ModelSpec) -> None:
                 size=size,
                 resize=resize,
                 normalization=normalization,
-                preprocessing=spec.preprocessing,
-                labels=own.parse_labels(labels.getvalue()) if labels else spec.own_labels,
+                labels=own.parse_labels(labels.getvalue()) if labels else None,
             )
             with _parts.in_line("Reading it again …") as tell:
-                folder = spec.file.parent
-                name = f"{spec.title}{own.SUFFIX}"
-                _use(_parts.inference().take_in(spec.file, name, folder, told, tell))
+                _use(_parts.inference().correct(spec.reference, told, tell))
 
 
 def follow_fetch() -> None:
     """The progress of a download from the Hub, wherever its visitor goes meanwhile; then the model is picked."""
-    task: Task | None = st.session_state.get("own_fetching")
-    if task is None:
+    if "own_fetching" not in st.session_state:
         return
+    task, words = st.session_state["own_fetching"]
     job = _parts.follow(task)
     if not _parts.is_unfinished(job):
         del st.session_state["own_fetching"]
         if job is not None and job.result:
+            _note_source(job.result, words)
             st.session_state["model"] = job.result
 
 
-def _fetch(name: str, told: Corrections) -> None:
-    if st.button("Fetch it", type="primary", disabled=not name, key="own_fetch"):
+def _fetch(name: str, told: Corrections, named: list[str]) -> None:
+    is_fetching = "own_fetching" in st.session_state
+    if st.button("Fetch it", type="primary", disabled=not name or is_fetching, key="own_fetch"):
         visitor = _parts.visitor()
         _parts.visitors().require_room(visitor, 0)
-        task = take_in_task(name, "", _parts.visitors().folder(visitor), told)
+        task = take_in_task(name, own.called(name), _parts.visitors().folder(visitor), told)
         _parts.jobs().submit(task)
-        st.session_state["own_fetching"] = task
+        st.session_state["own_fetching"] = task, [name, *named]
         _close()
         st.rerun()
+
+
+def import_words(spec: ModelSpec) -> list[str]:
+    """The command that makes the model file of a visitor's own model again, but for the program's name."""
+    words = ["import", *st.session_state["own_sources"][spec.reference], "--resize", str(spec.preprocessing.resize)]
+    shape = spec.architecture
+    return [*words, "--heads", str(shape.heads), "--size", str(shape.size)] if shape else words
+
+
+def _note_source(reference: str, words: list[str]) -> None:
+    st.session_state.setdefault("own_sources", {})[reference] = words
 
 
 def _use(reference: str) -> None:

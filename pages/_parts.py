@@ -82,6 +82,7 @@ def inference() -> Inference:
 @st.cache_resource
 def visitors() -> Visitors:
     def forget(visitor: str) -> None:
+        jobs().cancel_all(visitor)
         store().forget(visitor)
         runs().forget(visitor)
         reports().forget(visitor)

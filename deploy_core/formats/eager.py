@@ -42,7 +42,7 @@ def _load(path: Path) -> Run:
         )
     spec = models.MODELS[text] if text in models.MODELS else own.parse(text, path)
     module = models.create(spec, device="meta")
-    checkpoints.fill(module, state, spec.name, path)
+    checkpoints.fill(module, own.fitted(state, spec.architecture), spec.name, path.name)
     return module
 
 

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import argparse
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from deploy_core import models
+from deploy_core import checkpoints, models
 from deploy_core.errors import InvalidCheckpoint, InvalidRequest
 from deploy_core.models import MODELS
 from deploy_core.settings import Settings
@@ -108,11 +110,45 @@ class Evil:
 
 def test_a_pickle_that_wants_to_run_code_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({"model": Evil()}, tmp_path / "new.pth")
-    (tmp_path / "old.pth").write_bytes(pickle.dumps({"model": Evil()}, protocol=2))
-    for name in ("new.pth", "old.pth"):
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        (tmp_path / f"{protocol}.pth").write_bytes(pickle.dumps(Evil(), protocol=protocol))
+    (tmp_path / "instance.pth").write_bytes(b"(S'code ran'\ni__builtin__\nprint\n.")
+    for name in ("new.pth", "instance.pth", *(f"{protocol}.pth" for protocol in range(pickle.HIGHEST_PROTOCOL + 1))):
         with pytest.raises(InvalidCheckpoint, match="wants to run code when it is loaded, and was refused"):
             models.load("demo", str(tmp_path / name), Settings())
     assert "code ran" not in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_torchscript_is_refused_as_code(tmp_path: Path) -> None:
+    torch.jit.script(torch.nn.Linear(2, 2)).save(tmp_path / "script.pt")
+    with pytest.raises(InvalidCheckpoint, match="script.pt is TorchScript, which is code, and was refused"):
+        models.load("demo", str(tmp_path / "script.pt"), Settings())
+
+
+def test_numbers_of_numpys_beside_the_weights_are_no_code(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    best = {"accuracy": np.float64(0.9), "epoch": np.int64(3), "loss": np.float32(0.1), "done": np.bool_(True)}
+    torch.save({"model": state, **best}, tmp_path / "best.pth")
+    assert checkpoints.read(tmp_path / "best.pth").notes == best
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda: torch.eye(192).to_sparse(), "sparse"),
+        (lambda: torch.zeros(192, device="meta"), "on the device meta"),
+        (lambda: torch.quantize_per_tensor(torch.zeros(192), 1, 0, torch.qint8), "qint8"),
+        (lambda: torch.zeros(192, dtype=torch.complex64), "complex64"),
+    ],
+)
+# Of quantized and of sparse tensors torch warns.
+@pytest.mark.filterwarnings("ignore")
+def test_tensors_that_are_no_plain_numbers_are_told(
+    make: Callable[[], torch.Tensor], kind: str, state: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    torch.save(state | {"norm.bias": make()}, tmp_path / "odd.pth")
+    with pytest.raises(InvalidCheckpoint, match=f"odd.pth holds no plain numbers in norm.bias: they are {kind}"):
+        models.load("demo", str(tmp_path / "odd.pth"), Settings())
 
 
 @pytest.mark.parametrize(

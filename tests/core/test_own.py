@@ -132,9 +132,51 @@ def test_a_corrected_size_interpolates_the_positions_and_keeps_the_rest(checkpoi
     path = own.take_in(checkpoint, "bigger", tmp_path, Settings(), told)
     spec = models.find(str(path))
     assert (spec.input_size, spec.preprocessing.resize, spec.preprocessing.mean) == (64, 80, (0.5, 0.5, 0.5))
-    assert load_file(path)["pos_embed"].shape == (1, 1 + 64, SHAPE.width)
+    module = models.load(str(path), "pretrained", Settings()).module
+    assert module.state_dict()["pos_embed"].shape == (1, 1 + 64, SHAPE.width)
+    assert spec.parameters == sum(value.numel() for value in module.parameters())
     answer = classify.open_model(str(path), "pretrained", Settings()).classify(PICTURE, Settings())
     assert answer.top[0].label == "y"
+
+
+def test_corrections_can_be_undone(model: Path) -> None:
+    brought = models.load(str(model), "pretrained", Settings()).module.state_dict()
+    for size in (64, 32):
+        own.correct(model, Settings(), Corrections(size=size))
+    again = models.load(str(model), "pretrained", Settings()).module.state_dict()
+    assert all(torch.equal(again[key], brought[key]) for key in brought)
+    assert [path.name for path in model.parent.iterdir()] == [model.name]
+
+
+def test_a_model_file_that_is_brought_again_says_all_of_itself(model: Path, tmp_path: Path) -> None:
+    told = Corrections(heads=2, size=64, resize=80, normalization="-1 to 1", labels=("x", "y", "z"))
+    own.correct(model, Settings(), told)
+    again = own.take_in(model, "again.safetensors", tmp_path / "again", Settings())
+    assert replace(own.read(again), name="", title="", file=None) == replace(
+        own.read(model), name="", title="", file=None
+    )
+    save_file(state(), tmp_path / "forged.safetensors", metadata={own.MODEL_KEY: '{"labels": ["a"]}'})
+    forged = own.take_in(tmp_path / "forged.safetensors", "forged", tmp_path / "forged", Settings())
+    assert own.read(forged).own_labels == ("class 0", "class 1", "class 2")
+
+
+def test_a_name_that_is_taken_gets_a_number(tmp_path: Path) -> None:
+    free = []
+    for name in ("My Pets.pth", "My Pets.pth", "my-pets.safetensors", "Модель.pth", "Другая.pth", "x" * 99, "x" * 99):
+        free.append(own.free_name(tmp_path, name))
+        own._path(tmp_path, free[-1]).touch()
+    assert free[:5] == ["My Pets.pth", "My Pets 2.pth", "my-pets 3.safetensors", "Модель.pth", "Другая 2.pth"]
+    assert len(list(tmp_path.iterdir())) == len(free)
+
+
+def test_what_is_refused_is_called_as_the_visitor_calls_it(tmp_path: Path) -> None:
+    hidden = tmp_path / ".df1fa84f.pth"
+    hidden.write_bytes(b"hello")
+    with pytest.raises(InvalidCheckpoint, match="My Pets.pth is damaged"):
+        own.take_in(hidden, "My Pets.pth", tmp_path / "out", Settings())
+    torch.save(state() | {"extra": torch.zeros(1)}, hidden)
+    with pytest.raises(InvalidCheckpoint, match="My Pets.pth does not fit the DeiT"):
+        own.take_in(hidden, "My Pets.pth", tmp_path / "out", Settings())
 
 
 @pytest.mark.parametrize(

@@ -9,17 +9,19 @@ import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.torch import save
 
-from deploy_core import embedded, models, own
-from deploy_core.errors import InvalidCheckpoint, JobFailed, QueueFull, StorageFailed
-from deploy_core.inference import MOST_WAITING, Inference, Line, unseen
+from deploy_core import documents, embedded, hub, models, own, worker
+from deploy_core.errors import InvalidCheckpoint, InvalidRequest, JobFailed, QueueFull, StorageFailed
+from deploy_core.inference import MOST_WAITING, Inference, Line, take_in_task, unseen
 from deploy_core.open_models import OpenModels
 from deploy_core.own import Corrections
-from deploy_core.processes import WorkerProcess
+from deploy_core.processes import Task, WorkerProcess
 from deploy_core.settings import Settings
+from deploy_core.types import silent
 from deploy_core.visitors import MOST_MODELS, Visitors, new_name
 from tests.own_model import LABELS, state
 
@@ -111,7 +113,7 @@ def test_a_model_that_changed_is_opened_again_and_a_visitors_is_let_go(limits: S
     visitors, kept = Visitors(limits, lambda _: None), OpenModels(limits, 2)
     path = brought(visitors, visitor := new_name())
     first = kept.get(str(path), "pretrained")
-    own.take_in(path, path.name, path.parent, limits, Corrections(labels=("a", "b", "c")))
+    own.correct(path, limits, Corrections(labels=("a", "b", "c")))
     second = kept.get(str(path), "pretrained")
     assert (first.labels, second.labels) == (LABELS, ("a", "b", "c"))
     gone = weakref.ref(second.module)
@@ -142,6 +144,74 @@ def test_an_app_that_starts_again_knows_nobody(limits: Settings) -> None:
     Visitors(limits, forgotten.append)
     assert forgotten == [visitor]
     assert not path.exists()
+
+
+def test_all_that_is_left_of_visitors_is_found_when_the_app_starts_again(limits: Settings) -> None:
+    names = [new_name() for _ in range(5)]
+    built, evaluated, run, report, _ = names
+    for place in (f"artifacts/{built}-lite-0123", f"runs/{run}", f"reports/{report}", f"visitors/{names[4]}"):
+        (limits.home / place).mkdir(parents=True)
+    (limits.home / "evaluations").mkdir()
+    (limits.home / f"evaluations/{evaluated}-0123.json").touch()
+    (limits.home / f"uploads/{new_name() * 2}").mkdir(parents=True)
+    (limits.home / "artifacts/demo-lite-0123").mkdir()
+    forgotten: list[str] = []
+    Visitors(limits, forgotten.append)
+    assert sorted(forgotten) == sorted(names)
+
+
+def task_of(source: Path, folder: Path) -> Task:
+    return take_in_task(str(source), source.name, folder, Corrections(labels=LABELS))
+
+
+def test_two_checkpoints_of_one_name_are_two_models(limits: Settings, tmp_path: Path) -> None:
+    folder = Visitors(limits, lambda _: None).folder(new_name())
+    (tmp_path / "My Pets.safetensors").write_bytes(save(state()))
+    for _ in range(2):
+        worker.run_take_in(task_of(tmp_path / "My Pets.safetensors", folder).request, b"", limits, silent)
+    assert [own.read(path).title for path in sorted(folder.iterdir())] == ["My Pets", "My Pets 2"]
+    worker.run_correct(
+        {
+            "model": str(folder / "my_pets.safetensors"),
+            "corrections": documents.plain(Corrections(labels=("a", "b", "c"))),
+        },
+        b"",
+        limits,
+        silent,
+    )
+    assert [own.read(path).own_labels for path in sorted(folder.iterdir())] == [("a", "b", "c"), LABELS]
+
+
+def test_what_comes_from_the_hub_is_bounded_as_an_upload_is(limits: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Visitors(limits, lambda _: None).folder(new_name())
+    sizes: list[int] = []
+
+    def repository(*given: Any) -> hub.Repository:
+        """Announces its size, as the real one does before it downloads."""
+        given[-1](sizes[-1])
+        (given[1] / "model.safetensors").write_bytes(save(state()))
+        return hub.Repository(given[1] / "model.safetensors", {})
+
+    monkeypatch.setattr(hub, "fetch_repository", repository)
+    task = take_in_task("hf-hub:somebody/pets", own.called("hf-hub:somebody/pets"), folder, Corrections())
+
+    def fetch(size: int, settings: Settings) -> None:
+        sizes.append(size)
+        worker.run_take_in(task.request, b"", settings, silent)
+
+    with pytest.raises(InvalidRequest, match="Reading this checkpoint needs about"):
+        fetch(400_000_000, replace(limits, memory_bytes=2_000_000_000))
+    with pytest.raises(StorageFailed, match="may take"):
+        fetch(400_000, replace(limits, upload_bytes=300_000))
+    for _ in range(MOST_MODELS):
+        fetch(1000, limits)
+    with pytest.raises(StorageFailed, match=f"brought {MOST_MODELS} models already"):
+        fetch(1000, limits)
+    assert [path.name for path in sorted(folder.iterdir())] == [
+        "pets.safetensors",
+        "pets_2.safetensors",
+        "pets_3.safetensors",
+    ]
 
 
 def test_what_visitors_bring_is_bounded(limits: Settings) -> None:
