@@ -14,7 +14,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -159,6 +159,14 @@ class Jobs:
                 self._begin_next()
             if attempt.handle:
                 attempt.handle.cancel()
+
+    def cancel_all(self, owner: str) -> None:
+        """Ends the jobs of a visitor, whose unguessable name their requests hold; returns when they have ended."""
+        with self._lock:
+            theirs = {name: job for name, job in self._attempts.items() if owner in json.dumps(job.task.request)}
+        for name in theirs:
+            self.cancel(name)
+        wait([attempt.future for attempt in theirs.values() if attempt.future.running()])
 
     def close(self) -> None:
         """Cancels what waits or runs, returns when it has ended, and closes the executor."""

@@ -155,6 +155,18 @@ def test_what_a_failed_job_left_is_removed_when_nothing_else_is_being_written(li
     pair.close()
 
 
+def test_a_visitors_jobs_end_with_the_visitor_and_the_others_go_on(jobs: Jobs, gates: Gates) -> None:
+    owner = "0123456789abcdef" * 2
+    theirs = [jobs.submit(gates.task(f"/home/visitors/{owner}/{name}.safetensors")) for name in "ab"]
+    other = jobs.submit(gates.task("demo"))
+    until(lambda: jobs.look(theirs[0]), State.RUNNING, stage="Loading")
+    attempt = jobs._attempts[theirs[0]]
+    jobs.cancel_all(owner)
+    assert attempt.future.done()
+    assert [job.state for name in theirs if (job := jobs.look(name))] == [State.CANCELLED] * 2
+    until(lambda: jobs.look(other), State.RUNNING, stage="Loading")
+
+
 def test_the_same_work_asked_for_twice_is_one_job(jobs: Jobs, gates: Gates) -> None:
     assert jobs.submit(gates.task()) == jobs.submit(gates.task())
     assert jobs.submit(gates.task()) != jobs.submit(gates.task("other"))
