@@ -7,17 +7,21 @@ from typing import Any
 import streamlit as st
 
 
-def recall(key: str, parameter: str, default: Any, parse: Any = str) -> None:
-    """Gives the widget ``key`` its first value: what the address says, where ``parse`` accepts that."""
+def recall(key: str, parameter: str, default: Any, parse: Any = str) -> str | None:
+    """Gives the widget ``key`` its first value: what the address says, where ``parse`` accepts that.
+
+    Returns what the address says where it does not.
+    """
     if key in st.session_state:
-        return
-    value = default
-    if parameter in st.query_params:
+        return None
+    st.session_state[key] = default
+    said = st.query_params.get(parameter)
+    if said is not None:
         try:
-            value = parse(st.query_params[parameter])
+            st.session_state[key] = parse(said)
         except (ValueError, KeyError):
-            value = default
-    st.session_state[key] = value
+            return said
+    return None
 
 
 def note(**parameters: object) -> None:

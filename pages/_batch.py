@@ -16,6 +16,7 @@ from deploy_core.types import Prediction
 from pages import _parts, _picker
 from pages._pictures import Picture
 
+FACTS = ("Picture", "Answer", "Index", "Probability", "Sure", "Time")
 COLUMNS = 4
 SIDE = 240
 
@@ -23,7 +24,7 @@ Answered = dict[str, Prediction | DeployError]
 
 
 def draw(chosen: _picker.Choice, pictures: list[Picture], top: int, threshold: float) -> None:
-    about = (chosen.spec.reference, chosen.weights, top)
+    about = (*chosen.state, top)
     if st.session_state.get("batch_about") != about:
         st.session_state["batch_about"], st.session_state["batch"] = about, {}
     answered: Answered = st.session_state["batch"]
@@ -66,7 +67,9 @@ def _go_on() -> None:
 
 
 def _table(chosen: _picker.Choice, done: list[tuple[Picture, Prediction | DeployError]], threshold: float) -> None:
-    rows = pd.DataFrame([_row(picture, answer, threshold) for picture, answer in done])
+    rows = pd.DataFrame([_row(picture, answer, threshold) for picture, answer in done], columns=FACTS)
+    # Whole numbers also where a picture has none.
+    rows = rows.astype({"Index": "Int64"})
     st.dataframe(
         rows,
         hide_index=True,
@@ -113,14 +116,21 @@ def _document(picture: Picture, answer: Prediction | DeployError) -> dict[str, o
 
 
 def _gallery(done: list[tuple[Picture, Prediction | DeployError]], threshold: float) -> None:
-    answers = [(picture, answer) for picture, answer in done if isinstance(answer, Prediction)]
-    for start in range(0, len(answers), COLUMNS):
-        for column, (picture, answer) in zip(st.columns(COLUMNS), answers[start : start + COLUMNS], strict=False):
-            best = answer.top[0]
+    for start in range(0, len(done), COLUMNS):
+        for column, (picture, answer) in zip(st.columns(COLUMNS), done[start : start + COLUMNS], strict=False):
             with column:
-                st.image(_thumbnail(picture), width="stretch", alt=f"{picture.name}: {best.label}")
-                doubt = "" if best.probability >= threshold else " · not sure"
-                st.caption(f"**{_parts.plain(best.label.split(',')[0])}** {best.probability:.0%}{doubt}")
+                _card(picture, answer, threshold)
+
+
+def _card(picture: Picture, answer: Prediction | DeployError, threshold: float) -> None:
+    if isinstance(answer, DeployError):
+        st.caption(f":material/broken_image: {_parts.plain(picture.name)}  \n{_parts.plain(answer.problem)}")
+        return
+    best = answer.top[0]
+    st.image(_thumbnail(picture), width="stretch", alt=f"{picture.name}: {best.label}")
+    doubt = "" if best.probability >= threshold else " · not sure"
+    label = _parts.plain(best.label.split(",")[0])
+    st.caption(f"{_parts.plain(picture.name)}  \n**{label}** {best.probability:.0%}{doubt}")
 
 
 def _thumbnail(picture: Picture) -> bytes:

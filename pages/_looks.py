@@ -17,7 +17,7 @@ LEAST_KEPT = 0.5
 
 def draw(chosen: _picker.Choice, picture: Picture) -> None:
     st.subheader("What it sees, and where it looks")
-    key = (chosen.spec.reference, chosen.weights, picture.digest)
+    key = (*chosen.state, picture.digest)
     if st.session_state.get("looked_at") != key:
         with _parts.in_line("Following its attention …") as tell:
             st.session_state["shares"] = _parts.inference().attention(
@@ -44,7 +44,9 @@ def _draw(spec: ModelSpec, picture: Picture, shares: list[list[float]]) -> None:
         opacity = st.session_state.get("opacity", USUAL_OPACITY) / 100
         st.image(view.heat(square, shares, opacity), width="stretch", alt="Heat map of where the model looks")
         st.caption("Where it looks: the brighter, the more of the answer comes from there.")
-        st.slider("Opacity of the heat map", 0, 100, USUAL_OPACITY, format="%d %%", key="opacity")
+        st.slider(
+            "Opacity of the heat map", 0, 100, USUAL_OPACITY, format="%d %%", key="opacity", persist_state="session"
+        )
     if kept < LEAST_KEPT:
         st.warning(
             f"**The crop cuts {1 - kept:.0%} of this picture off.** What matters may lie outside: crop it to a square "

@@ -8,7 +8,7 @@ import streamlit as st
 
 from deploy_core import capacity, models, settings
 from deploy_core.spec import ModelSpec
-from pages import _address, _own_model
+from pages import _address, _own_model, _parts
 
 WEIGHTS = {"pretrained": "Pretrained", "random": "Random"}
 
@@ -20,6 +20,11 @@ class Choice:
     spec: ModelSpec
     weights: str
 
+    @property
+    def state(self) -> tuple[str, str, str]:
+        """What answers are kept by: a model that was corrected has the same name, and gives others."""
+        return self.spec.reference, self.weights, models.weights_identity(self.spec, self.weights)
+
 
 def choice() -> Choice:
     """What is picked now."""
@@ -28,7 +33,9 @@ def choice() -> Choice:
 
 
 def draw() -> None:
-    _address.recall("model", "model", models.find(settings.load().default_model).name, _known)
+    unknown = _address.recall("model", "model", models.find(settings.load().default_model).name, _known)
+    if unknown is not None:
+        _tell(f"There is no model '{_parts.plain(unknown)}' here. Choose one in the sidebar.")
     _address.recall("weights", "weights", "pretrained", _known_weights)
     with st.sidebar:
         _own_model.follow_fetch()
@@ -37,7 +44,9 @@ def draw() -> None:
     own = {spec.reference: spec for spec in _own_model.brought()}
     if st.session_state["model"] not in (*offered, *own):
         if st.session_state["model"] not in models.MODELS:
-            st.toast("Your own model was forgotten while you were away. Bring it again.", icon=":material/info:")
+            _tell("Your own model was forgotten while you were away. Bring it again.")
+        else:
+            _tell(f"{models.MODELS[st.session_state['model']].title} is not offered here. Choose one in the sidebar.")
         default = settings.load().default_model
         st.session_state["model"] = default if default in offered else offered[0]
     with st.sidebar:
@@ -86,6 +95,10 @@ def _describe(spec: ModelSpec) -> None:
         st.caption("Already downloaded to this server.")
     else:
         st.caption(f"{spec.download_bytes / 1e6:.0f} MB to download from the Hugging Face Hub.")
+
+
+def _tell(text: str) -> None:
+    st.toast(text, icon=":material/info:")
 
 
 def _known(name: str) -> str:

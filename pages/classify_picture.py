@@ -31,15 +31,21 @@ the attention of all blocks. The next step, **Build**, turns this same model int
 def options(classes: int) -> tuple[int, float]:
     """How many classes are shown, and below which probability the page says that the model is not sure."""
     most = min(MOST_SHOWN, classes)
-    _address.recall("top", "top", USUAL_TOP, lambda text: min(max(int(text), 1), MOST_SHOWN))
-    st.session_state["top"] = min(st.session_state["top"], most)
+    # What the visitor asked for stays while a model has fewer classes.
+    _address.recall("top_asked", "top", USUAL_TOP, lambda text: min(max(int(text), 1), MOST_SHOWN))
+    st.session_state["top"] = min(st.session_state["top_asked"], most)
     with st.popover("Options", icon=":material/tune:"):
-        top = st.slider("Classes shown", 1, most, key="top", persist_state="session")
+        top = st.slider("Classes shown", 1, most, key="top", on_change=_ask_for)
         threshold = st.slider(
             "Not sure below", 0, 100, USUAL_THRESHOLD, format="%d %%", key="threshold", persist_state="session"
         )
-    _address.note(top=None if top == USUAL_TOP else top)
+    asked = st.session_state["top_asked"]
+    _address.note(top=None if asked == USUAL_TOP else asked)
     return top, threshold / 100
+
+
+def _ask_for() -> None:
+    st.session_state["top_asked"] = st.session_state["top"]
 
 
 def bars(prediction: Prediction) -> list[Bar]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 import streamlit as st
@@ -13,7 +14,7 @@ from PIL import Image
 from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 
-from deploy_core import embedded
+from deploy_core import embedded, own, settings
 from deploy_core.formats import FORMATS
 from pages import _batch, _parts, _pictures
 from tests.own_model import LABELS, state
@@ -73,6 +74,7 @@ def test_a_forged_address_opens_the_usual_view(address: dict[str, str]) -> None:
     assert not app.error
     assert app.sidebar.selectbox[0].value == "demo"
     assert app.metric
+    assert [address["model"] in toast.value.replace("\\", "") for toast in app.toast] == [True] * ("model" in address)
 
 
 def test_a_link_with_a_picture_fetches_it_once_and_refuses_what_points_inside() -> None:
@@ -107,6 +109,8 @@ def test_several_pictures_become_a_table_and_a_broken_one_is_a_row(answer: Calla
     assert list(table["Picture"]) == [*NAMES, "broken.png"]
     assert list(table["Answer"])[:3] == [answer(name) for name in NAMES]
     assert "not a picture" in list(table["Answer"])[3]
+    assert table["Index"].dtype == "Int64"
+    assert all(name in texts(app).replace("\\", "") for name in (*NAMES, "broken.png"))
     app.button_group(key="origin").set_value("Sample").run()
     assert app.metric
 
@@ -182,8 +186,12 @@ def test_a_model_of_ones_own_answers_with_its_labels_and_is_ones_own() -> None:
     assert app.button(key="build").label.endswith("of My pets")
     visitor = app.session_state["visitor"]
     assert re.fullmatch("[0-9a-f]{32}", visitor)
+    app.switch_page(PAGES["classify"]).run()
+    assert app.slider(key="top").value == 3
     app.sidebar.button(key="own_remove").click().run()
     assert app.sidebar.selectbox[0].value == "demo"
+    assert app.slider(key="top").value == 5
+    assert "top" not in app.query_params
     assert not _parts.visitors().models(visitor)
 
 
@@ -201,6 +209,23 @@ def test_what_was_read_can_be_corrected() -> None:
     next(field for field in app.number_input if "heads" in field.label).set_value(7).run()
     next(button for button in app.button if button.label == "Apply").click().run()
     assert any("cannot be shared by 7 heads" in error.value for error in app.error)
+
+
+def test_after_a_correction_nothing_is_shown_of_the_answers_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = bring(open_page(), "pets.safetensors", save(state()), "\n".join(LABELS).encode())
+    upload(app, *((name, sample(name)) for name in NAMES[:2]))
+    assert set(app.dataframe[0].value["Answer"]) == {LABELS[1]}
+    spec = _parts.visitors().models(app.session_state["visitor"])[0]
+    own.correct(Path(spec.reference), settings.load(), own.Corrections(labels=("eins", "zwei", "drei"), size=64))
+    app.run()
+    assert set(app.dataframe[0].value["Answer"]) == {"zwei"}
+    app.button_group(key="origin").set_value("Sample").run()
+    assert len(app.session_state["shares"]) == 8
+    own.correct(Path(spec.reference), settings.load(), own.Corrections(size=32))
+    app.run()
+    assert len(app.session_state["shares"]) == 4
+    assert "import pets.safetensors --labels labels.txt" in app.code[0].value
+    assert "--size 32" in app.code[0].value
 
 
 def test_a_model_that_was_forgotten_gives_way_to_the_usual_one() -> None:
