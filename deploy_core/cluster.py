@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 10
 # Enough that no worker waits for this process, and few enough that a large set is never in memory at once.
 SHARDS_PER_THREAD = 2
+# How many workers may die while the artifact is brought to them.
+DELIVERIES = 4
 ADDRESS = re.compile(r"((tcp|tls)://)?([^\s/:\[\]]+|\[[^\s/\[\]]+\]):\d{1,5}")
 LOGS = "Look at the workers' logs."
 
@@ -237,12 +239,25 @@ def _courier(parcel: dict[str, Any], root: str | None, settings: dict[str, Any])
     return Courier(f"deit-deploy-{parcel['sha256']}-{uuid.uuid4().hex}", parcel, root, settings)
 
 
+def _deliver(client: Client, courier: WorkerPlugin) -> None:
+    """A worker that dies meanwhile breaks off the delivery to all, so it begins again."""
+    for left in reversed(range(DELIVERIES)):
+        try:
+            client.register_plugin(courier)
+        except OSError:
+            if not left or client.status != "running":
+                raise
+            client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
+        else:
+            return
+
+
 @contextlib.contextmanager
 def _delivered(client: Client, scheduler: str, courier: Any) -> Iterator[str]:
     """Gives the name under which every worker, now or later, has the courier; at the end none has it."""
     try:
         with _translated(scheduler):
-            client.register_plugin(courier)
+            _deliver(client, courier)
         yield courier.name
     finally:
         if client.status == "running":

@@ -346,7 +346,11 @@ def _evaluate(options: argparse.Namespace, limits: Settings) -> Outcome:
         ("top-1", f"{figures.top1:.2%}", f"95 % interval {low:.2%} to {high:.2%}"),
         ("top-5", f"{figures.top5:.2%}", ""),
         ("calibration error", f"{figures.ece:.2%}", f"says {figures.mean_probability:.2%} on average"),
-        ("speed", f"{figures.images_per_second:.0f} pictures/s", "without reading them"),
+        (
+            "speed",
+            f"{figures.images_per_second:.0f} pictures/s",
+            "by the whole cluster" if options.scheduler else "without reading them",
+        ),
     ]
     lines += [
         (f"  {name}", "no pictures" if share is None else f"{share:.1%}", "")

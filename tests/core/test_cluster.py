@@ -264,6 +264,39 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(two_workers: Cluster, fo
     assert victim not in two_workers.workers().values()
 
 
+def test_a_worker_that_dies_while_the_artifact_is_brought_costs_nothing_but_time(
+    two_workers: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import Worker, WorkerPlugin
+
+    victim = next(iter(two_workers.workers().values()))
+    courier = cluster._courier
+
+    def deadly(*given: Any) -> Any:
+        inner: Any = courier(*given)
+
+        class Deadly(WorkerPlugin):
+            name = inner.name
+
+            @property
+            def desk(self) -> Any:
+                return inner.desk
+
+            def setup(self, worker: Worker) -> None:
+                if os.getpid() == victim:
+                    os.kill(victim, signal.SIGKILL)
+                inner.setup(worker)
+
+            def teardown(self, worker: Worker) -> None:
+                inner.teardown(worker)
+
+        return Deadly()
+
+    monkeypatch.setattr(cluster, "_courier", deadly)
+    assert there("demo", "pretrained", folder, two_workers.address) == here("demo", "pretrained", folder)
+    assert victim not in two_workers.workers().values()
+
+
 def test_the_command_gives_the_same_figures(
     two_workers: Cluster, archive: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
