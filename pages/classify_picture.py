@@ -118,8 +118,9 @@ def one(chosen: _picker.Choice, picture: Picture, top: int, threshold: float) ->
 
 def classify() -> None:
     chosen = _picker.choice()
-    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
-        place = st.container()
+    # Columns, which lie one below the other on a phone: the origins need its whole width.
+    place, beside = st.columns([4, 1], vertical_alignment="bottom")
+    with beside, st.container(horizontal_alignment="right"):
         top, threshold = options(models.find(chosen.spec.reference).classes)
     pictures = []
     with place, _parts.errors_shown():

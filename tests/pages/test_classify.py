@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from io import BytesIO
@@ -14,8 +15,13 @@ from PIL import Image
 from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 
+import streamlit_app
 from deploy_core import embedded, own, settings
 from deploy_core.formats import FORMATS
+from deploy_core.jobs import FINISHED, job_name
+from deploy_core.processes import Task
+from deploy_core.settings import Settings
+from deploy_core.visitors import new_name
 from pages import _batch, _parts, _pictures
 from tests.own_model import LABELS, state
 from tests.pages.harness import PAGES, SHELL, finished, open_page, texts
@@ -91,6 +97,14 @@ def test_below_the_threshold_the_page_says_that_the_model_is_not_sure() -> None:
     assert not app.warning
     app.slider(key="threshold").set_value(100).run()
     assert "Not sure" in app.warning[0].value
+
+
+def test_the_opacity_stays_while_another_page_is_looked_at() -> None:
+    app = open_page()
+    app.slider(key="opacity").set_value(20).run()
+    app.switch_page(PAGES["build"]).run()
+    app.switch_page(PAGES["classify"]).run()
+    assert app.slider(key="opacity").value == 20
 
 
 def test_the_crop_is_shown_and_a_strip_is_warned_of() -> None:
@@ -226,6 +240,26 @@ def test_after_a_correction_nothing_is_shown_of_the_answers_before(monkeypatch: 
     assert len(app.session_state["shares"]) == 4
     assert "import pets.safetensors --labels labels.txt" in app.code[0].value
     assert "--size 32" in app.code[0].value
+
+
+def test_what_the_app_before_knew_of_its_visitors_is_gone_before_anybody_comes(limits: Settings) -> None:
+    left = limits.home / "artifacts" / f"{new_name()}-lite-0123"
+    left.mkdir(parents=True)
+
+    async def start() -> None:
+        async with streamlit_app.lifespan(streamlit_app.app):
+            assert not left.exists()
+
+    asyncio.run(start())
+
+
+def test_what_a_visitor_waits_for_ends_with_the_visitor(limits: Settings) -> None:
+    visitor = new_name()
+    _parts.jobs().submit(task := Task("download", {"model": f"/nowhere/{visitor}/pets.safetensors"}))
+    _parts.visitors()._end(visitor)
+    job = _parts.jobs().look(job_name(task))
+    assert job
+    assert job.state in FINISHED
 
 
 def test_a_model_that_was_forgotten_gives_way_to_the_usual_one() -> None:
