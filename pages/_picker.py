@@ -45,7 +45,7 @@ def draw() -> None:
     if st.session_state["model"] not in (*offered, *own):
         if st.session_state["model"] not in models.MODELS:
             _tell("Your own model was forgotten while you were away. Bring it again.")
-        else:
+        elif "model" in st.query_params:
             _tell(f"{models.MODELS[st.session_state['model']].title} is not offered here. Choose one in the sidebar.")
         default = settings.load().default_model
         st.session_state["model"] = default if default in offered else offered[0]

@@ -83,6 +83,15 @@ def test_a_forged_address_opens_the_usual_view(address: dict[str, str]) -> None:
     assert [address["model"] in toast.value.replace("\\", "") for toast in app.toast] == [True] * ("model" in address)
 
 
+def test_a_link_to_a_model_that_is_not_offered_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEIT_DEPLOY_MODELS", "demo")
+    app = opened({"model": "deit_tiny_patch16_224"})
+    assert [toast.value for toast in app.toast] == ["DeiT-Tiny is not offered here. Choose one in the sidebar."]
+    assert app.sidebar.selectbox[0].value == "demo"
+    monkeypatch.setenv("DEIT_DEPLOY_MODELS", "deit_tiny_patch16_224")
+    assert not open_page().toast
+
+
 def test_a_link_with_a_picture_fetches_it_once_and_refuses_what_points_inside() -> None:
     app = opened({"url": "http://127.0.0.1/cat.jpg", "model": "demo"})
     assert app.button_group(key="origin").value == "URL"
