@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 import torch
-from torch.nn.functional import pad
+from torch.nn.functional import affine_grid, grid_sample, pad
 
 SHIFT = 4
+ZOOM_AREA = (0.3, 1.0)
+ZOOM_STRETCH = 4 / 3
 TRIVIAL_GROUP = 8
 
 
@@ -25,8 +27,25 @@ def shift_and_mirror(images: torch.Tensor) -> torch.Tensor:
     return padded.permute(0, 2, 3, 1)[picture, rows.unsqueeze(2), columns.unsqueeze(1)].permute(0, 3, 1, 2)
 
 
+def zoom(images: torch.Tensor, share: float) -> torch.Tensor:
+    """Enlarges a random part of the last ``share`` of the pictures, 30 % to all of the area; uint8 (N, 3, S, S).
+
+    RandomResizedCrop of "Going Deeper with Convolutions" (arXiv 1409.4842), a part of its own for each picture.
+    """
+    count = int(len(images) * share)
+    area = torch.empty(count, device=images.device).uniform_(*ZOOM_AREA)
+    stretch = torch.empty(count, device=images.device).uniform_(-1, 1) * math.log(ZOOM_STRETCH) / 2
+    sides = (area.sqrt().unsqueeze(1) * torch.stack([stretch.exp(), (-stretch).exp()], 1)).clamp(max=1)
+    centers = (1 - sides) * torch.empty_like(sides).uniform_(-1, 1)
+    part = torch.cat([torch.diag_embed(sides), centers.unsqueeze(2)], 2)
+    rest, chosen = images.split([len(images) - count, count])
+    grid = affine_grid(part, list(chosen.shape), align_corners=False)
+    zoomed = grid_sample(chosen.float(), grid, padding_mode="reflection", align_corners=False)
+    return torch.cat([rest, zoomed.round().to(torch.uint8)])
+
+
 def trivial_augment(images: torch.Tensor, share: float) -> torch.Tensor:
-    """TrivialAugment (arXiv 2103.10158) for ``share`` of the pictures, one operation for a few of them; uint8."""
+    """TrivialAugment (arXiv 2103.10158) for the first ``share`` of the pictures, one operation for a few; uint8."""
     from torchvision.transforms.v2 import InterpolationMode, TrivialAugmentWide
 
     change = TrivialAugmentWide(interpolation=InterpolationMode.BILINEAR)

@@ -5,7 +5,8 @@
 The method is DeiT's (Touvron et al., "Training data-efficient image transformers & distillation
 through attention", arXiv 2012.12877): the class token learns the true label, the distillation token
 the teacher's decision on the same augmented picture. Each epoch is checkpointed under ``--out``; the
-same command goes on from there. FOLDER holds CIFAR-10 as ``train/<class>/*.jpg`` or ``train.tar.xz``.
+same command goes on from there. ``--start`` begins another cycle of the schedule with the weights of an
+earlier run, under another ``--out``. FOLDER holds CIFAR-10 as ``train/<class>/*.jpg`` or ``train.tar.xz``.
 Runs on a GPU, in bfloat16 with the data on it, where there is one, else on the CPU.
 """
 
@@ -25,11 +26,11 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from deploy_core.embedded import LABELS, PREPROCESSING, WEIGHTS
-from deploy_core.embedded.augment import cutmix, shift_and_mirror, trivial_augment
+from deploy_core.embedded.augment import cutmix, shift_and_mirror, trivial_augment, zoom
 from deploy_core.embedded.data import Split, hold_out, read_split
 from deploy_core.embedded.student import new_student, undecayed
 from deploy_core.embedded.teacher import Teacher
-from deploy_core.files import atomic_write
+from deploy_core.files import atomic_write, sha256
 
 WHITENED = 5000
 
@@ -39,15 +40,20 @@ class Recipe:
     """What decides the result; stored in every checkpoint, so that a run never goes on under another recipe.
 
     ``patch_drop`` is the share of patches that the student does not see, until ``patch_drop_until`` of the epochs are
-    over: it makes an epoch on a CPU 2.4 times as fast, and stands for random erasing.
+    over: it makes an epoch on a CPU 2.4 times as fast, and stands for random erasing. ``start`` is the SHA-256 of the
+    weights that the student begins with, or empty for a start of its own.
     """
 
     seed: int = 0
     validation_per_class: int = 250
     teacher_epochs: int = 12
-    teacher_batch: int = 512
-    teacher_lr: float = 0.3
-    teacher_weight_decay: float = 5e-4
+    teacher_batch: int = 1024
+    teacher_lr: float = 1.5
+    teacher_bias_lr_factor: float = 64.0
+    teacher_momentum: float = 0.85
+    teacher_weight_decay: float = 1.3e-3
+    teacher_label_smoothing: float = 0.2
+    start: str = ""
     epochs: int = 50
     batch: int = 128
     lr: float = 5e-4
@@ -57,6 +63,7 @@ class Recipe:
     patch_drop: float = 0.5
     patch_drop_until: float = 0.9
     label_smoothing: float = 0.1
+    zoom_share: float = 0.25
     trivial_share: float = 0.5
     cutmix_probability: float = 0.25
     average_decay: float = 0.999
@@ -149,7 +156,14 @@ class Run:
                 kept.copy_(current)
 
     def train(
-        self, data: Split, validation: Split, epochs: int, batch: int, schedule: Callable[[int], float], loss: Step
+        self,
+        data: Split,
+        validation: Split,
+        epochs: int,
+        batch: int,
+        schedule: Callable[[int], float],
+        loss: Step,
+        longest_gradient: float = math.inf,
     ) -> None:
         base = [group["lr"] for group in self.optimizer.param_groups]
         while self.epoch < epochs:
@@ -163,7 +177,7 @@ class Run:
                 value = loss(images, labels)
                 self.optimizer.zero_grad(set_to_none=True)
                 value.backward()
-                nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+                nn.utils.clip_grad_norm_(self.model.parameters(), longest_gradient)
                 self.optimizer.step()
                 self.steps += 1
                 self._update_average()
@@ -187,9 +201,20 @@ def train_teacher(recipe: Recipe, data: Split, validation: Split, out: Path, dev
     model.whiten_with(normalize(data.images[:: max(1, len(data) // WHITENED)].cpu()))
     model = model.to(device)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    biases = model.norm_biases()
+    others = [p for p in model.parameters() if p.requires_grad and not any(p is bias for bias in biases)]
+    faster = recipe.teacher_bias_lr_factor
     optimizer = torch.optim.SGD(
-        trained, lr=recipe.teacher_lr, momentum=0.9, nesterov=True, weight_decay=recipe.teacher_weight_decay
+        [
+            {"params": others, "lr": recipe.teacher_lr, "weight_decay": recipe.teacher_weight_decay},
+            {
+                "params": biases,
+                "lr": recipe.teacher_lr * faster,
+                "weight_decay": recipe.teacher_weight_decay / faster,
+            },
+        ],
+        momentum=recipe.teacher_momentum,
+        nesterov=True,
     )
     run = Run("teacher", model, optimizer, out, recipe)
     run.resume(device)
@@ -198,7 +223,7 @@ def train_teacher(recipe: Recipe, data: Split, validation: Split, out: Path, dev
         inputs = normalize(images).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device, torch.bfloat16):
             logits = model(inputs)
-        return cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+        return cross_entropy(logits.float(), labels, label_smoothing=recipe.teacher_label_smoothing)
 
     schedule = one_cycle(recipe.teacher_epochs, len(data) // recipe.teacher_batch, recipe.teacher_epochs * 0.2)
     run.train(data, validation, recipe.teacher_epochs, recipe.teacher_batch, schedule, loss)
@@ -207,10 +232,19 @@ def train_teacher(recipe: Recipe, data: Split, validation: Split, out: Path, dev
 
 
 def train_student(
-    recipe: Recipe, teacher: nn.Module, data: Split, validation: Split, out: Path, device: str
+    recipe: Recipe,
+    teacher: nn.Module,
+    data: Split,
+    validation: Split,
+    out: Path,
+    device: str,
+    start: Path | None = None,
 ) -> nn.Module:
     torch.manual_seed(recipe.seed)
-    model = new_student(recipe.drop_path, recipe.patch_drop).to(device)
+    model = new_student(recipe.drop_path, recipe.patch_drop)
+    if start is not None:
+        model.load_state_dict(read_weights(start))
+    model.to(device)
     if device == "cpu":
         # For so few patches the fused attention's backward takes as long as all the rest.
         for block in model.blocks:
@@ -234,7 +268,7 @@ def train_student(
     def loss(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         if run.epoch >= recipe.patch_drop_until * recipe.epochs:
             model.patch_drop.prob = 0.0
-        images = trivial_augment(images, recipe.trivial_share)
+        images = trivial_augment(zoom(images, recipe.zoom_share), recipe.trivial_share)
         others, own = labels, 1.0
         if torch.rand(()).item() < recipe.cutmix_probability:
             images, others, own = cutmix(images, labels)
@@ -250,7 +284,7 @@ def train_student(
         return 0.5 * true + 0.5 * cross_entropy(by_distillation.float(), decision)
 
     schedule = one_cycle(recipe.epochs, len(data) // recipe.batch, recipe.warmup_epochs)
-    run.train(data, validation, recipe.epochs, recipe.batch, schedule, loss)
+    run.train(data, validation, recipe.epochs, recipe.batch, schedule, loss, longest_gradient=1.0)
     return run.average.eval()
 
 
@@ -282,6 +316,13 @@ def calibrate(model: Any, validation: Split) -> float:
     return found
 
 
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """What ``export`` wrote, in float32."""
+    from safetensors.torch import load_file
+
+    return {name: tensor.float() for name, tensor in load_file(path).items()}
+
+
 def export(model: nn.Module, path: Path) -> None:
     """Writes the weights in half precision, which halves the file; the model card states what it costs."""
     from safetensors.torch import save_file
@@ -298,11 +339,17 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with train/ or train.tar.xz")
     parser.add_argument("--out", type=Path, default=Path("runs/embedded"), help="where checkpoints go")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="where the finished weights go")
+    parser.add_argument("--start", type=Path, help="weights of an earlier run, for one more cycle of the schedule")
     parser.add_argument("--epochs", type=int, default=Recipe.epochs)
     parser.add_argument("--teacher-epochs", type=int, default=Recipe.teacher_epochs)
     arguments = parser.parse_args()
 
-    recipe = Recipe(epochs=arguments.epochs, teacher_epochs=arguments.teacher_epochs)
+    start: Path | None = arguments.start
+    recipe = Recipe(
+        epochs=arguments.epochs,
+        teacher_epochs=arguments.teacher_epochs,
+        start=sha256(start) if start else "",
+    )
     device = "cuda" if torch.cuda.is_available() else "cpu"
     arguments.out.mkdir(parents=True, exist_ok=True)
     whole = read_split(arguments.data, "train")
@@ -312,9 +359,13 @@ def main() -> None:
     print(f"{len(data)} pictures to train on, {len(validation)} to validate, on {device}", flush=True)
     teacher = train_teacher(recipe, data, validation, arguments.out, device)
     print(f"teacher: validation top-1 {accuracy(teacher, validation):.4f}", flush=True)
-    student = train_student(recipe, teacher, data, validation, arguments.out, device)
+    student = train_student(recipe, teacher, data, validation, arguments.out, device, start)
     print(f"temperature {calibrate(student, validation):.3f}, folded into the heads", flush=True)
     export(student, arguments.weights)
+    before = logits_of(student, validation).argmax(1)
+    student.load_state_dict(read_weights(arguments.weights))
+    changed = int((logits_of(student, validation).argmax(1) != before).sum())
+    print(f"half precision changes {changed} of {len(validation)} answers", flush=True)
     print(f"student: validation top-1 {accuracy(student, validation):.4f}; weights in {arguments.weights}", flush=True)
 
 

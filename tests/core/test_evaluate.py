@@ -21,6 +21,7 @@ from deploy_core.command_line import main
 from deploy_core.embedded import measure
 from deploy_core.errors import InvalidPictureSet
 from deploy_core.evaluate import Evaluation, Subject
+from deploy_core.files import sha256
 from deploy_core.formats import FORMATS
 from deploy_core.labelled import LabelledSet
 from deploy_core.settings import Settings
@@ -237,6 +238,11 @@ def test_the_shipped_weights_keep_what_the_card_states(limits: Settings, tmp_pat
 def test_the_card_states_the_saved_evaluation() -> None:
     saved = evaluate.read_evaluation(embedded.SAVED_EVALUATION)
     card = (embedded.FOLDER / "MODEL_CARD.md").read_text()
+    assert f"| SHA-256 | `{sha256(embedded.WEIGHTS)}` |" in card
+    original = saved.results[0].score
+    low, high = original.top1_interval
+    figure = f"| top-1 | {original.top1:.2%} (95 %: {low:.2%} to {high:.2%}) |"
+    assert figure.replace("%", " %").replace("  ", " ") in card
     assert saved.count == 10000
     assert measure.table(saved) in card
 

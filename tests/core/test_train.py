@@ -84,6 +84,14 @@ def test_a_run_never_goes_on_under_another_recipe(noise: Split, tmp_path: Path) 
         train.train_teacher(replace(RECIPE, teacher_lr=0.1), noise, noise, tmp_path, "cpu")
 
 
+def test_another_cycle_begins_with_the_weights_of_an_earlier_run(noise: Split, tmp_path: Path) -> None:
+    teacher = train.train_teacher(RECIPE, noise, noise, tmp_path, "cpu")
+    none = replace(RECIPE, epochs=0)
+    student = train.train_student(none, teacher, noise, noise, tmp_path, "cpu", start=embedded.WEIGHTS)
+    shipped = train.read_weights(embedded.WEIGHTS)
+    assert all(torch.equal(shipped[name], tensor) for name, tensor in student.state_dict().items())
+
+
 def test_the_temperature_is_found() -> None:
     generator = torch.Generator().manual_seed(0)
     honest = 2 * torch.randn(20_000, 10, generator=generator)
@@ -121,8 +129,24 @@ def test_cutmix_tells_the_share_that_is_left(noise: Split) -> None:
 
 
 def test_augmented_pictures_are_pictures(noise: Split) -> None:
-    for change in (augment.shift_and_mirror, lambda images: augment.trivial_augment(images, 0.5)):
+    changes: tuple[Callable[[torch.Tensor], torch.Tensor], ...] = (
+        augment.shift_and_mirror,
+        lambda images: augment.trivial_augment(images, 0.5),
+        lambda images: augment.zoom(images, 0.5),
+    )
+    for change in changes:
         changed = change(noise.images)
         assert changed.dtype == torch.uint8
         assert changed.shape == noise.images.shape
         assert not torch.equal(changed, noise.images)
+
+
+def test_zoom_enlarges_parts_of_the_last_pictures(noise: Split) -> None:
+    """On a ramp of brightness, an enlarged part runs through fewer levels, and none that the picture does not have."""
+    torch.manual_seed(0)
+    ramp = (8 * torch.arange(32, dtype=torch.uint8)).expand(40, 3, 32, 32)
+    zoomed = augment.zoom(ramp, 0.25)
+    assert torch.equal(zoomed[:30], ramp[:30])
+    ranges = [int(picture.max()) - int(picture.min()) for picture in zoomed[30:]]
+    assert all(248 * 0.4 < spread <= 248 for spread in ranges)
+    assert len(set(ranges)) > 3
