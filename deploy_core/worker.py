@@ -48,6 +48,7 @@ from deploy_core.open_models import OpenModels
 from deploy_core.own import Corrections
 from deploy_core.processes import Task, WorkerProcess, error_message, event_message
 from deploy_core.profile import alone, rounds
+from deploy_core.profile.host import usable_cpus
 from deploy_core.profile.mark import Mark
 from deploy_core.profile.rounds import Until
 from deploy_core.profile.runs import Runs
@@ -74,7 +75,7 @@ def run_profile(request: dict[str, Any], _: bytes, limits: Settings, progress: P
         if None in held:
             raise InvalidArtifact("A file was removed before it could be measured.", "Try again.")
         paths = {artifact.format: shelf.path(FORMATS[artifact.format]) for artifact in result.artifacts}
-        cores = os.cpu_count() or 1
+        cores = usable_cpus()
         threads = tuple(dict.fromkeys((min(limits.cpu_threads or cores, cores), 1)))
         with tempfile.TemporaryDirectory(dir=make_folder(limits.home / "runs"), prefix=".", suffix=".part") as traces:
             options = profile.Options(threads=threads, seconds=request["seconds"], traces=Path(traces))
