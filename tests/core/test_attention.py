@@ -54,7 +54,12 @@ def test_it_is_the_rollout_of_timms_own_attention(name: str) -> None:
 
 def test_it_holds_the_attention_of_one_head_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     softmax, sizes = torch.softmax, list[int]()
-    monkeypatch.setattr(torch, "softmax", lambda *given: sizes.append(given[0].numel()) or softmax(*given))
+
+    def noted(values: torch.Tensor, dim: int) -> torch.Tensor:
+        sizes.append(values.numel())
+        return softmax(values, dim)
+
+    monkeypatch.setattr(torch, "softmax", noted)
     shape = replace(SHAPE, heads=4)
     attention.rollout(models.create(own.spec(shape, "mine", LABELS)), torch.zeros(1, 3, 32, 32))
     assert sizes == [shape.tokens**2] * shape.heads * shape.depth

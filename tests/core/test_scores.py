@@ -57,10 +57,12 @@ def test_a_change_counts_only_the_pictures_that_one_has_right() -> None:
 
 def test_few_equal_answers_leave_a_loss_possible() -> None:
     """The rule of three: nothing lost of 12 still allows a quarter; of 10,000, a fiftieth of a point."""
-    few = scores.change(*[Replies((0,) * 12, (0.9,) * 12, (True,) * 12)] * 2, (0,) * 12)
+    all_right = Replies((0,) * 12, (0.9,) * 12, (True,) * 12)
+    few = scores.change(all_right, all_right, (0,) * 12)
     assert (few.gained, few.lost, few.top1) == (0, 0, 0.0)
     assert few.interval == pytest.approx((-0.14, 0.14), abs=0.01)
-    many = scores.change(*[Replies((0,) * 10_000, (0.9,) * 10_000, (True,) * 10_000)] * 2, (0,) * 10_000)
+    all_right = Replies((0,) * 10_000, (0.9,) * 10_000, (True,) * 10_000)
+    many = scores.change(all_right, all_right, (0,) * 10_000)
     assert many.interval == pytest.approx((-0.0002, 0.0002), abs=1e-5)
 
 
