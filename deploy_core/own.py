@@ -127,6 +127,11 @@ def free_name(folder: Path, name: str) -> str:
     return next(free for free in names if not _path(folder, free).exists())
 
 
+def normalization_of(how: Preprocessing) -> str | None:
+    """The key in ``NORMALIZATIONS`` of how a model's input is normalized; None where it is its own."""
+    return next((name for name, known in NORMALIZATIONS.items() if known == (how.mean, how.std)), None)
+
+
 def described(spec: ModelSpec) -> str:
     """What was read from a checkpoint, in one line."""
     shape = spec.architecture

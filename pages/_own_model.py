@@ -110,9 +110,8 @@ def _correct(spec: ModelSpec) -> None:
         help="At another size than it was trained for, its position embeddings are interpolated.",
     )
     resize = st.number_input("Short side before the crop", 1, 8192, max(size, spec.preprocessing.resize))
-    known = [*NORMALIZATIONS]
-    now = (spec.preprocessing.mean, spec.preprocessing.std)
-    index = next((number for number, name in enumerate(known) if NORMALIZATIONS[name] == now), None)
+    known, now = [*NORMALIZATIONS], own.normalization_of(spec.preprocessing)
+    index = known.index(now) if now else None
     normalization = st.selectbox("Normalization", known, index=index, placeholder="as the checkpoint says")
     labels = st.file_uploader(
         "Other labels: one a line, or JSON", type=["txt", "json"], max_upload_size=LARGEST_LABELS_MB
@@ -158,6 +157,8 @@ def _fetch(name: str, told: Corrections, named: list[str]) -> None:
 def import_words(spec: ModelSpec) -> list[str]:
     """The command that makes the model file of a visitor's own model again, but for the program's name."""
     words = ["import", *st.session_state["own_sources"][spec.reference], "--resize", str(spec.preprocessing.resize)]
+    normalization = own.normalization_of(spec.preprocessing)
+    words += [f"--normalization={normalization}"] if normalization else []
     shape = spec.architecture
     return [*words, "--heads", str(shape.heads), "--size", str(shape.size)] if shape else words
 

@@ -156,7 +156,7 @@ def headline(evaluation: Evaluation) -> None:
     low, high = original.top1_interval
     text = (
         f"{_title(evaluation.results[0])} is right about **{original.top1:.1%}** of {original.count:,} pictures "
-        f"(between {low:.1%} and {high:.1%}, as far as so many pictures can tell)."
+        f"(between {low:.1%} and {high:.1%}, with 95 % confidence)."
     )
     changes = {_title(result): result.change for result in evaluation.results if result.change}
     if changes:
@@ -167,7 +167,7 @@ def headline(evaluation: Evaluation) -> None:
             if worst.top1 < 0
             else " **None of its files loses any** of them"
         )
-        text += f"; {_signed(lowest)} points are the most that these pictures leave possible."
+        text += f"; as far as so many pictures can tell, a file could lose {-lowest * 100:.2f}."
     st.markdown(text)
     if evaluation.weights == "random":
         st.warning("The weights are random: these figures mean nothing.", icon=":material/casino:")

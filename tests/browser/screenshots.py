@@ -19,7 +19,7 @@ CHARTS = {
 }
 MILLISECONDS = 120_000
 SETTLED = 2500
-TALLEST = {"classify": 2100, "device": 1350}
+TALLEST = {"classify": 2400, "device": 1350}
 
 
 def prepare(page: Page, address: str) -> None:

@@ -106,6 +106,9 @@ def test_the_command_line_imports_and_answers(
     assert answer["top"][0]["label"] == "zwei"
     again = run_json(capsys, "classify", PICTURE, "--artifact", document["file"])
     assert again["top"] == answer["top"]
+    told = ("--normalization=-1 to 1", "--resize", "40", "--out", str(tmp_path / "told"))
+    assert run_json(capsys, "import", str(checkpoint), *told)["preprocessing"]["mean"] == [0.5, 0.5, 0.5]
+    assert "no normalization 'odd'" in refused(capsys, "import", str(checkpoint), "--normalization", "odd")
     assert "cannot be read" in refused(capsys, "import", str(checkpoint), "--labels", str(tmp_path / "none.txt"))
 
 

@@ -249,6 +249,7 @@ def test_after_a_correction_nothing_is_shown_of_the_answers_before(monkeypatch: 
     assert len(app.session_state["shares"]) == 4
     assert "import pets.safetensors --labels labels.txt" in app.code[0].value
     assert "--size 32" in app.code[0].value
+    assert "'--normalization=ImageNet'\"'\"'s mean and deviation'" in app.code[0].value
 
 
 def test_what_the_app_before_knew_of_its_visitors_is_gone_before_anybody_comes(limits: Settings) -> None:
