@@ -256,7 +256,7 @@ def draw_distributions(rows: Sequence[Distribution], alt_text: str, unit: str, e
     interval = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=4, color=_ink())
     interval = interval.encode(x="low:Q", x2="high:Q")
     middle = base.mark_point(filled=True, size=45, opacity=1, color=_ink()).encode(x="median:Q")
-    _draw(scatter + interval + middle, ROW_PIXELS * len(rows) + 45, alt_text)
+    _draw(scatter + interval + middle, ROW_PIXELS * len(rows) + 65, alt_text)
 
 
 def draw_tradeoff(spots: Sequence[Spot], alt_text: str, across: str, up: str, shade: str) -> None:
