@@ -16,6 +16,7 @@ from functools import cached_property
 from deploy_core import documents
 from deploy_core.errors import InvalidArtifact
 from deploy_core.formats import FORMATS
+from deploy_core.profile.words import counted
 
 KIND = "device"
 VERSION = 1
@@ -90,7 +91,7 @@ class DeviceRow:
 
     @property
     def runs_on(self) -> str:
-        threads = f", {self.threads} thread{'s' if self.threads > 1 else ''}" if self.backend == "wasm" else ""
+        threads = f", {counted(self.threads, 'thread')}" if self.backend == "wasm" else ""
         return f"{BACKENDS[self.backend]}{threads}"
 
     @property
