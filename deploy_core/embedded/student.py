@@ -35,9 +35,11 @@ def new_student(drop_path: float, patch_drop: float) -> Any:
     return model
 
 
-def undecayed(name: str, parameter: torch.Tensor) -> bool:
-    """Whether weight decay leaves a parameter alone: biases, norms, tokens and positions."""
-    return parameter.ndim <= 1 or name in ("cls_token", "dist_token", "pos_embed")
+def kind_of(name: str, parameter: torch.Tensor) -> str:
+    """How a parameter is trained: ``matrix`` (of a block), ``undecayed`` (bias, norm, token, position) or ``other``."""
+    if parameter.ndim <= 1 or name in ("cls_token", "dist_token", "pos_embed"):
+        return "undecayed"
+    return "matrix" if name.startswith("blocks.") else "other"
 
 
 @torch.no_grad()

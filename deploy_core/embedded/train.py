@@ -6,8 +6,9 @@ The method is DeiT's (Touvron et al., "Training data-efficient image transformer
 through attention", arXiv 2012.12877): the class token learns the true label, the distillation token
 the teacher's decision on the same augmented picture. Each epoch is checkpointed under ``--out``; the
 same command goes on from there. ``--start`` begins another cycle of the schedule with the weights of an
-earlier run, under another ``--out``. FOLDER holds CIFAR-10 as ``train/<class>/*.jpg`` or ``train.tar.xz``.
-Runs on a GPU, in bfloat16 with the data on it, where there is one, else on the CPU.
+earlier run, under another ``--out``; a ``teacher.ckpt`` copied there is used again. FOLDER holds CIFAR-10
+as ``train/<class>/*.jpg`` or ``train.tar.xz``. Runs on a GPU, in bfloat16 with the data on it, where there
+is one, else on the CPU.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from torch.nn.functional import cross_entropy
 from deploy_core.embedded import LABELS, PREPROCESSING, WEIGHTS
 from deploy_core.embedded.augment import cutmix, shift_and_mirror, trivial_augment, zoom
 from deploy_core.embedded.data import Split, hold_out, read_split
-from deploy_core.embedded.student import new_student, undecayed
+from deploy_core.embedded.student import kind_of, new_student
 from deploy_core.embedded.teacher import Teacher
 from deploy_core.files import atomic_write, sha256
 
@@ -36,36 +37,46 @@ WHITENED = 5000
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What decides the result; stored in every checkpoint, so that a run never goes on under another recipe.
-
-    ``patch_drop`` is the share of patches that the student does not see, until ``patch_drop_until`` of the epochs are
-    over: it makes an epoch on a CPU 2.4 times as fast, and stands for random erasing. ``start`` is the SHA-256 of the
-    weights that the student begins with, or empty for a start of its own.
-    """
+class TeacherRecipe:
+    """What decides the teacher; stored in its checkpoint, so that a run never goes on under another recipe."""
 
     seed: int = 0
     validation_per_class: int = 250
-    teacher_epochs: int = 12
-    teacher_batch: int = 1024
-    teacher_lr: float = 1.5
-    teacher_bias_lr_factor: float = 64.0
-    teacher_momentum: float = 0.85
-    teacher_weight_decay: float = 1.3e-3
-    teacher_label_smoothing: float = 0.2
+    epochs: int = 12
+    batch: int = 1024
+    lr: float = 1.5
+    bias_lr_factor: float = 64.0
+    momentum: float = 0.85
+    weight_decay: float = 1.3e-3
+    label_smoothing: float = 0.2
+    average_decay: float = 0.999
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What decides the student, the teacher included; stored in its checkpoints.
+
+    ``matrix_lr`` is the rate of the matrices in the blocks, ``lr`` of all else. ``patch_drop`` is the share of patches
+    that the student does not see, until ``patch_drop_until`` of the epochs are over: it makes an epoch on a CPU 2.4
+    times as fast, and stands for random erasing. ``start`` is the SHA-256 of the weights that the student begins with,
+    or empty for a start of its own.
+    """
+
+    teacher: TeacherRecipe = TeacherRecipe()
     start: str = ""
     epochs: int = 50
     batch: int = 128
+    matrix_lr: float = 1e-3
     lr: float = 5e-4
     weight_decay: float = 0.05
     warmup_epochs: float = 1.5
     drop_path: float = 0.05
     patch_drop: float = 0.5
-    patch_drop_until: float = 0.9
+    patch_drop_until: float = 0.7
     label_smoothing: float = 0.1
     zoom_share: float = 0.25
     trivial_share: float = 0.5
-    cutmix_probability: float = 0.25
+    cutmix_probability: float = 0.5
     average_decay: float = 0.999
 
 
@@ -113,8 +124,16 @@ def one_cycle(epochs: float, steps_per_epoch: int, warmup_epochs: float) -> Call
 class Run:
     """One network's training, from its newest checkpoint to the last epoch."""
 
-    def __init__(self, name: str, model: nn.Module, optimizer: torch.optim.Optimizer, out: Path, recipe: Recipe):
-        self.name, self.model, self.optimizer, self.recipe = name, model, optimizer, recipe
+    def __init__(
+        self,
+        name: str,
+        model: nn.Module,
+        optimizers: tuple[torch.optim.Optimizer, ...],
+        out: Path,
+        recipe: TeacherRecipe | Recipe,
+        seed: int,
+    ) -> None:
+        self.name, self.model, self.optimizers, self.recipe, self.seed = name, model, optimizers, recipe, seed
         self.average = copy.deepcopy(model).requires_grad_(False)
         self.path = out / f"{name}.ckpt"
         self.epoch = 0
@@ -130,7 +149,8 @@ class Run:
             )
         self.model.load_state_dict(saved["model"])
         self.average.load_state_dict(saved["average"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
         self.epoch, self.steps = saved["epoch"], saved["steps"]
         print(f"{self.name}: resumed after epoch {self.epoch}", flush=True)
 
@@ -139,7 +159,7 @@ class Run:
             "recipe": asdict(self.recipe),
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "epoch": self.epoch,
             "steps": self.steps,
         }
@@ -165,25 +185,27 @@ class Run:
         loss: Step,
         longest_gradient: float = math.inf,
     ) -> None:
-        base = [group["lr"] for group in self.optimizer.param_groups]
+        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
+        base = [group["lr"] for group in groups]
         while self.epoch < epochs:
             # Seeded by epoch, so that a resumed run sees the same pictures as one that was never stopped.
-            torch.manual_seed(self.recipe.seed * 1000 + self.epoch)
+            torch.manual_seed(self.seed * 1000 + self.epoch)
             self.model.train()
             started, seen, total = time.monotonic(), 0, 0.0
             for images, labels in batches(data, batch):
-                for group, rate in zip(self.optimizer.param_groups, base, strict=True):
+                for group, rate in zip(groups, base, strict=True):
                     group["lr"] = rate * schedule(self.steps)
                 value = loss(images, labels)
-                self.optimizer.zero_grad(set_to_none=True)
+                self.model.zero_grad(set_to_none=True)
                 value.backward()
                 nn.utils.clip_grad_norm_(self.model.parameters(), longest_gradient)
-                self.optimizer.step()
+                for optimizer in self.optimizers:
+                    optimizer.step()
                 self.steps += 1
                 self._update_average()
                 seen += len(labels)
                 total += float(value.detach()) * len(labels)
-            for group, rate in zip(self.optimizer.param_groups, base, strict=True):
+            for group, rate in zip(groups, base, strict=True):
                 group["lr"] = rate
             self.epoch += 1
             rate_seen = seen / (time.monotonic() - started)
@@ -195,7 +217,7 @@ class Run:
             )
 
 
-def train_teacher(recipe: Recipe, data: Split, validation: Split, out: Path, device: str) -> nn.Module:
+def train_teacher(recipe: TeacherRecipe, data: Split, validation: Split, out: Path, device: str) -> nn.Module:
     torch.manual_seed(recipe.seed)
     model = Teacher(len(data.classes))
     model.whiten_with(normalize(data.images[:: max(1, len(data) // WHITENED)].cpu()))
@@ -203,32 +225,56 @@ def train_teacher(recipe: Recipe, data: Split, validation: Split, out: Path, dev
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     biases = model.norm_biases()
     others = [p for p in model.parameters() if p.requires_grad and not any(p is bias for bias in biases)]
-    faster = recipe.teacher_bias_lr_factor
+    faster = recipe.bias_lr_factor
     optimizer = torch.optim.SGD(
         [
-            {"params": others, "lr": recipe.teacher_lr, "weight_decay": recipe.teacher_weight_decay},
+            {"params": others, "lr": recipe.lr, "weight_decay": recipe.weight_decay},
             {
                 "params": biases,
-                "lr": recipe.teacher_lr * faster,
-                "weight_decay": recipe.teacher_weight_decay / faster,
+                "lr": recipe.lr * faster,
+                "weight_decay": recipe.weight_decay / faster,
             },
         ],
-        momentum=recipe.teacher_momentum,
+        momentum=recipe.momentum,
         nesterov=True,
     )
-    run = Run("teacher", model, optimizer, out, recipe)
+    run = Run("teacher", model, (optimizer,), out, recipe, recipe.seed)
     run.resume(device)
 
     def loss(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         inputs = normalize(images).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device, torch.bfloat16):
             logits = model(inputs)
-        return cross_entropy(logits.float(), labels, label_smoothing=recipe.teacher_label_smoothing)
+        return cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
 
-    schedule = one_cycle(recipe.teacher_epochs, len(data) // recipe.teacher_batch, recipe.teacher_epochs * 0.2)
-    run.train(data, validation, recipe.teacher_epochs, recipe.teacher_batch, schedule, loss)
+    schedule = one_cycle(recipe.epochs, len(data) // recipe.batch, recipe.epochs * 0.2)
+    run.train(data, validation, recipe.epochs, recipe.batch, schedule, loss)
     # The raw weights have been annealed to rate zero; the average would lag behind their batch statistics.
     return model.eval()
+
+
+def _optimizers(model: Any, recipe: Recipe) -> tuple[torch.optim.Optimizer, ...]:
+    """Muon for the matrices in the blocks, with updates as large as AdamW's, and AdamW for all else.
+
+    Jordan, "Muon: An optimizer for hidden layers in neural networks", 2024; the size of the updates is that of Liu et
+    al., "Muon is Scalable for LLM Training", arXiv 2502.16982.
+    """
+    kinds: dict[str, list[nn.Parameter]] = {"matrix": [], "other": [], "undecayed": []}
+    for name, parameter in model.named_parameters():
+        kinds[kind_of(name, parameter)].append(parameter)
+    matrices = torch.optim.Muon(
+        kinds["matrix"], lr=recipe.matrix_lr, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"
+    )
+    others = torch.optim.AdamW(
+        [
+            {"params": kinds["other"], "weight_decay": recipe.weight_decay},
+            {"params": kinds["undecayed"], "weight_decay": 0.0},
+        ],
+        lr=recipe.lr,
+        betas=(0.9, 0.99),
+        fused=True,
+    )
+    return matrices, others
 
 
 def train_student(
@@ -240,7 +286,8 @@ def train_student(
     device: str,
     start: Path | None = None,
 ) -> nn.Module:
-    torch.manual_seed(recipe.seed)
+    seed = recipe.teacher.seed
+    torch.manual_seed(seed)
     model = new_student(recipe.drop_path, recipe.patch_drop)
     if start is not None:
         model.load_state_dict(read_weights(start))
@@ -249,19 +296,7 @@ def train_student(
         # For so few patches the fused attention's backward takes as long as all the rest.
         for block in model.blocks:
             block.attn.fused_attn = False
-    groups: dict[bool, list[torch.Tensor]] = {False: [], True: []}
-    for name, parameter in model.named_parameters():
-        groups[undecayed(name, parameter)].append(parameter)
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": groups[False], "weight_decay": recipe.weight_decay},
-            {"params": groups[True], "weight_decay": 0.0},
-        ],
-        lr=recipe.lr,
-        betas=(0.9, 0.99),
-        fused=True,
-    )
-    run = Run("student", model, optimizer, out, recipe)
+    run = Run("student", model, _optimizers(model, recipe), out, recipe, seed)
     run.resume(device)
     decider = copy.deepcopy(teacher).to(torch.bfloat16)
 
@@ -341,13 +376,13 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="where the finished weights go")
     parser.add_argument("--start", type=Path, help="weights of an earlier run, for one more cycle of the schedule")
     parser.add_argument("--epochs", type=int, default=Recipe.epochs)
-    parser.add_argument("--teacher-epochs", type=int, default=Recipe.teacher_epochs)
+    parser.add_argument("--teacher-epochs", type=int, default=TeacherRecipe.epochs)
     arguments = parser.parse_args()
 
     start: Path | None = arguments.start
     recipe = Recipe(
         epochs=arguments.epochs,
-        teacher_epochs=arguments.teacher_epochs,
+        teacher=TeacherRecipe(epochs=arguments.teacher_epochs),
         start=sha256(start) if start else "",
     )
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -355,9 +390,11 @@ def main() -> None:
     whole = read_split(arguments.data, "train")
     if whole.classes != LABELS:
         raise SystemExit(f"{arguments.data} holds the classes {', '.join(whole.classes)}, not CIFAR-10's.")
-    data, validation = (part.to(device) for part in hold_out(whole, recipe.validation_per_class, recipe.seed))
+    data, validation = (
+        part.to(device) for part in hold_out(whole, recipe.teacher.validation_per_class, recipe.teacher.seed)
+    )
     print(f"{len(data)} pictures to train on, {len(validation)} to validate, on {device}", flush=True)
-    teacher = train_teacher(recipe, data, validation, arguments.out, device)
+    teacher = train_teacher(recipe.teacher, data, validation, arguments.out, device)
     print(f"teacher: validation top-1 {accuracy(teacher, validation):.4f}", flush=True)
     student = train_student(recipe, teacher, data, validation, arguments.out, device, start)
     print(f"temperature {calibrate(student, validation):.3f}, folded into the heads", flush=True)

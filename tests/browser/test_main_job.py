@@ -8,6 +8,7 @@ import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import requests
@@ -124,6 +125,11 @@ def charts_say(page: Page, run: record.Record) -> None:
         # The toolbar floats above the chart, and on a short page below the header.
         page.get_by_role("button", name="Download as PNG").filter(visible=True).first.dispatch_event("click")
     assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as SVG: Every timed inference").click()
+    drawing = ElementTree.fromstring(Path(download.value.path()).read_bytes())  # noqa: S314
+    assert drawing.tag == "{http://www.w3.org/2000/svg}svg"
+    assert set(titles) <= {text.text for text in drawing.iter("{http://www.w3.org/2000/svg}text")}
     page.get_by_role("tab", name="Size and latency").click()
     points = chart(page, "Size of each file against its latency")
     for row, title in zip(run.rows, titles, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +15,12 @@ from torch.nn.functional import softmax
 from deploy_core import embedded, models
 from deploy_core.embedded import augment, train
 from deploy_core.embedded.data import Split
-from deploy_core.embedded.student import new_student, undecayed
-from deploy_core.embedded.train import Recipe
+from deploy_core.embedded.student import kind_of, new_student
+from deploy_core.embedded.train import Recipe, TeacherRecipe
 from deploy_core.settings import Settings
 
-RECIPE = Recipe(teacher_epochs=1, teacher_batch=16, epochs=3, batch=16, patch_drop_until=0.5)
+TEACHER = TeacherRecipe(epochs=1, batch=16)
+RECIPE = Recipe(teacher=TEACHER, epochs=3, batch=16, patch_drop_until=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +50,28 @@ def test_attention_starts_out_structured() -> None:
 
 
 def test_tokens_positions_norms_and_biases_are_not_decayed() -> None:
-    left_alone = {name for name, parameter in new_student(0.0, 0.0).named_parameters() if undecayed(name, parameter)}
-    assert {"cls_token", "dist_token", "pos_embed", "norm.weight", "head.bias"} <= left_alone
+    kinds = {name: kind_of(name, parameter) for name, parameter in new_student(0.0, 0.0).named_parameters()}
+    left_alone = {name for name, kind in kinds.items() if kind == "undecayed"}
+    assert {"cls_token", "dist_token", "pos_embed", "norm.weight", "head.bias", "blocks.0.norm1.weight"} <= left_alone
     assert not left_alone & {"head.weight", "blocks.0.attn.qkv.weight", "patch_embed.proj.weight"}
+
+
+def test_the_matrices_of_the_blocks_and_nothing_else_are_orthogonalized() -> None:
+    student = new_student(0.0, 0.0)
+    matrices, others = train._optimizers(student, RECIPE)
+    assert [tuple(parameter.shape) for parameter in matrices.param_groups[0]["params"]] == 7 * [
+        (576, 192),
+        (192, 192),
+        (768, 192),
+        (192, 768),
+    ]
+    assert sum(len(group["params"]) for group in others.param_groups) + 28 == len(list(student.parameters()))
 
 
 def test_a_run_that_was_cut_off_ends_where_the_whole_one_does(noise: Split, tmp_path: Path) -> None:
     def run(out: Path, stop_after: int | None) -> dict[str, torch.Tensor]:
         out.mkdir(exist_ok=True)
-        teacher = train.train_teacher(RECIPE, noise, noise, out, "cpu")
+        teacher = train.train_teacher(TEACHER, noise, noise, out, "cpu")
         with pytest.MonkeyPatch.context() as patch:
             if stop_after:
                 patch.setattr(train.Run, "save", _stopping(train.Run.save, stop_after))
@@ -79,17 +94,29 @@ def _stopping(save: Callable[[train.Run], None], after: int) -> Callable[[train.
 
 
 def test_a_run_never_goes_on_under_another_recipe(noise: Split, tmp_path: Path) -> None:
-    train.train_teacher(RECIPE, noise, noise, tmp_path, "cpu")
+    train.train_teacher(TEACHER, noise, noise, tmp_path, "cpu")
     with pytest.raises(SystemExit, match="another recipe"):
-        train.train_teacher(replace(RECIPE, teacher_lr=0.1), noise, noise, tmp_path, "cpu")
+        train.train_teacher(replace(TEACHER, lr=0.1), noise, noise, tmp_path, "cpu")
 
 
 def test_another_cycle_begins_with_the_weights_of_an_earlier_run(noise: Split, tmp_path: Path) -> None:
-    teacher = train.train_teacher(RECIPE, noise, noise, tmp_path, "cpu")
+    teacher = train.train_teacher(TEACHER, noise, noise, tmp_path, "cpu")
     none = replace(RECIPE, epochs=0)
     student = train.train_student(none, teacher, noise, noise, tmp_path, "cpu", start=embedded.WEIGHTS)
     shipped = train.read_weights(embedded.WEIGHTS)
     assert all(torch.equal(shipped[name], tensor) for name, tensor in student.state_dict().items())
+
+
+def test_another_cycle_goes_on_with_a_copied_teacher(
+    noise: Split, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train.train_teacher(TEACHER, noise, noise, tmp_path, "cpu")
+    (tmp_path / "next").mkdir()
+    shutil.copy(tmp_path / "teacher.ckpt", tmp_path / "next")
+    capsys.readouterr()
+    longer = replace(RECIPE, epochs=5, start="of another run")
+    train.train_teacher(longer.teacher, noise, noise, tmp_path / "next", "cpu")
+    assert capsys.readouterr().out == "teacher: resumed after epoch 1\n"
 
 
 def test_the_temperature_is_found() -> None:
