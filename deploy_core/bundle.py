@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from deploy_core import documents, models, own
+from deploy_core import catalogue, documents, models, own
 from deploy_core import verify as verification
 from deploy_core.classify import Classifier
 from deploy_core.errors import DeployError, FormatUnavailable, InvalidArtifact
@@ -483,7 +483,7 @@ def _spec(versions: Versions, pieces: Mapping[str, bytes], expected: Expected) -
         labels = pieces[LABELS].decode(errors="replace").splitlines()
         spec: ModelSpec | None = own.spec(versions.architecture, versions.model, tuple(labels))
     else:
-        spec = models.MODELS.get(versions.model)
+        spec = catalogue.MODELS.get(versions.model)
     if spec is None:
         raise _invalid(f"{VERSIONS} names a model that this version does not know.")
     tensor = np.frombuffer(pieces[TENSOR][: len(pieces[TENSOR]) // 4 * 4], "<f4")

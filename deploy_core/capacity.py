@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from deploy_core import models
+from deploy_core import catalogue
 from deploy_core.errors import InvalidRequest
 from deploy_core.formats import FORMATS, ORIGINAL, Format
 from deploy_core.settings import PREFIX, Settings
@@ -34,8 +34,8 @@ CGROUPS = {"": ("sys/fs/cgroup", "memory.max"), "memory": ("sys/fs/cgroup/memory
 
 def offered_models(settings: Settings) -> tuple[str, ...]:
     """The catalogue's models that this host offers. Raises InvalidRequest where a setting names one that is none."""
-    names = _listed("models", settings.models, models.MODELS)
-    return tuple(name for name in names if models.MODELS[name].parameters <= settings.largest_parameters)
+    names = _listed("models", settings.models, catalogue.MODELS)
+    return tuple(name for name in names if catalogue.MODELS[name].parameters <= settings.largest_parameters)
 
 
 def offered_formats(settings: Settings) -> tuple[str, ...]:
@@ -114,7 +114,7 @@ def _building(spec: ModelSpec, rows: Iterable[Format]) -> int:
 
 def _smaller(spec: ModelSpec, settings: Settings) -> str:
     most = min(available(settings), _classifying(spec) - 1)
-    offered = [models.MODELS[name] for name in offered_models(settings)]
+    offered = [catalogue.MODELS[name] for name in offered_models(settings)]
     fitting = [smaller for smaller in offered if _classifying(smaller) <= most]
     if fitting:
         return f"{max(fitting, key=lambda smaller: smaller.parameters).title} would fit."

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from deploy_core import models
+from deploy_core import catalogue
 from deploy_core.errors import InvalidPictureSet
 from deploy_core.spec import ModelSpec
 
@@ -23,11 +23,11 @@ class ClassNames:
     """
 
     def __init__(self, spec: ModelSpec) -> None:
-        self.labels = models.labels(spec)
+        self.labels = catalogue.labels(spec)
         names = [*enumerate(self.labels)]
         for index, label in enumerate(self.labels):
             names += [(index, synonym) for synonym in label.split(",")] if "," in label else []
-        names += enumerate(models.label_ids(spec))
+        names += enumerate(catalogue.label_ids(spec))
         candidates: dict[str, set[int]] = {}
         for index, name in names:
             candidates.setdefault(_normal(name), set()).add(index)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy_core import capacity, images, models
+from deploy_core import capacity, catalogue, images, models
 from deploy_core.errors import InvalidArtifact, InvalidRequest
 from deploy_core.files import is_file
 from deploy_core.formats import Run, by_filename
@@ -143,4 +143,4 @@ def open_artifact(path: Path, name: str, weights: str) -> Classifier:
 
 def open_artifact_of(spec: ModelSpec, path: Path, weights: str) -> Classifier:
     """As ``open_artifact``, of a model that need not be here."""
-    return Classifier(spec, weights, models.labels(spec), by_filename(path).load(path))
+    return Classifier(spec, weights, catalogue.labels(spec), by_filename(path).load(path))

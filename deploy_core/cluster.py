@@ -21,7 +21,7 @@ from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy_core import classify, documents, labelled, models
+from deploy_core import catalogue, classify, documents, labelled, models
 from deploy_core import evaluate as local
 from deploy_core.errors import ClusterUnavailable, DeployError, InvalidArtifact, InvalidPictureSet, InvalidRequest
 from deploy_core.evaluate import Evaluation, Shard, Sheet
@@ -167,7 +167,7 @@ def _at_the_clusters_speed(evaluation: Evaluation, seconds: float) -> Evaluation
 
 def _packed(what: str, spec: ModelSpec, weights: str, settings: Settings, progress: Progress) -> Parcel:
     """A model goes as the original's artifact, so that no worker needs the Hub or the checkpoint."""
-    if what not in models.MODELS:
+    if what not in catalogue.MODELS:
         return _parcel(by_filename(Path(what)).key, spec, Path(what))
     bench = Workbench(models.load(what, weights, settings, progress), engine="", optimize="")
     with tempfile.TemporaryDirectory(prefix="deit-deploy-") as folder:

@@ -16,7 +16,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from deploy_core import build, bundle, classify, documents, evaluate, files, models, own, profile, scores, settings
+from deploy_core import (
+    build,
+    bundle,
+    catalogue,
+    classify,
+    documents,
+    evaluate,
+    files,
+    models,
+    own,
+    profile,
+    scores,
+    settings,
+)
 from deploy_core.errors import DeployError, InvalidArtifact, InvalidCheckpoint, InvalidRequest
 from deploy_core.formats import FORMATS, by_filename
 from deploy_core.profile import compare, record, tables, verdicts
@@ -72,11 +85,11 @@ def _models(_: argparse.Namespace, __: Settings) -> Outcome:
             "input_size": spec.input_size,
             "classes": spec.classes,
         }
-        for spec in models.MODELS.values()
+        for spec in catalogue.MODELS.values()
     ]
     lines = [
         (spec.name, f"{spec.parameters / 1e6:.1f} M", f"{spec.input_size} px", spec.knows, _where(spec))
-        for spec in models.MODELS.values()
+        for spec in catalogue.MODELS.values()
     ]
     return rows, _table(("Model", "Parameters", "Input", "Knows", "Weights"), lines), 0
 
@@ -301,7 +314,7 @@ def _run(name: str, limits: Settings) -> Record:
 
 def _evaluate(options: argparse.Namespace, limits: Settings) -> Outcome:
     what = options.subject
-    if what not in models.MODELS:
+    if what not in catalogue.MODELS:
         model, weights = _origin(Path(what), options, limits)
     elif options.model in (None, what):
         model, weights = what, options.weights or "pretrained"
@@ -374,7 +387,7 @@ def _bundle(options: argparse.Namespace, limits: Settings) -> Outcome:
     spec = models.find(result.model)
     out = options.out or path.with_name(f"{path.stem}_bundle.zip")
     sample = bundle.sample(path, artifact, result.model, limits)
-    bundle.write(path, artifact, result, sample, models.labels(spec), spec.preprocessing, out)
+    bundle.write(path, artifact, result, sample, catalogue.labels(spec), spec.preprocessing, out)
     document = {"artifact": str(path), "bundle": str(out), "bytes": out.stat().st_size}
     return document, f"{out}: {out.stat().st_size / 1e6:.2f} MB", 0
 

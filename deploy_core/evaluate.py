@@ -16,7 +16,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy_core import classify, documents, images, labelled, models, scores
+from deploy_core import catalogue, classify, documents, images, labelled, scores
 from deploy_core.class_names import ClassNames
 from deploy_core.classify import Classifier, tensor_of
 from deploy_core.errors import InvalidPicture, InvalidPictureSet
@@ -130,7 +130,7 @@ def open_subject(what: str, model: str, weights: str, settings: Settings, progre
 
     Raises as ``classify.open_model`` and ``classify.open_artifact`` do.
     """
-    if what in models.MODELS:
+    if what in catalogue.MODELS:
         return Subject(what, classify.open_model(what, weights, settings, progress), BATCH)
     return open_artifact(Path(what), model, weights)
 
@@ -231,7 +231,7 @@ def summarize(
         weights=weights,
         data=pictures.path.name,
         count=len(true),
-        labels=models.labels(spec),
+        labels=catalogue.labels(spec),
         unreadable=unreadable,
         ignored=pictures.ignored,
         results=tuple(

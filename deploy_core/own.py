@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy_core import checkpoints, documents, hub
+from deploy_core import catalogue, checkpoints, documents, hub
 from deploy_core.errors import InvalidArtifact, InvalidCheckpoint, InvalidRequest
 from deploy_core.files import atomic_write, is_file, make_folder, require_space
 from deploy_core.settings import Settings, expanded
@@ -164,7 +164,7 @@ def _take_in(checkpoint: Path, name: str, path: Path, settings: Settings, told: 
     found = checkpoints.read(checkpoint, name)
     _require_size(found.state, name, settings)
     trained = architecture_of(found.state, name)
-    told = told.over(_said(found.notes, path))
+    told = told.over(_said(found.notes, path, trained.classes))
     architecture = replace(trained, heads=told.heads or trained.heads, size=told.size or trained.size)
     _require_whole(architecture)
     state = {key: value.float().contiguous() for key, value in found.state.items()}
@@ -446,9 +446,12 @@ def _side(positions: torch.Tensor, prefix: int) -> int:
     return math.isqrt(patches) if math.isqrt(patches) ** 2 == patches else 0
 
 
-def _said(notes: Mapping[str, Any], path: Path) -> Corrections:
+def _said(notes: Mapping[str, Any], path: Path, classes: int) -> Corrections:
     """What lies beside the tensors: all that a model file says of itself, or the labels."""
     text = notes.get(MODEL_KEY)
+    listed = catalogue.MODELS.get(text) if isinstance(text, str) else None
+    if listed is not None and listed.classes == classes:
+        return Corrections(preprocessing=listed.preprocessing, labels=catalogue.labels(listed))
     try:
         known = parse(text, path) if isinstance(text, str) else None
     except InvalidCheckpoint:

@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deploy_core import build, bundle, documents, evaluate, labelled, models, verify
+from deploy_core import build, bundle, catalogue, documents, evaluate, labelled, models, verify
 from deploy_core.build import Answers
 from deploy_core.errors import DamagedArtifact, InvalidArtifact, StorageFailed
 from deploy_core.evaluate import Evaluation
@@ -101,7 +101,7 @@ class Store:
         made_of = {
             "weights": models.weights_identity(spec, request.weights),
             "architecture": [spec.timm_name, dict(spec.timm_options)],
-            "labels": models.labels_identity(spec),
+            "labels": catalogue.labels_identity(spec),
             "preprocessing": documents.plain(spec.preprocessing),
             "options": {name: getattr(request, name) for name in row.options},
             "versions": row.versions(),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from deploy_core import capacity, models, settings
+from deploy_core import capacity, catalogue, models, settings
 from deploy_core.spec import ModelSpec
 from pages import _address, _own_model, _parts
 
@@ -43,10 +43,12 @@ def draw() -> None:
     offered = capacity.offered_models(settings.load())
     own = {spec.reference: spec for spec in _own_model.brought()}
     if st.session_state["model"] not in (*offered, *own):
-        if st.session_state["model"] not in models.MODELS:
+        if st.session_state["model"] not in catalogue.MODELS:
             _tell("Your own model was forgotten while you were away. Bring it again.")
         elif "model" in st.query_params:
-            _tell(f"{models.MODELS[st.session_state['model']].title} is not offered here. Choose one in the sidebar.")
+            _tell(
+                f"{catalogue.MODELS[st.session_state['model']].title} is not offered here. Choose one in the sidebar."
+            )
         default = settings.load().default_model
         st.session_state["model"] = default if default in offered else offered[0]
     with st.sidebar:
@@ -54,7 +56,7 @@ def draw() -> None:
         st.selectbox(
             "Model",
             [*offered, *own],
-            format_func=lambda name: f"{own[name].title} (yours)" if name in own else models.MODELS[name].title,
+            format_func=lambda name: f"{own[name].title} (yours)" if name in own else catalogue.MODELS[name].title,
             key="model",
             label_visibility="collapsed",
             filter_mode=None,
@@ -64,7 +66,7 @@ def draw() -> None:
             _own_model.describe(spec)
         else:
             _describe(spec)
-        if spec.name != models.TUTORIAL_MODEL and models.TUTORIAL_MODEL in offered:
+        if spec.name != catalogue.TUTORIAL_MODEL and catalogue.TUTORIAL_MODEL in offered:
             st.button(
                 "Use DeiT-Base, the tutorial's model", on_click=_use_tutorial_model, width="stretch", key="tutorial"
             )
@@ -102,7 +104,7 @@ def _tell(text: str) -> None:
 
 
 def _known(name: str) -> str:
-    return models.MODELS[name].name
+    return catalogue.MODELS[name].name
 
 
 def _known_weights(name: str) -> str:
@@ -110,4 +112,4 @@ def _known_weights(name: str) -> str:
 
 
 def _use_tutorial_model() -> None:
-    st.session_state["model"] = models.TUTORIAL_MODEL
+    st.session_state["model"] = catalogue.TUTORIAL_MODEL

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
-from deploy_core import documents, models
+from deploy_core import catalogue, documents
 from deploy_core.errors import DeployError, InvalidRequest
 from deploy_core.formats import FORMATS
 from deploy_core.profile.record import Record
@@ -109,12 +109,12 @@ def _opened(key: str) -> Report | None:
 
 def _address(report: Report) -> str:
     """Opens the report with its model picked. A visitor's own model has no address, and nobody else has the model."""
-    picked = {"model": report.model, "weights": report.weights} if report.model in models.MODELS else {}
+    picked = {"model": report.model, "weights": report.weights} if report.model in catalogue.MODELS else {}
     return f"device?{urlencode(picked | {ADDRESS: report.key})}"
 
 
 def _subject(report: Report) -> str:
-    known = models.MODELS.get(report.model)
+    known = catalogue.MODELS.get(report.model)
     return f"{known.title if known else report.model}, {report.weights} weights"
 
 

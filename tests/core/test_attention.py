@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from deploy_core import attention, embedded, images, models, own
+from deploy_core.catalogue import MODELS
 from deploy_core.classify import tensor_of
 from deploy_core.formats import FORMATS, Workbench
-from deploy_core.models import MODELS
 from deploy_core.settings import Settings
 from deploy_core.spec import FAMILIES, ModelSpec
 from tests.own_model import LABELS, SHAPE

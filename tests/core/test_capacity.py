@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from deploy_core import build, capacity, classify, models, own, settings
+from deploy_core.catalogue import MODELS
 from deploy_core.errors import DeployError, InvalidRequest, PictureUnreachable, WeightsUnavailable
 from deploy_core.fetch import fetch
 from deploy_core.formats import FORMATS, in_build_order
-from deploy_core.models import MODELS
 from deploy_core.processes import Task, WorkerProcess
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest

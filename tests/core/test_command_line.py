@@ -18,9 +18,9 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from deploy_core import build, embedded, files, settings
+from deploy_core.catalogue import MODELS
 from deploy_core.command_line import main
 from deploy_core.formats import FORMATS
-from deploy_core.models import MODELS
 from deploy_core.profile.runs import Runs
 from deploy_core.settings import Settings
 from deploy_core.store import Store

@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from deploy_core import checkpoints, models
+from deploy_core import catalogue, checkpoints, models
+from deploy_core.catalogue import MODELS
 from deploy_core.errors import InvalidCheckpoint, InvalidRequest
-from deploy_core.models import MODELS
 from deploy_core.settings import Settings
 
 
@@ -27,7 +27,7 @@ def test_the_table_tells_the_truth_about_a_model(name: str) -> None:
     with torch.device("meta"):
         module = models.create(spec)
     assert sum(parameter.numel() for parameter in module.parameters()) == spec.parameters
-    assert len(models.labels(spec)) == spec.classes
+    assert len(catalogue.labels(spec)) == spec.classes
     assert module.num_classes == spec.classes
 
 
@@ -47,7 +47,7 @@ def test_hub_models_follow_timms_own_configuration(name: str) -> None:
 
 
 def test_index_269_is_the_tutorials_answer() -> None:
-    assert models.labels(MODELS["deit_base_patch16_224"])[269] == "timber wolf, grey wolf, gray wolf, Canis lupus"
+    assert catalogue.labels(MODELS["deit_base_patch16_224"])[269] == "timber wolf, grey wolf, gray wolf, Canis lupus"
 
 
 def test_random_weights_are_the_same_each_time_and_leave_the_generator_alone() -> None:

@@ -16,7 +16,7 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
-from deploy_core import build, bundle, classify, embedded, models, own, settings
+from deploy_core import build, bundle, catalogue, classify, embedded, models, own, settings
 from deploy_core.errors import DeployError, InvalidCheckpoint, InvalidRequest
 from deploy_core.own import Corrections
 from deploy_core.settings import Settings
@@ -44,13 +44,28 @@ def test_a_checkpoint_becomes_a_model_that_says_all_of_itself(model: Path) -> No
     spec = models.find(str(model))
     assert model.name == "my_pets.safetensors"
     assert (spec.name, spec.title, spec.architecture) == ("my_pets", "My Pets", SHAPE)
-    assert models.labels(spec) == LABELS
+    assert catalogue.labels(spec) == LABELS
     assert spec.parameters == sum(value.numel() for value in state().values())
     assert not spec.is_embedded
     classifier = classify.open_model(str(model), "pretrained", Settings())
     answer = classifier.classify(PICTURE, Settings())
     assert answer.top[0].label == LABELS[1]
     assert len(answer.top) == len(LABELS)
+
+
+def test_the_original_of_a_catalogue_model_keeps_its_labels_and_preprocessing(tmp_path: Path) -> None:
+    limits = replace(settings.load(), home=tmp_path)
+    build.build_into(tmp_path, BuildRequest("demo", "pretrained", ("original",)), limits)
+    [original] = tmp_path.glob("demo*.safetensors")
+    brought = models.find(str(own.take_in(original, original.name, tmp_path / "models", limits)))
+    assert catalogue.labels(brought) == embedded.LABELS
+    assert brought.preprocessing == embedded.PREPROCESSING
+
+
+def test_a_header_that_names_a_catalogue_model_of_other_classes_is_not_believed(tmp_path: Path) -> None:
+    save_file(state(), tmp_path / "mine.safetensors", metadata={own.MODEL_KEY: "deit_base_patch16_224"})
+    brought = models.find(str(own.take_in(tmp_path / "mine.safetensors", "mine.safetensors", tmp_path, Settings())))
+    assert catalogue.labels(brought)[:2] == ("class 0", "class 1")
 
 
 @pytest.mark.parametrize("family", FAMILIES)

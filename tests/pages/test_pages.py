@@ -16,8 +16,8 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from deploy_core import documents, embedded, settings
+from deploy_core.catalogue import MODELS
 from deploy_core.formats import FORMATS
-from deploy_core.models import MODELS
 from deploy_core.processes import WorkerProcess
 from deploy_core.profile import record
 from pages import _charts, _parts
