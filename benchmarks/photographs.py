@@ -46,19 +46,27 @@ def main(folder: Path) -> None:
     def ask(path: Path) -> Answer:
         return classifier.classify(str(path), limits, top=1).top[0]
 
-    inside = {path.stem.split("_", 1)[1]: path for path in sorted(folder.glob("n*.JPEG"))}
-    pairs = [(embedded.SAMPLES / name, label) for name, label in GALLERY.items()]
-    pairs += [(inside[name], label) for name, label in SHOWS.items()]
     right = 0
-    for path, label in pairs:
+    shown = in_class(folder)
+    for path, label in shown.items():
         answer = ask(path)
         right += answer.label == label
         print(f"{path.name:36}{label:12}{answer.label:12}{answer.probability:7.1%}")
-    others = [(inside[name], ask(inside[name])) for name in NONE_OF_THEM]
+    others = [(path, ask(path)) for path in (_path(folder, name) for name in NONE_OF_THEM)]
     for path, answer in others:
         print(f"{path.name:36}{'none':12}{answer.label:12}{answer.probability:7.1%}")
-    print(f"right: {right} of {len(pairs)}")
+    print(f"right: {right} of {len(shown)}")
     print(f"mean top-1 probability where none is right: {statistics.fmean(a.probability for _, a in others):.1%}")
+
+
+def in_class(folder: Path) -> dict[Path, str]:
+    """The pictures that show one of the ten classes, of the gallery and of ``folder``, and which class."""
+    gallery = {embedded.SAMPLES / name: label for name, label in GALLERY.items()}
+    return gallery | {_path(folder, name): label for name, label in SHOWS.items()}
+
+
+def _path(folder: Path, name: str) -> Path:
+    return next(folder.glob(f"n*_{name}.JPEG"))
 
 
 if __name__ == "__main__":

@@ -9,14 +9,15 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from PIL import Image, ImageOps
 from PIL.Image import Resampling
 
-from benchmarks.photographs import GALLERY, SHOWS
-from deploy_core import classify, embedded, images, models, settings
+from benchmarks.photographs import in_class
+from deploy_core import classify, embedded, images, settings
 
 SIZE = embedded.PREPROCESSING.crop
 CROPS = 40
@@ -27,7 +28,8 @@ Way = Callable[[Image.Image], Image.Image]
 
 
 def middle(resampling: Resampling) -> Way:
-    return lambda picture: ImageOps.fit(picture, (SIZE, SIZE), resampling)
+    how = replace(embedded.PREPROCESSING, interpolation=resampling.name.lower())
+    return lambda picture: images.crop(picture, how)
 
 
 def squeezed(resampling: Resampling) -> Way:
@@ -54,17 +56,16 @@ WAYS: Mapping[str, Way] = {
 def main(folder: Path) -> None:
     limits = settings.load()
     classifier = classify.open_model("demo", "pretrained", limits)
-    paths = {embedded.SAMPLES / name: label for name, label in GALLERY.items()}
-    paths |= {next(folder.glob(f"n*_{name}.JPEG")): label for name, label in SHOWS.items()}
-    pictures = [images.decode(path.read_bytes(), limits) for path in paths]
-    labels = torch.tensor([embedded.LABELS.index(label) for label in paths.values()])
+    shown = in_class(folder)
+    pictures = [images.decode(path.read_bytes(), limits) for path in shown]
+    labels = torch.tensor([embedded.LABELS.index(label) for label in shown.values()])
+    wanted = labels.repeat_interleave(CROPS)
     generator = random.Random(SEED)  # noqa: S311
     crops = [part(picture, generator) for picture in pictures for _ in range(CROPS)]
     print("| way | right of 12 | of their crops | mean probability of the right class |\n| --- | --- | --- | --- |")
     for name, way in WAYS.items():
         whole = asked(classifier, [way(picture) for picture in pictures])
         parts = asked(classifier, [way(crop) for crop in crops])
-        wanted = labels.repeat_interleave(CROPS)
         right = int((whole.argmax(1) == labels).sum())
         share = (parts.argmax(1) == wanted).float().mean()
         sure = parts.gather(1, wanted[:, None]).mean()
@@ -81,8 +82,7 @@ def part(picture: Image.Image, generator: random.Random) -> Image.Image:
 
 def asked(classifier: classify.Classifier, small: list[Image.Image]) -> torch.Tensor:
     """Probabilities, (N, classes), of pictures of the model's own size."""
-    spec = models.find("demo")
-    tensors = torch.cat([classify.tensor_of(picture, spec) for picture in small])
+    tensors = torch.cat([classify.tensor_of(picture, classifier.spec) for picture in small])
     return classifier.batch_logits(tensors).softmax(1)
 
 
