@@ -268,6 +268,11 @@ def header(spec: ModelSpec) -> str:
     return _text(Card(spec.name, spec.title, spec.parameters, spec.architecture, spec.preprocessing, spec.own_labels))
 
 
+def told_by(text: str, path: Path) -> ModelSpec:
+    """The model that a header's text tells of, the way back from ``header``. Raises as ``parse`` does."""
+    return catalogue.MODELS.get(text) or parse(text, path)
+
+
 def spec(architecture: Architecture, name: str, labels: tuple[str, ...]) -> ModelSpec:
     """An own model that no file is known of. Raises InvalidRequest for an architecture that cannot be."""
     _require_whole(architecture)
@@ -449,17 +454,15 @@ def _side(positions: torch.Tensor, prefix: int) -> int:
 def _said(notes: Mapping[str, Any], path: Path, classes: int) -> Corrections:
     """What lies beside the tensors: all that a model file says of itself, or the labels."""
     text = notes.get(MODEL_KEY)
-    listed = catalogue.MODELS.get(text) if isinstance(text, str) else None
-    if listed is not None and listed.classes == classes:
-        return Corrections(preprocessing=listed.preprocessing, labels=catalogue.labels(listed))
     try:
-        known = parse(text, path) if isinstance(text, str) else None
+        known = told_by(text, path) if isinstance(text, str) else None
     except InvalidCheckpoint:
         known = None
-    if known is None or known.architecture is None:
+    if known is None or (known.architecture is None and known.classes != classes):
         return Corrections(labels=_noted_labels(notes))
+    found = Corrections(preprocessing=known.preprocessing, labels=catalogue.labels(known))
     shape = known.architecture
-    return Corrections(shape.heads, shape.size, preprocessing=known.preprocessing, labels=known.own_labels)
+    return found if shape is None else replace(found, heads=shape.heads, size=shape.size)
 
 
 def _noted(config: Mapping[str, Any]) -> Corrections:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from deploy_core import catalogue, checkpoints, models, own
+from deploy_core import checkpoints, models, own
 from deploy_core.errors import InvalidArtifact, StorageFailed
 from deploy_core.formats import effects, inside
 from deploy_core.formats.format import Format, Workbench
@@ -40,7 +40,7 @@ def _load(path: Path) -> Run:
         raise InvalidArtifact(
             f"{path.name} holds weights, but does not say of which model.", "Pass it as --weights with a --model."
         )
-    spec = catalogue.MODELS[text] if text in catalogue.MODELS else own.parse(text, path)
+    spec = own.told_by(text, path)
     module = models.create(spec, device="meta")
     checkpoints.fill(module, own.fitted(state, spec.architecture), spec.name, path.name)
     return module
