@@ -79,6 +79,10 @@ class Recipe:
     cutmix_probability: float = 0.5
     average_decay: float = 0.999
 
+    @property
+    def seed(self) -> int:
+        return self.teacher.seed
+
 
 Step = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -131,9 +135,8 @@ class Run:
         optimizers: tuple[torch.optim.Optimizer, ...],
         out: Path,
         recipe: TeacherRecipe | Recipe,
-        seed: int,
     ) -> None:
-        self.name, self.model, self.optimizers, self.recipe, self.seed = name, model, optimizers, recipe, seed
+        self.name, self.model, self.optimizers, self.recipe = name, model, optimizers, recipe
         self.average = copy.deepcopy(model).requires_grad_(False)
         self.path = out / f"{name}.ckpt"
         self.epoch = 0
@@ -179,20 +182,19 @@ class Run:
         self,
         data: Split,
         validation: Split,
-        epochs: int,
-        batch: int,
         schedule: Callable[[int], float],
         loss: Step,
         longest_gradient: float = math.inf,
     ) -> None:
         groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
         base = [group["lr"] for group in groups]
+        epochs = self.recipe.epochs
         while self.epoch < epochs:
             # Seeded by epoch, so that a resumed run sees the same pictures as one that was never stopped.
-            torch.manual_seed(self.seed * 1000 + self.epoch)
+            torch.manual_seed(self.recipe.seed * 1000 + self.epoch)
             self.model.train()
             started, seen, total = time.monotonic(), 0, 0.0
-            for images, labels in batches(data, batch):
+            for images, labels in batches(data, self.recipe.batch):
                 for group, rate in zip(groups, base, strict=True):
                     group["lr"] = rate * schedule(self.steps)
                 value = loss(images, labels)
@@ -238,7 +240,7 @@ def train_teacher(recipe: TeacherRecipe, data: Split, validation: Split, out: Pa
         momentum=recipe.momentum,
         nesterov=True,
     )
-    run = Run("teacher", model, (optimizer,), out, recipe, recipe.seed)
+    run = Run("teacher", model, (optimizer,), out, recipe)
     run.resume(device)
 
     def loss(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -248,7 +250,7 @@ def train_teacher(recipe: TeacherRecipe, data: Split, validation: Split, out: Pa
         return cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
 
     schedule = one_cycle(recipe.epochs, len(data) // recipe.batch, recipe.epochs * 0.2)
-    run.train(data, validation, recipe.epochs, recipe.batch, schedule, loss)
+    run.train(data, validation, schedule, loss)
     # The raw weights have been annealed to rate zero; the average would lag behind their batch statistics.
     return model.eval()
 
@@ -286,8 +288,7 @@ def train_student(
     device: str,
     start: Path | None = None,
 ) -> nn.Module:
-    seed = recipe.teacher.seed
-    torch.manual_seed(seed)
+    torch.manual_seed(recipe.seed)
     model = new_student(recipe.drop_path, recipe.patch_drop)
     if start is not None:
         model.load_state_dict(read_weights(start))
@@ -296,7 +297,7 @@ def train_student(
         # For so few patches the fused attention's backward takes as long as all the rest.
         for block in model.blocks:
             block.attn.fused_attn = False
-    run = Run("student", model, _optimizers(model, recipe), out, recipe, seed)
+    run = Run("student", model, _optimizers(model, recipe), out, recipe)
     run.resume(device)
     decider = copy.deepcopy(teacher).to(torch.bfloat16)
 
@@ -319,7 +320,7 @@ def train_student(
         return 0.5 * true + 0.5 * cross_entropy(by_distillation.float(), decision)
 
     schedule = one_cycle(recipe.epochs, len(data) // recipe.batch, recipe.warmup_epochs)
-    run.train(data, validation, recipe.epochs, recipe.batch, schedule, loss, longest_gradient=1.0)
+    run.train(data, validation, schedule, loss, longest_gradient=1.0)
     return run.average.eval()
 
 
@@ -390,9 +391,7 @@ def main() -> None:
     whole = read_split(arguments.data, "train")
     if whole.classes != LABELS:
         raise SystemExit(f"{arguments.data} holds the classes {', '.join(whole.classes)}, not CIFAR-10's.")
-    data, validation = (
-        part.to(device) for part in hold_out(whole, recipe.teacher.validation_per_class, recipe.teacher.seed)
-    )
+    data, validation = (part.to(device) for part in hold_out(whole, recipe.teacher.validation_per_class, recipe.seed))
     print(f"{len(data)} pictures to train on, {len(validation)} to validate, on {device}", flush=True)
     teacher = train_teacher(recipe.teacher, data, validation, arguments.out, device)
     print(f"teacher: validation top-1 {accuracy(teacher, validation):.4f}", flush=True)
