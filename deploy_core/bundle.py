@@ -243,13 +243,22 @@ def _kind(weights: str) -> str:
 
 def _preprocessing(how: Preprocessing) -> dict[str, Any]:
     interpolation = _interpolation(how)
+    if how.crop_mode == "squash":
+        sides = {"resize_width": how.resize, "resize_height": how.resize}
+        scaled = f"Scale the whole of it to {how.resize} x {how.resize} pixels, whatever its proportion."
+    else:
+        sides = {"resize_short_side": how.resize}
+        scaled = (
+            f"Scale it so that the short side is {how.resize} pixels and the long side keeps the proportion, rounded "
+            "down."
+        )
     return {
         "width": how.crop,
         "height": how.crop,
         "layout": "NCHW",
         "channel_order": "RGB",
         "dtype": "float32",
-        "resize_short_side": how.resize,
+        **sides,
         "interpolation": interpolation,
         "center_crop": how.crop,
         "scale": 1 / 255,
@@ -259,8 +268,7 @@ def _preprocessing(how: Preprocessing) -> dict[str, Any]:
         "in_words": [
             "Turn the picture the right side up (EXIF orientation), into sRGB with 8 bits per channel, on white where "
             "it is transparent.",
-            f"Scale it so that the short side is {how.resize} pixels and the long side keeps the proportion, rounded "
-            f"down. Interpolate {interpolation}.",
+            f"{scaled} Interpolate: {interpolation}.",
             f"Cut {how.crop} x {how.crop} pixels out of the center. Where the rest is odd, round its half to the even "
             "number for the left and top margin.",
             "Divide each value (0 to 255) by 255, subtract the channel's mean, and divide by its std.",
@@ -315,6 +323,7 @@ def _code_values(row: Format, artifact: Artifact, spec: ModelSpec, how: Preproce
         "std": ", ".join(str(value) for value in how.std),
         "interpolation": _interpolation(how),
         "resampling": how.interpolation.upper(),
+        "crop_mode": how.crop_mode,
         "timm_name": spec.timm_name,
         "timm_options": dict(spec.timm_options),
     }

@@ -497,7 +497,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--labels", type=Path, metavar="FILE", help="one label a line, or JSON (the checkpoint's own)")
     sub.add_argument("--heads", type=int, help="attention heads, which no shape tells (one for 64 of width)")
     sub.add_argument("--size", type=int, help="pixels of the input's side (as trained)")
-    sub.add_argument("--resize", type=int, help="pixels of a picture's short side before the center crop")
+    sub.add_argument("--resize", type=int, help="pixels that a picture is resized to before the center crop")
     names = ", ".join(own.NORMALIZATIONS)
     sub.add_argument("--normalization", metavar="NAME", help=f"of the input: {names} (the checkpoint's own)")
     sub.add_argument("--out", type=Path, default=Path("models"), metavar="DIR", help="folder to write to (models)")

@@ -83,19 +83,23 @@ def enough_for(how: Preprocessing) -> int:
 
 def kept_share(size: tuple[int, int], how: Preprocessing) -> float:
     """Which share of a picture of ``size`` (width, height) is left after ``crop``, 0..1."""
+    if how.crop_mode == "squash":
+        return (how.crop / how.resize) ** 2
     short, long = min(size), max(size)
     left = long - 2 * _excess(size)
     return left / long * how.crop**2 / (how.resize * (how.resize * left // short))
 
 
 def crop(picture: Image.Image, how: Preprocessing) -> Image.Image:
-    """The part of an RGB picture that the model sees: short side to ``how.resize``, then the center.
+    """The part of an RGB picture that the model sees: resized as ``how.crop_mode`` says, then the center.
 
     Returns an RGB picture of ``how.crop`` x ``how.crop`` pixels, the same as torchvision's Resize and CenterCrop.
     """
-    picture = _without_far_ends(picture)
-    short = min(picture.size)
-    width, height = (how.resize * side // short for side in picture.size)
+    if how.crop_mode == "squash":
+        width = height = how.resize
+    else:
+        picture = _without_far_ends(picture)
+        width, height = (how.resize * side // min(picture.size) for side in picture.size)
     resized = picture.resize((width, height), Image.Resampling[how.interpolation.upper()])
     left, top = round((width - how.crop) / 2), round((height - how.crop) / 2)
     return resized.crop((left, top, left + how.crop, top + how.crop))

@@ -47,6 +47,8 @@ MOST_PATCHES = 2500
 LONGEST_LABEL = 200
 LARGEST_LABELS = 10_000_000
 LONGEST_NAME = 30
+INTERPOLATIONS = ("bicubic", "bilinear", "box")
+CROP_MODES = ("center", "squash")
 # Told how many bytes a checkpoint has; raises a DeployError where there is no room for it.
 Admit = Callable[[int], None]
 
@@ -67,8 +69,8 @@ class Card:
 class Corrections:
     """What a person knows better than can be read from the tensors' shapes; None is as read.
 
-    ``size``: the input's side in pixels, to which the position embeddings are then interpolated; ``resize``: the short
-    side of a picture before the center crop; ``normalization``: a key of ``NORMALIZATIONS``.
+    ``size``: the input's side in pixels, to which the position embeddings are then interpolated; ``resize``: what a
+    picture is resized to before the center crop, in pixels; ``normalization``: a key of ``NORMALIZATIONS``.
     """
 
     heads: int | None = None
@@ -362,7 +364,14 @@ def _preprocessing(shape: Architecture, told: Corrections) -> Preprocessing:
             )
         mean, std = NORMALIZATIONS[told.normalization]
     resize = known.resize if known.resize >= shape.size else usual
-    found = Preprocessing(told.resize or resize, shape.size, mean, std, known.interpolation)
+    found = replace(known, resize=told.resize or resize, crop=shape.size, mean=mean, std=std)
+    asked = (("interpolation", known.interpolation, INTERPOLATIONS), ("crop_mode", known.crop_mode, CROP_MODES))
+    for key, value, choices in asked:
+        if value not in choices:
+            raise InvalidRequest(
+                f"The model asks for the {key} '{value}', which cannot be done here.",
+                f"Give it with one of these in its config.json: {', '.join(choices)}.",
+            )
     if not _is_sound(found, shape):
         raise InvalidRequest(
             f"A picture resized to {found.resize} pixels has no center of {shape.size}.",
@@ -375,7 +384,8 @@ def _is_sound(how: Preprocessing, shape: Architecture) -> bool:
     return (
         how.crop == shape.size
         and how.crop <= how.resize <= 4 * how.crop
-        and how.interpolation in ("bicubic", "bilinear")
+        and how.interpolation in INTERPOLATIONS
+        and how.crop_mode in CROP_MODES
         and len(how.mean) == len(how.std) == 3
         and all(math.isfinite(number) for number in how.mean)
         and all(0 < number < math.inf for number in how.std)
@@ -474,7 +484,14 @@ def _noted(config: Mapping[str, Any]) -> Corrections:
         size = int(trained["input_size"][-1])
         mean, std = (tuple(float(number) for number in trained[key]) for key in ("mean", "std"))
         resize = round(size / float(trained.get("crop_pct", 1)))
-        how = Preprocessing(resize, size, mean, std, str(trained.get("interpolation", "bicubic")))  # type: ignore[arg-type]
+        how = Preprocessing(
+            resize,
+            size,
+            mean,  # type: ignore[arg-type]
+            std,  # type: ignore[arg-type]
+            interpolation=str(trained.get("interpolation", "bicubic")),
+            crop_mode=str(trained.get("crop_mode", "center")),
+        )
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError):
         return Corrections(labels=labels)
     return Corrections(labels=labels, preprocessing=how)

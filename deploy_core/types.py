@@ -8,13 +8,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From an RGB picture to the model's input: short side to ``resize``, center crop, scale to 0..1, normalize."""
+    """From an RGB picture to the model's input: resize, center crop, scale to 0..1, normalize.
+
+    ``crop_mode`` is timm's: with "center" the short side becomes ``resize`` and the long side keeps the proportion;
+    with "squash" both sides become ``resize``. ``interpolation`` names one of Pillow's filters.
+    """
 
     resize: int
     crop: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     interpolation: str = "bicubic"
+    crop_mode: str = "center"
 
 
 @dataclass(frozen=True)

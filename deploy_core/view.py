@@ -15,7 +15,7 @@ COLOURS = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 16
 
 
 def seen(picture: Image.Image, how: Preprocessing) -> Image.Image:
-    """The square of an upright picture that the model is given, in the picture's own pixels."""
+    """The part of an upright picture that the model is given, in the picture's own pixels and proportion."""
     return picture.crop(_box(picture, how))
 
 
@@ -45,6 +45,7 @@ def heat(picture: Image.Image, shares: Sequence[Sequence[float]], opacity: float
 
 
 def _box(picture: Image.Image, how: Preprocessing) -> tuple[int, int, int, int]:
-    side = round(min(picture.size) * how.crop / how.resize)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    return left, top, left + side, top + side
+    sides = picture.size if how.crop_mode == "squash" else (min(picture.size),) * 2
+    width, height = (round(side * how.crop / how.resize) for side in sides)
+    left, top = (picture.width - width) // 2, (picture.height - height) // 2
+    return left, top, left + width, top + height

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import streamlit as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from deploy_core import images, view
 from deploy_core.spec import ModelSpec
+from deploy_core.types import Preprocessing
 from pages import _parts, _picker, _pictures
 from pages._pictures import Picture
 
 SIDE = 480
 USUAL_OPACITY = 55
 LEAST_KEPT = 0.5
+MOST_SQUASHED = 2.5
 
 
 def draw(chosen: _picker.Choice, picture: Picture) -> None:
@@ -30,26 +32,38 @@ def draw(chosen: _picker.Choice, picture: Picture) -> None:
 @st.fragment
 def _draw(spec: ModelSpec, picture: Picture, shares: list[list[float]]) -> None:
     how, whole = spec.preprocessing, _pictures.small(picture, 2 * SIDE)
-    square = view.seen(whole, how).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    part = ImageOps.contain(view.seen(whole, how), (SIDE, SIDE), Image.Resampling.BICUBIC)
     kept = images.kept_share(whole.size, how)
     original, given, looks = st.columns(3, gap="medium")
     with original:
         st.image(view.framed(whole, how), width="stretch", alt="The picture, with what is cut off darkened")
-        st.caption(f"The picture: the model is given {kept:.0%} of it, the middle.")
+        st.caption(f"The picture: the model is given {_given(kept, how)}.")
     with given:
         pixels = images.crop(whole, how).resize((SIDE, SIDE), Image.Resampling.NEAREST)
         st.image(pixels, width="stretch", alt="The model's input")
         st.caption(f"Its input: {how.crop} × {how.crop} pixels, in {len(shares)} × {len(shares)} patches.")
     with looks:
         opacity = st.session_state.get("opacity", USUAL_OPACITY) / 100
-        st.image(view.heat(square, shares, opacity), width="stretch", alt="Heat map of where the model looks")
+        st.image(view.heat(part, shares, opacity), width="stretch", alt="Heat map of where the model looks")
         st.caption("Where it looks: the brighter, the more of the answer comes from there.")
         st.slider(
             "Opacity of the heat map", 0, 100, USUAL_OPACITY, format="%d %%", key="opacity", persist_state="session"
         )
-    if kept < LEAST_KEPT:
+    length = max(whole.size) / min(whole.size)
+    if how.crop_mode == "squash" and length > MOST_SQUASHED:
+        st.warning(
+            f"**One side of this picture is {length:.1f} times the other.** Squashed into a square, little of it is "
+            "known again: crop it around what matters first.",
+            icon=":material/crop:",
+        )
+    elif kept < LEAST_KEPT:
         st.warning(
             f"**The crop cuts {1 - kept:.0%} of this picture off.** What matters may lie outside: crop it to a square "
             "around that first.",
             icon=":material/crop:",
         )
+
+
+def _given(kept: float, how: Preprocessing) -> str:
+    part = "all of it" if kept == 1 else f"{kept:.0%} of it, the middle"
+    return f"{part}, squashed into a square" if how.crop_mode == "squash" else part

@@ -109,7 +109,7 @@ def _correct(spec: ModelSpec) -> None:
         step=shape.patch,
         help="At another size than it was trained for, its position embeddings are interpolated.",
     )
-    resize = st.number_input("Short side before the crop", 1, 8192, max(size, spec.preprocessing.resize))
+    resize = st.number_input("Pixels it is resized to before the crop", 1, 8192, max(size, spec.preprocessing.resize))
     known, now = [*NORMALIZATIONS], own.normalization_of(spec.preprocessing)
     index = known.index(now) if now else None
     normalization = st.selectbox("Normalization", known, index=index, placeholder="as the checkpoint says")

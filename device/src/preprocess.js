@@ -1,12 +1,18 @@
 /**
- * A picture's pixels to the model's input, number for number as Pillow and the server do it: resize the short side with
- * antialias in 8 bits, take the center, normalize. A canvas resizes by other filters, so none is used here.
+ * A picture's pixels to the model's input, number for number as Pillow and the server do it: resize with antialias in
+ * 8 bits, take the center, normalize. A canvas resizes by other filters, so none is used here.
  *
  * Source: Pillow 13, src/libImaging/Resample.c.
  */
 
 /**
- * @typedef {{resize: number, crop: number, interpolation: "bicubic" | "bilinear", mean: number[], std: number[]}} How
+ * @typedef {object} How
+ * @property {"center" | "squash"} crop_mode Whether the short side is resized, and the long one in proportion, or both.
+ * @property {number} resize
+ * @property {number} crop
+ * @property {"bicubic" | "bilinear" | "box"} interpolation
+ * @property {number[]} mean
+ * @property {number[]} std
  * @typedef {{width: number, height: number, rgba: Uint8ClampedArray}} Pixels
  * @typedef {{support: number, weight: (distance: number) => number}} Filter
  * @typedef {{start: number, weights: Int32Array}} Window The pixels that make one pixel, in fixed-point shares.
@@ -22,6 +28,7 @@ const CHANNELS = 3;
 const FILTERS = {
   bilinear: { support: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) },
   bicubic: { support: 2, weight: bicubic },
+  box: { support: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) },
 };
 
 /**
@@ -43,12 +50,13 @@ export function preprocess(pixels, how) {
  * @returns {Uint8Array} RGB by rows, crop x crop
  */
 export function crop(pixels, how) {
-  const [cutX, cutY] = farEnds(pixels.width, pixels.height);
+  const isSquashed = how.crop_mode === "squash";
+  const [cutX, cutY] = isSquashed ? [0, 0] : farEnds(pixels.width, pixels.height);
   const width = pixels.width - 2 * cutX;
   const height = pixels.height - 2 * cutY;
   const short = Math.min(width, height);
-  const newWidth = Math.floor((how.resize * width) / short);
-  const newHeight = Math.floor((how.resize * height) / short);
+  const newWidth = isSquashed ? how.resize : Math.floor((how.resize * width) / short);
+  const newHeight = isSquashed ? how.resize : Math.floor((how.resize * height) / short);
   const columns = windows(width, newWidth, roundHalfEven((newWidth - how.crop) / 2), cutX, how);
   const rows = windows(height, newHeight, roundHalfEven((newHeight - how.crop) / 2), cutY, how);
   const raster = { width: pixels.width, channels: 4, data: pixels.rgba };

@@ -15,7 +15,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Locator, Page, Playwright, Route, ViewportSize, expect
 
-from deploy_core import embedded, images, models
+from deploy_core import documents, embedded, images, models
 from deploy_core.profile import report
 from deploy_core.settings import Settings
 from tests.browser import chromium
@@ -224,8 +224,7 @@ def test_the_device_answers_as_the_server_on_every_picture(
                 {"url": f"/given/{name}", "input": base64.b64encode(tensor.tobytes()).decode()}
                 for name, tensor in inputs.items()
             ],
-            "how": {"resize": HOW.resize, "crop": HOW.crop, "interpolation": HOW.interpolation}
-            | {"mean": HOW.mean, "std": HOW.std},
+            "how": documents.plain(HOW),
         },
     )
     for (name, tensor), theirs in zip(inputs.items(), found, strict=True):

@@ -130,7 +130,8 @@ def test_a_bundle_says_what_is_true(key: str, built: dict[str, Built], tmp_path:
     assert pieces["test_input.bin"] == one.sample.tensor
 
     how = json.loads(pieces["preprocessing.json"])
-    assert (how["width"], how["resize_short_side"], how["center_crop"]) == (32, 32, 32)
+    assert (how["width"], how["resize_width"], how["resize_height"], how["center_crop"]) == (32, 32, 32, 32)
+    assert "the whole of it to 32 x 32" in " ".join(how["in_words"])
     assert (tuple(how["mean"]), tuple(how["std"])) == (SPEC.preprocessing.mean, SPEC.preprocessing.std)
 
     expected = json.loads(pieces["expected.json"])
@@ -162,6 +163,13 @@ def test_a_bundle_says_what_is_true(key: str, built: dict[str, Built], tmp_path:
         "CIFAR-10",
     ):
         assert fact in readme
+
+
+def test_where_the_proportion_is_kept_the_short_side_is_named() -> None:
+    how = bundle._preprocessing(models.find("deit_tiny_patch16_224").preprocessing)
+    assert how["resize_short_side"] == 256
+    assert "the short side is 256 pixels" in " ".join(how["in_words"])
+    assert not {"resize_width", "resize_height"} & set(how)
 
 
 def test_the_sums_hold(lite: Path, tmp_path: Path) -> None:

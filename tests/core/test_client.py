@@ -22,6 +22,7 @@ from tests.conftest import PROJECT
 DEVICE = PROJECT / "device"
 DEIT = models.find("deit_base_distilled_patch16_224").preprocessing
 BILINEAR = Preprocessing(resize=50, crop=48, mean=(0.5, 0.5, 0.5), std=(0.5, 0.25, 0.125), interpolation="bilinear")
+SQUASHED = Preprocessing(36, 32, (0.5, 0.5, 0.5), (0.5, 0.25, 0.125), crop_mode="squash")
 
 SIZES = ((640, 480), (481, 641), (224, 224), (32, 32), (19, 27), (1200, 40), (33, 905), (300, 700))
 
@@ -36,7 +37,9 @@ def test_the_browser_side_passes_its_own_tests() -> None:
     assert "# fail 0" in found.stdout or "fail 0" in found.stdout
 
 
-@pytest.mark.parametrize("how", [embedded.PREPROCESSING, DEIT, BILINEAR], ids=["demo", "deit", "bilinear"])
+@pytest.mark.parametrize(
+    "how", [embedded.PREPROCESSING, DEIT, BILINEAR, SQUASHED], ids=["demo", "deit", "bilinear", "squashed"]
+)
 @pytest.mark.parametrize("size", SIZES)
 def test_the_device_prepares_a_picture_bit_for_bit_as_the_server(size: tuple[int, int], how: Preprocessing) -> None:
     width, height = size

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import gc
 import random
 import struct
@@ -28,6 +29,7 @@ MUTATIONS = 4000
 ORIENTATION = 0x0112
 HOW = Preprocessing(248, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 SMALL = Preprocessing(36, 32, (0.5, 0.5, 0.5), (0.25, 0.3, 0.35))
+SQUASHED = dataclasses.replace(SMALL, interpolation="box", crop_mode="squash")
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
 
@@ -456,7 +458,9 @@ def test_reading_a_jpeg_small_changes_no_answer_beyond_the_bound(sample: str, si
 
 
 @pytest.mark.parametrize("size", [(640, 480), (480, 640), (224, 224), (4000, 300), (31, 97)])
-@pytest.mark.parametrize("how", [HOW, SMALL], ids=["248", "36"])
+@pytest.mark.parametrize(
+    "how", [HOW, SMALL, dataclasses.replace(SMALL, crop_mode="squash")], ids=["248", "36", "squashed"]
+)
 def test_the_share_that_is_kept_is_that_of_the_crop(size: tuple[int, int], how: Preprocessing) -> None:
     """Counted on a picture of a few stripes of distinct grey, of which the crop keeps some."""
     ramp = np.tile(np.arange(size[0]), (size[1], 1)).astype(np.float32)
@@ -472,8 +476,9 @@ def test_the_share_that_is_kept_is_that_of_the_crop(size: tuple[int, int], how: 
 
 
 def by_torchvision(picture: Image.Image, how: Preprocessing) -> np.ndarray:
+    side = (how.resize, how.resize) if how.crop_mode == "squash" else how.resize
     steps = [
-        transforms.Resize(how.resize, transforms.InterpolationMode.BICUBIC, antialias=True),
+        transforms.Resize(side, transforms.InterpolationMode(how.interpolation), antialias=True),
         transforms.CenterCrop(how.crop),
         transforms.ToTensor(),
         transforms.Normalize(how.mean, how.std),
@@ -482,7 +487,9 @@ def by_torchvision(picture: Image.Image, how: Preprocessing) -> np.ndarray:
     return tensor
 
 
-@pytest.mark.parametrize("how", [HOW, SMALL, Preprocessing(32, 32, HOW.mean, HOW.std)], ids=["248", "36", "32"])
+@pytest.mark.parametrize(
+    "how", [HOW, SMALL, SQUASHED, Preprocessing(32, 32, HOW.mean, HOW.std)], ids=["248", "36", "squashed", "32"]
+)
 @pytest.mark.parametrize(
     "size",
     [
@@ -532,8 +539,11 @@ def test_strips_are_nearly_torchvisions(size: tuple[int, int]) -> None:
     assert difference.max() < 8 * one_level
 
 
+@pytest.mark.parametrize("how", [HOW, dataclasses.replace(HOW, crop_mode="squash")], ids=["center", "squash"])
 @pytest.mark.parametrize("size", [(1, 60_000), (60_000, 1), (1_000_000, 7)])
-def test_long_strips_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
+def test_long_strips_do_not_fill_the_memory(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], how: Preprocessing
+) -> None:
     resize = Image.Image.resize
 
     def watched(picture: Image.Image, size: tuple[int, int], *rest: object) -> Image.Image:
@@ -541,4 +551,4 @@ def test_long_strips_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch, siz
         return resize(picture, size, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Image.Image, "resize", watched)
-    assert images.preprocess(Image.new("RGB", size), HOW).shape == (1, 3, 224, 224)
+    assert images.preprocess(Image.new("RGB", size), how).shape == (1, 3, 224, 224)

@@ -41,7 +41,7 @@ def test_hub_models_follow_timms_own_configuration(name: str) -> None:
     assert f"hub:{config.hf_hub_id}" == spec.source
     assert config.input_size == (3, spec.input_size, spec.input_size)
     assert (config.mean, config.std) == (spec.preprocessing.mean, spec.preprocessing.std)
-    assert config.interpolation == spec.preprocessing.interpolation
+    assert (config.interpolation, config.crop_mode) == (spec.preprocessing.interpolation, spec.preprocessing.crop_mode)
     tutorial = name.startswith("deit_") and spec.input_size == 224
     assert spec.preprocessing.resize == (256 if tutorial else int(spec.input_size / config.crop_pct))
 

@@ -62,6 +62,13 @@ def test_the_original_of_a_catalogue_model_keeps_its_labels_and_preprocessing(tm
     assert brought.preprocessing == embedded.PREPROCESSING
 
 
+def test_a_model_file_of_an_earlier_version_has_its_center_cut_out(model: Path) -> None:
+    card = json.loads(own.header(models.find(str(model))))
+    del card["preprocessing"]["crop_mode"]
+    save_file(load_file(model), model, metadata={own.MODEL_KEY: json.dumps(card)})
+    assert models.find(str(model)).preprocessing.crop_mode == "center"
+
+
 def test_a_header_that_names_a_catalogue_model_of_other_classes_is_not_believed(tmp_path: Path) -> None:
     save_file(state(), tmp_path / "mine.safetensors", metadata={own.MODEL_KEY: "deit_base_patch16_224"})
     brought = models.find(str(own.take_in(tmp_path / "mine.safetensors", "mine.safetensors", tmp_path, Settings())))
@@ -342,6 +349,8 @@ def hostile_cards(model: Path) -> Iterator[tuple[str, str]]:
         yield name, json.dumps(card | {"architecture": card["architecture"] | {name: value}})
     yield "labels", json.dumps(card | {"labels": ["a"]})
     yield "crop", json.dumps(card | {"preprocessing": card["preprocessing"] | {"resize": 10**9}})
+    for name, value in [("interpolation", "EXEC"), ("crop_mode", "border")]:
+        yield name, json.dumps(card | {"preprocessing": card["preprocessing"] | {name: value}})
     yield "std", json.dumps(card | {"preprocessing": card["preprocessing"] | {"std": [0, 0, 0]}})
 
 

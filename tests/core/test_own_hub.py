@@ -18,13 +18,14 @@ from safetensors.torch import save
 from deploy_core import models
 from tests.own_model import LABELS, SHAPE, state
 
+TRAINED = {"input_size": [3, 32, 32], "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6], "crop_pct": 0.8}
 CONFIG = {
     "architecture": "deit_tiny_patch16_224",
     "num_classes": 3,
     "label_names": list(LABELS),
     # Nothing of this may be followed.
     "model_args": {"img_size": 999, "no_such_option": "__import__('os').system('true')"},
-    "pretrained_cfg": {"input_size": [3, 32, 32], "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6], "crop_pct": 0.8},
+    "pretrained_cfg": TRAINED,
 }
 
 
@@ -97,6 +98,26 @@ def test_a_model_from_the_hub_brings_its_labels_and_preprocessing(
     assert (spec.preprocessing.resize, spec.preprocessing.mean) == (40, (0.1, 0.2, 0.3))
     assert {token for *_, token in hub.asked} == {None}
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["pets.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "hub",
+    [{"config": {"pretrained_cfg": TRAINED | {"crop_mode": "squash", "interpolation": "box"}}}],
+    indirect=True,
+)
+def test_a_model_that_was_trained_on_squashed_pictures_is_given_such(
+    hub: Hub, environment: dict[str, str], tmp_path: Path
+) -> None:
+    finished = bring(hub, environment, tmp_path / "models")
+    how = models.find(json.loads(finished.stdout)["file"]).preprocessing
+    assert (how.resize, how.crop, how.crop_mode, how.interpolation) == (40, 32, "squash", "box")
+
+
+@pytest.mark.parametrize("hub", [{"config": {"pretrained_cfg": TRAINED | {"crop_mode": "border"}}}], indirect=True)
+def test_preprocessing_that_cannot_be_done_here_is_told(hub: Hub, environment: dict[str, str], tmp_path: Path) -> None:
+    finished = bring(hub, environment, tmp_path / "models")
+    assert finished.returncode == 2
+    assert "the crop_mode 'border'" in finished.stderr
 
 
 @pytest.mark.parametrize(

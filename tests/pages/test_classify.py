@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 
 import streamlit_app
-from deploy_core import embedded, own, settings
+from deploy_core import catalogue, embedded, models, own, settings
 from deploy_core.formats import FORMATS
 from deploy_core.jobs import FINISHED, job_name
 from deploy_core.processes import Task
@@ -116,13 +117,26 @@ def test_the_opacity_stays_while_another_page_is_looked_at() -> None:
     assert app.slider(key="opacity").value == 20
 
 
-def test_the_crop_is_shown_and_a_strip_is_warned_of() -> None:
+@pytest.mark.parametrize(
+    ("crop_mode", "given", "warning"),
+    [
+        ("center", "the model is given 67% of it, the middle", "The crop cuts 83% of this picture off."),
+        ("squash", "the model is given all of it, squashed into a square", "One side of this picture is 6.0 times"),
+    ],
+)
+def test_what_is_given_is_shown_and_a_strip_is_warned_of(
+    crop_mode: str, given: str, warning: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demo = models.find("demo")
+    how = replace(demo.preprocessing, crop_mode=crop_mode)
+    monkeypatch.setitem(catalogue.MODELS, "demo", replace(demo, preprocessing=how))
     app = open_page()
-    assert "the model is given 67% of it" in texts(app)
+    assert given in texts(app)
+    assert warning not in texts(app)
     wide = BytesIO()
     Image.linear_gradient("L").resize((900, 150)).save(wide, "PNG")
     upload(app, ("wide.png", wide.getvalue()))
-    assert "The crop cuts 83% of this picture off." in texts(app)
+    assert warning in texts(app)
 
 
 def test_several_pictures_become_a_table_and_a_broken_one_is_a_row(answer: Callable[[str], str]) -> None:
