@@ -7,8 +7,8 @@ through attention", arXiv 2012.12877): the class token learns the true label, th
 the teacher's decision on the same augmented picture. Each epoch is checkpointed under ``--out``; the
 same command goes on from there. ``--start`` begins another cycle of the schedule with the weights of an
 earlier run, under another ``--out``; a ``teacher.ckpt`` copied there is used again. FOLDER holds CIFAR-10
-as ``train/<class>/*.jpg`` or ``train.tar.xz``. Runs on a GPU, in bfloat16 with the data on it, where there
-is one, else on the CPU.
+as ``train/<class>/*.jpg`` or ``train.tar.xz``. Runs on a GPU with the data on it, where there is one, else on
+the CPU; in bfloat16 where that computes in it.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from deploy_core.embedded.teacher import Teacher
 from deploy_core.files import atomic_write, sha256
 
 WHITENED = 5000
+CPU_BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,20 @@ def normalize(images: torch.Tensor) -> torch.Tensor:
     mean = torch.tensor(PREPROCESSING.mean, device=images.device).view(shape)
     std = torch.tensor(PREPROCESSING.std, device=images.device).view(shape)
     return (images.float() / 255 - mean) / std
+
+
+def precision(device: str) -> torch.dtype:
+    """bfloat16 where the device has instructions for it; without them it takes many times as long as float32."""
+    if device == "cuda":
+        has_instructions = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        has_instructions = any(torch.cpu.get_capabilities().get(name) for name in CPU_BFLOAT16)
+    return torch.bfloat16 if has_instructions else torch.float32
+
+
+def mixed(device: str) -> torch.autocast:
+    """Lets matrix products and convolutions be computed in ``precision``."""
+    return torch.autocast(device, torch.bfloat16, enabled=precision(device) is torch.bfloat16)
 
 
 def batches(split: Split, size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -245,7 +260,7 @@ def train_teacher(recipe: TeacherRecipe, data: Split, validation: Split, out: Pa
 
     def loss(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         inputs = normalize(images).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device, torch.bfloat16):
+        with mixed(device):
             logits = model(inputs)
         return cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
 
@@ -299,7 +314,8 @@ def train_student(
             block.attn.fused_attn = False
     run = Run("student", model, _optimizers(model, recipe), out, recipe)
     run.resume(device)
-    decider = copy.deepcopy(teacher).to(torch.bfloat16)
+    decider_precision = precision(device)
+    decider = copy.deepcopy(teacher).to(decider_precision)
 
     def loss(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         if run.epoch >= recipe.patch_drop_until * recipe.epochs:
@@ -310,8 +326,8 @@ def train_student(
             images, others, own = cutmix(images, labels)
         inputs = normalize(images)
         with torch.no_grad():
-            decision = decider(inputs.to(torch.bfloat16, memory_format=torch.channels_last)).argmax(1)
-        with torch.autocast(device, torch.bfloat16):
+            decision = decider(inputs.to(decider_precision, memory_format=torch.channels_last)).argmax(1)
+        with mixed(device):
             by_class, by_distillation = model(inputs)
         by_class = by_class.float()
         smoothing = recipe.label_smoothing
@@ -393,6 +409,8 @@ def main() -> None:
         raise SystemExit(f"{arguments.data} holds the classes {', '.join(whole.classes)}, not CIFAR-10's.")
     data, validation = (part.to(device) for part in hold_out(whole, recipe.teacher.validation_per_class, recipe.seed))
     print(f"{len(data)} pictures to train on, {len(validation)} to validate, on {device}", flush=True)
+    if precision(device) is torch.float32:
+        print("It has no bfloat16 instructions, which Muon needs: this will take several times as long.", flush=True)
     teacher = train_teacher(recipe.teacher, data, validation, arguments.out, device)
     print(f"teacher: validation top-1 {accuracy(teacher, validation):.4f}", flush=True)
     student = train_student(recipe, teacher, data, validation, arguments.out, device, start)

@@ -20,7 +20,7 @@ from deploy_core.embedded.train import Recipe, TeacherRecipe
 from deploy_core.settings import Settings
 
 TEACHER = TeacherRecipe(epochs=1, batch=16)
-RECIPE = Recipe(teacher=TEACHER, epochs=3, batch=16, patch_drop_until=0.5)
+RECIPE = Recipe(teacher=TEACHER, epochs=2, batch=32, patch_drop_until=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,24 @@ def test_the_matrices_of_the_blocks_and_nothing_else_are_orthogonalized() -> Non
     assert sum(len(group["params"]) for group in others.param_groups) + 28 == len(list(student.parameters()))
 
 
+@pytest.mark.parametrize(
+    ("capabilities", "found"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, torch.bfloat16),
+        ({"avx2": True, "avx512_bf16": False, "amx_bf16": False}, torch.float32),
+        ({"neon": True, "bf16": True}, torch.bfloat16),
+        ({}, torch.float32),
+    ],
+)
+def test_a_cpu_that_would_only_emulate_bfloat16_computes_in_float32(
+    capabilities: dict[str, bool], found: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert train.precision("cpu") is found
+    with train.mixed("cpu"):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is found
+
+
 def test_a_run_that_was_cut_off_ends_where_the_whole_one_does(noise: Split, tmp_path: Path) -> None:
     def run(out: Path, stop_after: int | None) -> dict[str, torch.Tensor]:
         out.mkdir(exist_ok=True)
@@ -79,7 +97,7 @@ def test_a_run_that_was_cut_off_ends_where_the_whole_one_does(noise: Split, tmp_
 
     whole = run(tmp_path / "whole", None)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "cut", stop_after=2)
+        run(tmp_path / "cut", stop_after=1)
     resumed = run(tmp_path / "cut", None)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
