@@ -323,6 +323,7 @@ def _code_values(row: Format, artifact: Artifact, spec: ModelSpec, how: Preproce
         "std": ", ".join(str(value) for value in how.std),
         "interpolation": _interpolation(how),
         "resampling": how.interpolation.upper(),
+        "filter": how.interpolation,
         "crop_mode": how.crop_mode,
         "timm_name": spec.timm_name,
         "timm_options": dict(spec.timm_options),

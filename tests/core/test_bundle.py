@@ -227,6 +227,8 @@ def test_app_code_is_filled_in(
     assert code
     if "android/Classifier.kt" in code:
         assert "org.pytorch:pytorch_android_lite:2.1.0" in code["android/Classifier.kt"]
+        assert 'INTERPOLATION = "hamming"' in code["android/Resize.kt"]
+        assert 'CROP_MODE = "squash"' in code["android/Picture.kt"]
     for said in (one.artifact.file, "0.4914, 0.4822, 0.4465", "0.247, 0.2435, 0.2616", "labels.txt"):
         assert said in whole
     assert not any(
