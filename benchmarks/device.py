@@ -18,7 +18,7 @@ from playwright.sync_api import Page, Route, expect, sync_playwright
 
 from benchmarks.figure import Figure
 from deploy_core import build, embedded, images, models
-from deploy_core.formats import FORMATS
+from deploy_core.formats import FORMATS, inside
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest
 from tests.browser import chromium
@@ -112,7 +112,7 @@ class Bench:
         """The server's ONNX Runtime on one thread."""
         import onnxruntime
 
-        options = onnxruntime.SessionOptions()
+        options = inside.onnxruntime_options()
         options.intra_op_num_threads = 1
         path = self._files / FORMATS[key].filename(SPEC.name)
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -27,6 +27,7 @@ Observe = Callable[[Path, "torch.Tensor", "Path | None"], tuple[OperatorTime, ..
 WARMUP = 3
 CALLS = 5
 OTHER = "other"
+VNNI = ("avx512_vnni", "avx_vnni")
 # The first pattern that an operator's whole name matches decides.
 GROUPS: dict[str, str] = {
     "matrix products": r"aten::(addmm|mm|bmm|baddbmm|matmul|linear)|quantized::linear.*|mkldnn.*linear.*"
@@ -75,7 +76,7 @@ def by_torch(load: Callable[[Path], Run]) -> Observe:
 
 
 def onnxruntime_options() -> Any:
-    """How ONNX Runtime computes here: with torch's number of threads, which sleep between calls."""
+    """How ONNX Runtime computes here: with torch's number of threads, which sleep between calls, and exactly."""
     import onnxruntime
     import torch
 
@@ -83,6 +84,9 @@ def onnxruntime_options() -> Any:
     options.intra_op_num_threads = torch.get_num_threads()
     # Threads that wait for the next call by spinning take the processor from whatever is measured beside them.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Without VNNI, x86 adds up int8 products in 16 bits, which overflow: docs/decisions/0009-proof.md.
+    if not any(torch.cpu.get_capabilities().get(name) for name in VNNI):
+        options.add_session_config_entry("session.x64quantprecision", "1")
     return options
 
 
