@@ -52,7 +52,7 @@ def main(folder: Path) -> None:
         answer = ask(path)
         right += answer.label == label
         print(f"{path.name:36}{label:12}{answer.label:12}{answer.probability:7.1%}")
-    others = [(path, ask(path)) for path in (_path(folder, name) for name in NONE_OF_THEM)]
+    others = [(path, ask(path)) for path in of_no_class(folder)]
     for path, answer in others:
         print(f"{path.name:36}{'none':12}{answer.label:12}{answer.probability:7.1%}")
     print(f"right: {right} of {len(shown)}")
@@ -63,6 +63,11 @@ def in_class(folder: Path) -> dict[Path, str]:
     """The pictures that show one of the ten classes, of the gallery and of ``folder``, and which class."""
     gallery = {embedded.SAMPLES / name: label for name, label in GALLERY.items()}
     return gallery | {_path(folder, name): label for name, label in SHOWS.items()}
+
+
+def of_no_class(folder: Path) -> list[Path]:
+    """The pictures that show none of the ten classes."""
+    return [_path(folder, name) for name in NONE_OF_THEM]
 
 
 def _path(folder: Path, name: str) -> Path:

@@ -47,7 +47,7 @@ MOST_PATCHES = 2500
 LONGEST_LABEL = 200
 LARGEST_LABELS = 10_000_000
 LONGEST_NAME = 30
-INTERPOLATIONS = ("bicubic", "bilinear", "box")
+INTERPOLATIONS = ("bicubic", "bilinear", "hamming")
 CROP_MODES = ("center", "squash")
 # Told how many bytes a checkpoint has; raises a DeployError where there is no room for it.
 Admit = Callable[[int], None]

@@ -15,13 +15,13 @@ SAVED_EVALUATION = FOLDER / "evaluation.json"
 # As they lie in the store, so that a visitor's device has something to run at once.
 ARTIFACTS = FOLDER / "artifacts"
 LABELS = tuple((FOLDER / "labels.txt").read_text().split())
-# As ImageNet32x32 was made (Chrabaszcz et al., arXiv 1707.08819); compared in docs/decisions/0013-pictures.md.
+# All of a photograph, as in ImageNet32x32 (arXiv 1707.08819): docs/decisions/0013-pictures.md.
 PREPROCESSING = Preprocessing(
     resize=32,
     crop=32,
     mean=(0.4914, 0.4822, 0.4465),
     std=(0.2470, 0.2435, 0.2616),
-    interpolation="box",
+    interpolation="hamming",
     crop_mode="squash",
 )
 

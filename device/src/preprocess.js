@@ -10,7 +10,7 @@
  * @property {"center" | "squash"} crop_mode Whether the short side is resized, and the long one in proportion, or both.
  * @property {number} resize
  * @property {number} crop
- * @property {"bicubic" | "bilinear" | "box"} interpolation
+ * @property {"bicubic" | "bilinear" | "hamming"} interpolation
  * @property {number[]} mean
  * @property {number[]} std
  * @typedef {{width: number, height: number, rgba: Uint8ClampedArray}} Pixels
@@ -28,7 +28,7 @@ const CHANNELS = 3;
 const FILTERS = {
   bilinear: { support: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) },
   bicubic: { support: 2, weight: bicubic },
-  box: { support: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) },
+  hamming: { support: 1, weight: hamming },
 };
 
 /**
@@ -91,6 +91,16 @@ function bicubic(x) {
   if (distance < 1) return ((a + 2) * distance - (a + 3)) * distance * distance + 1;
   if (distance < 2) return (((distance - 5) * distance + 8) * distance - 4) * a;
   return 0;
+}
+
+/** @param {number} x */
+function hamming(x) {
+  const distance = Math.abs(x);
+  if (distance === 0) return 1;
+  if (distance >= 1) return 0;
+  const angle = distance * Math.PI;
+  // In Pillow the two shares are of single precision.
+  return (Math.sin(angle) / angle) * (Math.fround(0.54) + Math.fround(0.46) * Math.cos(angle));
 }
 
 /**

@@ -29,7 +29,7 @@ MUTATIONS = 4000
 ORIENTATION = 0x0112
 HOW = Preprocessing(248, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 SMALL = Preprocessing(36, 32, (0.5, 0.5, 0.5), (0.25, 0.3, 0.35))
-SQUASHED = dataclasses.replace(SMALL, interpolation="box", crop_mode="squash")
+SQUASHED = dataclasses.replace(SMALL, interpolation="hamming", crop_mode="squash")
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
 

@@ -102,7 +102,7 @@ def test_a_model_from_the_hub_brings_its_labels_and_preprocessing(
 
 @pytest.mark.parametrize(
     "hub",
-    [{"config": {"pretrained_cfg": TRAINED | {"crop_mode": "squash", "interpolation": "box"}}}],
+    [{"config": {"pretrained_cfg": TRAINED | {"crop_mode": "squash", "interpolation": "hamming"}}}],
     indirect=True,
 )
 def test_a_model_that_was_trained_on_squashed_pictures_is_given_such(
@@ -110,7 +110,7 @@ def test_a_model_that_was_trained_on_squashed_pictures_is_given_such(
 ) -> None:
     finished = bring(hub, environment, tmp_path / "models")
     how = models.find(json.loads(finished.stdout)["file"]).preprocessing
-    assert (how.resize, how.crop, how.crop_mode, how.interpolation) == (40, 32, "squash", "box")
+    assert (how.resize, how.crop, how.crop_mode, how.interpolation) == (40, 32, "squash", "hamming")
 
 
 @pytest.mark.parametrize("hub", [{"config": {"pretrained_cfg": TRAINED | {"crop_mode": "border"}}}], indirect=True)
