@@ -147,7 +147,14 @@ def _read(path: Path) -> bytes:
 
 def _import(options: argparse.Namespace, limits: Settings) -> Outcome:
     labels = own.parse_labels(_read(options.labels)) if options.labels else None
-    told = own.Corrections(options.heads, options.size, options.resize, options.normalization, labels=labels)
+    told = own.Corrections(
+        heads=options.heads,
+        size=options.size,
+        resize=options.resize,
+        crop_mode=options.crop_mode,
+        normalization=options.normalization,
+        labels=labels,
+    )
     spec = own.bring(options.checkpoint, options.out, limits, told, _tell)
     shape = spec.architecture
     document = {
@@ -497,7 +504,10 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--labels", type=Path, metavar="FILE", help="one label a line, or JSON (the checkpoint's own)")
     sub.add_argument("--heads", type=int, help="attention heads, which no shape tells (one for 64 of width)")
     sub.add_argument("--size", type=int, help="pixels of the input's side (as trained)")
-    sub.add_argument("--resize", type=int, help="pixels that a picture is resized to before the center crop")
+    sub.add_argument("--resize", type=int, help="pixels of a picture's short side before the center crop")
+    sub.add_argument(
+        "--crop-mode", choices=own.CROP_MODES, help="squash: both sides are resized, not the short one alone (center)"
+    )
     names = ", ".join(own.NORMALIZATIONS)
     sub.add_argument("--normalization", metavar="NAME", help=f"of the input: {names} (the checkpoint's own)")
     sub.add_argument("--out", type=Path, default=Path("models"), metavar="DIR", help="folder to write to (models)")

@@ -70,12 +70,14 @@ class Corrections:
     """What a person knows better than can be read from the tensors' shapes; None is as read.
 
     ``size``: the input's side in pixels, to which the position embeddings are then interpolated; ``resize``: what a
-    picture is resized to before the center crop, in pixels; ``normalization``: a key of ``NORMALIZATIONS``.
+    picture is resized to before the center crop, in pixels; ``crop_mode``: one of ``CROP_MODES``, as in
+    ``Preprocessing``; ``normalization``: a key of ``NORMALIZATIONS``.
     """
 
     heads: int | None = None
     size: int | None = None
     resize: int | None = None
+    crop_mode: str | None = None
     normalization: str | None = None
     preprocessing: Preprocessing | None = None
     labels: tuple[str, ...] | None = None
@@ -139,9 +141,10 @@ def described(spec: ModelSpec) -> str:
     shape = spec.architecture
     if shape is None:
         return spec.title
+    squashed = ", pictures squashed to that," if spec.preprocessing.crop_mode == "squash" else ""
     return (
         f"{FAMILIES[shape.family].title}, {shape.width} wide, {shape.depth} deep, {shape.heads} heads; "
-        f"{shape.size} x {shape.size} pixels in patches of {shape.patch}; {shape.classes} classes; "
+        f"{shape.size} x {shape.size} pixels{squashed} in patches of {shape.patch}; {shape.classes} classes; "
         f"{spec.parameters / 1e6:.1f} M parameters"
     )
 
@@ -364,14 +367,17 @@ def _preprocessing(shape: Architecture, told: Corrections) -> Preprocessing:
             )
         mean, std = NORMALIZATIONS[told.normalization]
     resize = known.resize if known.resize >= shape.size else usual
-    found = replace(known, resize=told.resize or resize, crop=shape.size, mean=mean, std=std)
-    asked = (("interpolation", known.interpolation, INTERPOLATIONS), ("crop_mode", known.crop_mode, CROP_MODES))
-    for key, value, choices in asked:
+    crop_mode = told.crop_mode or known.crop_mode
+    for what, value, choices in (
+        ("interpolation", known.interpolation, INTERPOLATIONS),
+        ("crop mode", crop_mode, CROP_MODES),
+    ):
         if value not in choices:
             raise InvalidRequest(
-                f"The model asks for the {key} '{value}', which cannot be done here.",
-                f"Give it with one of these in its config.json: {', '.join(choices)}.",
+                f"The {what} '{value}' cannot be done here, only {' and '.join(choices)}.",
+                "Bring the weights as a file: pictures are then resized by bicubic, and their center is cut out.",
             )
+    found = Preprocessing(told.resize or resize, shape.size, mean, std, known.interpolation, crop_mode)
     if not _is_sound(found, shape):
         raise InvalidRequest(
             f"A picture resized to {found.resize} pixels has no center of {shape.size}.",
@@ -483,14 +489,14 @@ def _noted(config: Mapping[str, Any]) -> Corrections:
     try:
         size = int(trained["input_size"][-1])
         mean, std = (tuple(float(number) for number in trained[key]) for key in ("mean", "std"))
-        resize = round(size / float(trained.get("crop_pct", 1)))
+        resize = math.floor(size / float(trained.get("crop_pct") or 1))
         how = Preprocessing(
             resize,
             size,
             mean,  # type: ignore[arg-type]
             std,  # type: ignore[arg-type]
-            interpolation=str(trained.get("interpolation", "bicubic")),
-            crop_mode=str(trained.get("crop_mode", "center")),
+            interpolation=str(trained.get("interpolation") or "bicubic"),
+            crop_mode=str(trained.get("crop_mode") or "center"),
         )
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError):
         return Corrections(labels=labels)

@@ -90,9 +90,10 @@ def part_of(progress: Progress, start: float, end: float) -> Progress:
 class Faithfulness:
     """How near an artifact's answers are to the original's, over several pictures, asked one at a time.
 
-    ``top1_agreement`` and ``top5_overlap`` are means over the pictures, 0..1; ``cosine`` is the logits' smallest
-    cosine similarity on any of them, ``max_abs_difference`` the largest difference of any logit; ``same_top1``
-    speaks of the first picture alone.
+    ``top1_agreement`` and ``top5_overlap`` are means over the pictures, 0..1; a class that the original holds for as
+    likely as its first (``verify.NEAR_TIE``) agrees with it, too. ``cosine`` is the logits' smallest cosine similarity
+    on any of them, ``max_abs_difference`` the largest difference of any logit; ``same_top1`` speaks of the first
+    picture alone.
     """
 
     pictures: int

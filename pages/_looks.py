@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
-from PIL import Image, ImageOps
+from PIL import Image
 
 from deploy_core import images, view
 from deploy_core.spec import ModelSpec
@@ -32,12 +32,12 @@ def draw(chosen: _picker.Choice, picture: Picture) -> None:
 @st.fragment
 def _draw(spec: ModelSpec, picture: Picture, shares: list[list[float]]) -> None:
     how, whole = spec.preprocessing, _pictures.small(picture, 2 * SIDE)
-    part = ImageOps.contain(view.seen(whole, how), (SIDE, SIDE), Image.Resampling.BICUBIC)
-    kept = images.kept_share(whole.size, how)
+    part = _fitted(view.seen(whole, how))
+    kept, length = images.kept_share(whole.size, how), max(whole.size) / min(whole.size)
     original, given, looks = st.columns(3, gap="medium")
     with original:
         st.image(view.framed(whole, how), width="stretch", alt="The picture, with what is cut off darkened")
-        st.caption(f"The picture: the model is given {_given(kept, how)}.")
+        st.caption(f"The picture: the model is given {_given(kept, length, how)}.")
     with given:
         pixels = images.crop(whole, how).resize((SIDE, SIDE), Image.Resampling.NEAREST)
         st.image(pixels, width="stretch", alt="The model's input")
@@ -49,11 +49,10 @@ def _draw(spec: ModelSpec, picture: Picture, shares: list[list[float]]) -> None:
         st.slider(
             "Opacity of the heat map", 0, 100, USUAL_OPACITY, format="%d %%", key="opacity", persist_state="session"
         )
-    length = max(whole.size) / min(whole.size)
     if how.crop_mode == "squash" and length > MOST_SQUASHED:
         st.warning(
-            f"**One side of this picture is {length:.1f} times the other.** Squashed into a square, little of it is "
-            "known again: crop it around what matters first.",
+            f"**One side of this picture is {length:.1f} times the other.** Squashed into a square, what it shows is "
+            "hard to recognize: crop it around what matters first.",
             icon=":material/crop:",
         )
     elif kept < LEAST_KEPT:
@@ -64,6 +63,13 @@ def _draw(spec: ModelSpec, picture: Picture, shares: list[list[float]]) -> None:
         )
 
 
-def _given(kept: float, how: Preprocessing) -> str:
+def _fitted(picture: Image.Image) -> Image.Image:
+    """As large as fits into the column, in its own proportion."""
+    longest = max(picture.size)
+    width, height = (max(1, round(SIDE * side / longest)) for side in picture.size)
+    return picture.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def _given(kept: float, length: float, how: Preprocessing) -> str:
     part = "all of it" if kept == 1 else f"{kept:.0%} of it, the middle"
-    return f"{part}, squashed into a square" if how.crop_mode == "squash" else part
+    return f"{part}, squashed into a square" if how.crop_mode == "squash" and length > 1 else part

@@ -15,6 +15,7 @@ LARGEST_CHECKPOINT_MB = 400
 LARGEST_LABELS_MB = 10
 LABELS_SHOWN = 20
 BRING, CORRECT = "bring", "correct"
+CROP_MODE_WORDS = {"center": "have their center cut out", "squash": "are squashed into a square"}
 
 
 def brought() -> tuple[ModelSpec, ...]:
@@ -109,7 +110,19 @@ def _correct(spec: ModelSpec) -> None:
         step=shape.patch,
         help="At another size than it was trained for, its position embeddings are interpolated.",
     )
-    resize = st.number_input("Pixels it is resized to before the crop", 1, 8192, max(size, spec.preprocessing.resize))
+    crop_mode = st.selectbox(
+        "Pictures that are not square",
+        [*CROP_MODE_WORDS],
+        index=[*CROP_MODE_WORDS].index(spec.preprocessing.crop_mode),
+        format_func=lambda mode: CROP_MODE_WORDS[mode],
+    )
+    resize = st.number_input(
+        "Pixels of a picture's side before the crop",
+        1,
+        8192,
+        max(size, spec.preprocessing.resize),
+        help="Of the short side, or of both where pictures are squashed.",
+    )
     known, now = [*NORMALIZATIONS], own.normalization_of(spec.preprocessing)
     index = known.index(now) if now else None
     normalization = st.selectbox("Normalization", known, index=index, placeholder="as the checkpoint says")
@@ -122,6 +135,7 @@ def _correct(spec: ModelSpec) -> None:
                 heads=heads,
                 size=size,
                 resize=resize,
+                crop_mode=crop_mode,
                 normalization=normalization,
                 labels=own.parse_labels(labels.getvalue()) if labels else None,
             )
@@ -156,8 +170,10 @@ def _fetch(name: str, told: Corrections, named: list[str]) -> None:
 
 def import_words(spec: ModelSpec) -> list[str]:
     """The command that makes the model file of a visitor's own model again, but for the program's name."""
-    words = ["import", *st.session_state["own_sources"][spec.reference], "--resize", str(spec.preprocessing.resize)]
-    normalization = own.normalization_of(spec.preprocessing)
+    how = spec.preprocessing
+    words = ["import", *st.session_state["own_sources"][spec.reference], "--resize", str(how.resize)]
+    words += ["--crop-mode", how.crop_mode]
+    normalization = own.normalization_of(how)
     words += [f"--normalization={normalization}"] if normalization else []
     shape = spec.architecture
     return [*words, "--heads", str(shape.heads), "--size", str(shape.size)] if shape else words

@@ -109,8 +109,9 @@ def card(stored: Stored, result: BuildResult) -> None:
 def proof(artifact: Artifact) -> None:
     faithfulness, seconds = artifact.faithfulness, artifact.seconds
     st.markdown(
-        f"Read back from disk and shown {faithfulness.pictures} photographs, one at a time: the original's class on "
-        f"**{_same_top1(artifact)}**, {faithfulness.top5_overlap * 100:.0f} % of its top five, cosine similarity at "
+        f"Read back from disk and shown {faithfulness.pictures} photographs, one at a time: the original's class, or "
+        f"one that it holds for as likely, on **{_same_top1(artifact)}**, {faithfulness.top5_overlap * 100:.0f} % of "
+        "its top five, cosine similarity at "
         f"least {faithfulness.cosine:.5f}, no logit off by more than {faithfulness.max_abs_difference:.4f}. "
         f"The bound is a cosine of {FORMATS[artifact.format].least_cosine}, and the same class on "
         f"{verify.LEAST_TOP1_AGREEMENT * 100:.0f} % of them unless the weights are random."

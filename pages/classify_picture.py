@@ -22,7 +22,7 @@ into a token, and lets the tokens attend to each other. Earlier Vision Transform
 pictures. DeiT needs ImageNet alone, because of strong augmentation and **distillation**: while it learns, a
 convolutional network stands beside it as a teacher, and an extra token learns to agree with the teacher's decision.
 
-Here the picture is resized and cropped to the model's input, normalized, and run once; softmax turns the logits into
+Here the picture is brought to the model's input size, normalized, and run once; softmax turns the logits into
 probabilities. **Where it looks** is attention rollout: how much of the answer comes from each patch, followed through
 the attention of all blocks. The next step, **Build**, turns this same model into files for a phone.
 """

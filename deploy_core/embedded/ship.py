@@ -1,6 +1,6 @@
-"""Builds the artifacts that ship with the project, as they lie in a store: after a change of the weights or versions.
+"""Builds the artifacts that ship with the project, as they lie in a store: ``python -m deploy_core.embedded.ship``.
 
-python -m deploy_core.embedded.ship
+After a change of the weights, the preprocessing, or the versions.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ the teacher's decision on the same augmented picture. Each epoch is checkpointed
 same command goes on from there. ``--start`` begins another cycle of the schedule with the weights of an
 earlier run, under another ``--out``; a ``teacher.ckpt`` copied there is used again. FOLDER holds CIFAR-10
 as ``train/<class>/*.jpg`` or ``train.tar.xz``. Runs on a GPU with the data on it, where there is one, else on
-the CPU; in bfloat16 where that computes in it.
+the CPU; in bfloat16 where the processor has instructions for it.
 """
 
 from __future__ import annotations
@@ -410,7 +410,7 @@ def main() -> None:
     data, validation = (part.to(device) for part in hold_out(whole, recipe.teacher.validation_per_class, recipe.seed))
     print(f"{len(data)} pictures to train on, {len(validation)} to validate, on {device}", flush=True)
     if precision(device) is torch.float32:
-        print("It has no bfloat16 instructions, which Muon needs: this will take several times as long.", flush=True)
+        print("No bfloat16 instructions, and Muon computes in nothing else: expect several times the time.", flush=True)
     teacher = train_teacher(recipe.teacher, data, validation, arguments.out, device)
     print(f"teacher: validation top-1 {accuracy(teacher, validation):.4f}", flush=True)
     student = train_student(recipe, teacher, data, validation, arguments.out, device, start)

@@ -16,7 +16,7 @@ import requests
 import torch
 from playwright.sync_api import Browser, Locator, Page, Playwright, Route, ViewportSize, expect
 
-from deploy_core import documents, embedded, images, models
+from deploy_core import documents, embedded, images, models, verify
 from deploy_core.formats import FORMATS
 from deploy_core.profile import report
 from deploy_core.settings import Settings
@@ -235,7 +235,7 @@ def test_the_device_answers_as_the_server_on_every_picture(
         cosine = float(ours @ same / np.linalg.norm(ours) / np.linalg.norm(same))
         assert cosine >= LEAST_COSINE[key], name
         assert np.abs(np.array(theirs["own"]) - tensor.ravel()).max() <= INPUT_BOUND, name
-        assert np.argmax(theirs["logits"]) == np.argmax(ours), name
+        assert ours.max() - ours[np.argmax(theirs["logits"])] < verify.NEAR_TIE, name
 
 
 def fulfill(route: Route, given: dict[str, Path]) -> None:

@@ -128,8 +128,9 @@ def test_the_command_line_imports_and_answers(
     assert answer["top"][0]["label"] == "zwei"
     again = run_json(capsys, "classify", PICTURE, "--artifact", document["file"])
     assert again["top"] == answer["top"]
-    told = ("--normalization=-1 to 1", "--resize", "40", "--out", str(tmp_path / "told"))
-    assert run_json(capsys, "import", str(checkpoint), *told)["preprocessing"]["mean"] == [0.5, 0.5, 0.5]
+    told = ("--normalization=-1 to 1", "--resize", "40", "--crop-mode=squash", "--out", str(tmp_path / "told"))
+    how = run_json(capsys, "import", str(checkpoint), *told)["preprocessing"]
+    assert (how["mean"], how["resize"], how["crop_mode"]) == ([0.5, 0.5, 0.5], 40, "squash")
     assert "no normalization 'odd'" in refused(capsys, "import", str(checkpoint), "--normalization", "odd")
     assert "cannot be read" in refused(capsys, "import", str(checkpoint), "--labels", str(tmp_path / "none.txt"))
 
@@ -153,10 +154,12 @@ def test_what_is_made_of_a_visitors_model_is_the_visitors_alone(checkpoint: Path
 
 
 def test_a_corrected_size_interpolates_the_positions_and_keeps_the_rest(checkpoint: Path, tmp_path: Path) -> None:
-    told = Corrections(size=64, heads=1, resize=80, normalization="-1 to 1", labels=("x", "y", "z"))
+    told = Corrections(size=64, heads=1, resize=80, crop_mode="squash", normalization="-1 to 1", labels=("x", "y", "z"))
     path = own.take_in(checkpoint, "bigger", tmp_path, Settings(), told)
     spec = models.find(str(path))
-    assert (spec.input_size, spec.preprocessing.resize, spec.preprocessing.mean) == (64, 80, (0.5, 0.5, 0.5))
+    how = spec.preprocessing
+    assert (how.crop, how.resize, how.crop_mode, how.mean) == (64, 80, "squash", (0.5, 0.5, 0.5))
+    assert "pictures squashed" in own.described(spec)
     module = models.load(str(path), "pretrained", Settings()).module
     assert module.state_dict()["pos_embed"].shape == (1, 1 + 64, SHAPE.width)
     assert spec.parameters == sum(value.numel() for value in module.parameters())

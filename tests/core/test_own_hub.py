@@ -102,7 +102,7 @@ def test_a_model_from_the_hub_brings_its_labels_and_preprocessing(
 
 @pytest.mark.parametrize(
     "hub",
-    [{"config": {"pretrained_cfg": TRAINED | {"crop_mode": "squash", "interpolation": "hamming"}}}],
+    [{"config": {"pretrained_cfg": TRAINED | {"crop_mode": "squash", "interpolation": "hamming", "crop_pct": 0.9}}}],
     indirect=True,
 )
 def test_a_model_that_was_trained_on_squashed_pictures_is_given_such(
@@ -110,14 +110,25 @@ def test_a_model_that_was_trained_on_squashed_pictures_is_given_such(
 ) -> None:
     finished = bring(hub, environment, tmp_path / "models")
     how = models.find(json.loads(finished.stdout)["file"]).preprocessing
-    assert (how.resize, how.crop, how.crop_mode, how.interpolation) == (40, 32, "squash", "hamming")
+    assert (how.resize, how.crop, how.crop_mode, how.interpolation) == (35, 32, "squash", "hamming")
+
+
+@pytest.mark.parametrize(
+    "hub",
+    [{"config": {"pretrained_cfg": TRAINED | {"crop_mode": None, "interpolation": None, "crop_pct": None}}}],
+    indirect=True,
+)
+def test_what_a_config_leaves_open_is_as_in_timm(hub: Hub, environment: dict[str, str], tmp_path: Path) -> None:
+    finished = bring(hub, environment, tmp_path / "models")
+    how = models.find(json.loads(finished.stdout)["file"]).preprocessing
+    assert (how.crop_mode, how.interpolation) == ("center", "bicubic")
 
 
 @pytest.mark.parametrize("hub", [{"config": {"pretrained_cfg": TRAINED | {"crop_mode": "border"}}}], indirect=True)
 def test_preprocessing_that_cannot_be_done_here_is_told(hub: Hub, environment: dict[str, str], tmp_path: Path) -> None:
     finished = bring(hub, environment, tmp_path / "models")
     assert finished.returncode == 2
-    assert "the crop_mode 'border'" in finished.stderr
+    assert "crop mode 'border'" in finished.stderr
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import onnx
 import pytest
 import torch
 
-from deploy_core import embedded, images, models
+from deploy_core import embedded, images, models, verify
 from deploy_core.classify import tensor_of
 from deploy_core.errors import InvalidArtifact, InvalidRequest
 from deploy_core.formats import FORMATS, Run, inside
@@ -46,7 +46,7 @@ def test_the_answers_are_the_originals(
         for picture in photographs:
             expected, answer = model.module(picture[None])[0], run(picture[None])[0]
             assert answer.dtype == torch.float32
-            assert answer.argmax() == expected.argmax()
+            assert float(expected.max() - expected[answer.argmax()]) < verify.NEAR_TIE
             assert torch.nn.functional.cosine_similarity(answer, expected, dim=0) >= FORMATS[key].least_cosine
 
 

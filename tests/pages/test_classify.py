@@ -117,6 +117,14 @@ def test_the_opacity_stays_while_another_page_is_looked_at() -> None:
     assert app.slider(key="opacity").value == 20
 
 
+def test_the_thinnest_strip_is_looked_at_as_any_other() -> None:
+    thin = BytesIO()
+    Image.new("RGB", (4000, 2), "teal").save(thin, "PNG")
+    app = upload(open_page(), ("thin.png", thin.getvalue()))
+    assert not app.exception
+    assert "One side of this picture is 960.0 times the other." in texts(app)
+
+
 @pytest.mark.parametrize(
     ("crop_mode", "given", "warning"),
     [
@@ -237,10 +245,11 @@ def test_what_was_read_can_be_corrected() -> None:
     app.sidebar.button(key="own_correct").click().run()
     size = next(field for field in app.number_input if field.label.startswith("Input"))
     size.set_value(64).run()
+    next(field for field in app.selectbox if field.label.startswith("Pictures")).set_value("squash").run()
     next(button for button in app.button if button.label == "Apply").click().run()
     assert not app.exception
     assert not app.error
-    assert "64 x 64 pixels in patches of 8" in texts(app)
+    assert "64 x 64 pixels, pictures squashed to that, in patches of 8" in texts(app)
     assert app.metric[0].value == LABELS[1]
     app.sidebar.button(key="own_correct").click().run()
     next(field for field in app.number_input if "heads" in field.label).set_value(7).run()
