@@ -32,7 +32,7 @@ def every_file(run: Record) -> None:
             "Spread": st.column_config.NumberColumn(format="%.2f ms", help="Between the quartiles of the rounds"),
             "p95": st.column_config.NumberColumn(format="%.2f ms"),
             "Same answer": st.column_config.NumberColumn(
-                format="%.0f %%", help="First answer as the original's, on the reference pictures"
+                format="%.0f %%", help="First answer as the original's, or as likely to it, on the reference pictures"
             ),
             "Size": st.column_config.NumberColumn(format="%.2f MB"),
             "Engine": st.column_config.TextColumn(

@@ -46,7 +46,9 @@ def overview(result: BuildResult) -> None:
         column_config={
             "Size": st.column_config.NumberColumn(format="%.2f MB"),
             "Change": st.column_config.NumberColumn(format="%+.0f %%", help="Size against the original"),
-            "Same top-1": st.column_config.TextColumn(help="On how many of the photographs it names the same class"),
+            "Same top-1": st.column_config.TextColumn(
+                help="On how many of the photographs it names the same class; either of two in a near tie counts"
+            ),
             "Cosine": st.column_config.NumberColumn(
                 format="%.5f", help="Smallest cosine similarity of the logits on any of the photographs"
             ),
