@@ -342,6 +342,27 @@ def test_what_would_fill_the_memory_is_refused_before_it_does(make: Any, words: 
     assert psutil.Process().memory_info().rss - before < 50e6
 
 
+TRAINED = {"input_size": [3, 32, 32], "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]}
+
+
+def test_what_a_config_leaves_open_is_as_in_timm() -> None:
+    told = own._noted({"pretrained_cfg": TRAINED | {"crop_mode": None, "interpolation": None, "crop_pct": None}})
+    assert told.preprocessing
+    assert (told.preprocessing.crop_mode, told.preprocessing.interpolation) == ("center", "bicubic")
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [({"crop_mode": "border"}, "crop mode 'border'"), ({"interpolation": "random"}, "interpolation 'random'")],
+)
+def test_preprocessing_that_cannot_be_done_here_is_told(
+    changed: dict[str, str], words: str, checkpoint: Path, tmp_path: Path
+) -> None:
+    told = own._noted({"pretrained_cfg": TRAINED | changed})
+    with pytest.raises(InvalidRequest, match=words):
+        own.take_in(checkpoint, checkpoint.name, tmp_path, Settings(), told)
+
+
 def hostile_cards(model: Path) -> Iterator[tuple[str, str]]:
     card = json.loads(own.header(models.find(str(model))))
     yield "no JSON", "{"

@@ -114,24 +114,6 @@ def test_a_model_that_was_trained_on_squashed_pictures_is_given_such(
 
 
 @pytest.mark.parametrize(
-    "hub",
-    [{"config": {"pretrained_cfg": TRAINED | {"crop_mode": None, "interpolation": None, "crop_pct": None}}}],
-    indirect=True,
-)
-def test_what_a_config_leaves_open_is_as_in_timm(hub: Hub, environment: dict[str, str], tmp_path: Path) -> None:
-    finished = bring(hub, environment, tmp_path / "models")
-    how = models.find(json.loads(finished.stdout)["file"]).preprocessing
-    assert (how.crop_mode, how.interpolation) == ("center", "bicubic")
-
-
-@pytest.mark.parametrize("hub", [{"config": {"pretrained_cfg": TRAINED | {"crop_mode": "border"}}}], indirect=True)
-def test_preprocessing_that_cannot_be_done_here_is_told(hub: Hub, environment: dict[str, str], tmp_path: Path) -> None:
-    finished = bring(hub, environment, tmp_path / "models")
-    assert finished.returncode == 2
-    assert "crop mode 'border'" in finished.stderr
-
-
-@pytest.mark.parametrize(
     ("hub", "name", "words"),
     [
         ({"announced": 10**12}, "hf-hub:somebody/pets", "model.safetensors of somebody/pets has 1000000 MB"),
