@@ -241,7 +241,7 @@ def _kind(weights: str) -> str:
 
 def _preprocessing(how: Preprocessing) -> dict[str, Any]:
     interpolation = _interpolation(how)
-    if how.crop_mode == "squash":
+    if how.is_squashed:
         sides = {"resize_width": how.resize, "resize_height": how.resize}
         scaled = f"Scale the whole of it to {how.resize} x {how.resize} pixels, whatever its proportion."
     else:

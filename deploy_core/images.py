@@ -83,7 +83,7 @@ def enough_for(how: Preprocessing) -> int:
 
 def kept_share(size: tuple[int, int], how: Preprocessing) -> float:
     """Which share of a picture of ``size`` (width, height) is left after ``crop``, 0..1."""
-    if how.crop_mode == "squash":
+    if how.is_squashed:
         return (how.crop / how.resize) ** 2
     short, long = min(size), max(size)
     left = long - 2 * _excess(size)
@@ -95,7 +95,7 @@ def crop(picture: Image.Image, how: Preprocessing) -> Image.Image:
 
     Returns an RGB picture of ``how.crop`` x ``how.crop`` pixels, the same as torchvision's Resize and CenterCrop.
     """
-    if how.crop_mode == "squash":
+    if how.is_squashed:
         width = height = how.resize
     else:
         picture = _without_far_ends(picture)

@@ -141,7 +141,7 @@ def described(spec: ModelSpec) -> str:
     shape = spec.architecture
     if shape is None:
         return spec.title
-    squashed = ", pictures squashed to that," if spec.preprocessing.crop_mode == "squash" else ""
+    squashed = ", pictures squashed to that," if spec.preprocessing.is_squashed else ""
     return (
         f"{FAMILIES[shape.family].title}, {shape.width} wide, {shape.depth} deep, {shape.heads} heads; "
         f"{shape.size} x {shape.size} pixels{squashed} in patches of {shape.patch}; {shape.classes} classes; "

@@ -21,6 +21,10 @@ class Preprocessing:
     interpolation: str = "bicubic"
     crop_mode: str = "center"
 
+    @property
+    def is_squashed(self) -> bool:
+        return self.crop_mode == "squash"
+
 
 @dataclass(frozen=True)
 class Answer:

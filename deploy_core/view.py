@@ -45,7 +45,7 @@ def heat(picture: Image.Image, shares: Sequence[Sequence[float]], opacity: float
 
 
 def _box(picture: Image.Image, how: Preprocessing) -> tuple[int, int, int, int]:
-    sides = picture.size if how.crop_mode == "squash" else (min(picture.size),) * 2
+    sides = picture.size if how.is_squashed else (min(picture.size),) * 2
     width, height = (max(1, round(side * how.crop / how.resize)) for side in sides)
     left, top = (picture.width - width) // 2, (picture.height - height) // 2
     return left, top, left + width, top + height

@@ -49,7 +49,7 @@ def _draw(spec: ModelSpec, picture: Picture, shares: list[list[float]]) -> None:
         st.slider(
             "Opacity of the heat map", 0, 100, USUAL_OPACITY, format="%d %%", key="opacity", persist_state="session"
         )
-    if how.crop_mode == "squash" and length > MOST_SQUASHED:
+    if how.is_squashed and length > MOST_SQUASHED:
         st.warning(
             f"**One side of this picture is {length:.1f} times the other.** Squashed into a square, what it shows is "
             "hard to recognize: crop it around what matters first.",
@@ -72,4 +72,4 @@ def _fitted(picture: Image.Image) -> Image.Image:
 
 def _given(kept: float, length: float, how: Preprocessing) -> str:
     part = "all of it" if kept == 1 else f"{kept:.0%} of it, the middle"
-    return f"{part}, squashed into a square" if how.crop_mode == "squash" and length > 1 else part
+    return f"{part}, squashed into a square" if how.is_squashed and length > 1 else part

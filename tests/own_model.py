@@ -8,6 +8,8 @@ import torch
 from deploy_core.spec import FAMILIES, Architecture
 
 LABELS = ("hamster", "parrot", "tortoise")
+# How it was trained, as timm notes it in ``config.json``.
+TRAINED = {"input_size": [3, 32, 32], "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6], "crop_pct": 0.8}
 SHAPE = Architecture("deit", width=64, depth=2, heads=1, hidden=256, patch=8, size=32, classes=len(LABELS))
 
 

@@ -257,10 +257,11 @@ def train_teacher(recipe: TeacherRecipe, data: Split, validation: Split, out: Pa
     )
     run = Run("teacher", model, (optimizer,), out, recipe)
     run.resume(device)
+    autocast = mixed(device)
 
     def loss(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         inputs = normalize(images).contiguous(memory_format=torch.channels_last)
-        with mixed(device):
+        with autocast:
             logits = model(inputs)
         return cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
 
@@ -314,7 +315,7 @@ def train_student(
             block.attn.fused_attn = False
     run = Run("student", model, _optimizers(model, recipe), out, recipe)
     run.resume(device)
-    decider_precision = precision(device)
+    decider_precision, autocast = precision(device), mixed(device)
     decider = copy.deepcopy(teacher).to(decider_precision)
 
     def loss(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -327,7 +328,7 @@ def train_student(
         inputs = normalize(images)
         with torch.no_grad():
             decision = decider(inputs.to(decider_precision, memory_format=torch.channels_last)).argmax(1)
-        with mixed(device):
+        with autocast:
             by_class, by_distillation = model(inputs)
         by_class = by_class.float()
         smoothing = recipe.label_smoothing

@@ -24,7 +24,7 @@ from deploy_core.spec import FAMILIES, Architecture
 from deploy_core.store import Store
 from deploy_core.types import BuildRequest
 from tests.core.test_command_line import refused, run_json
-from tests.own_model import LABELS, SHAPE, state
+from tests.own_model import LABELS, SHAPE, TRAINED, state
 
 PICTURE = str(embedded.SAMPLES / "chelsea.png")
 
@@ -340,9 +340,6 @@ def test_what_would_fill_the_memory_is_refused_before_it_does(make: Any, words: 
         own.take_in(tmp_path / "huge.pth", "huge.pth", tmp_path / "out", Settings())
     gc.collect()
     assert psutil.Process().memory_info().rss - before < 50e6
-
-
-TRAINED = {"input_size": [3, 32, 32], "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]}
 
 
 def test_what_a_config_leaves_open_is_as_in_timm() -> None:

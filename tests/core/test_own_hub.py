@@ -16,9 +16,8 @@ import pytest
 from safetensors.torch import save
 
 from deploy_core import models
-from tests.own_model import LABELS, SHAPE, state
+from tests.own_model import LABELS, SHAPE, TRAINED, state
 
-TRAINED = {"input_size": [3, 32, 32], "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6], "crop_pct": 0.8}
 CONFIG = {
     "architecture": "deit_tiny_patch16_224",
     "num_classes": 3,
