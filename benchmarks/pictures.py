@@ -30,7 +30,7 @@ def figures() -> list[Figure]:
     data = _photograph(embedded.SAMPLES / "astronaut.png")
     model = classify.open_model(MODEL, "random", limits)
     model.warm_up()
-    spent = [model.classify_bytes(data, "a photograph", limits).milliseconds for _ in range(REPEATS)]
+    spent = [model.classify_prepared(model.prepare(data, limits), "a photograph").milliseconds for _ in range(REPEATS)]
     around = statistics.median((one.read + one.preprocess) / one.inference for one in spent)
     last = spent[-1]
     print(
@@ -59,7 +59,7 @@ def moved(photographs: list[Path]) -> None:
 def _compare(model: Classifier, data: bytes) -> tuple[bool, float, float, float]:
     import torch
 
-    quick = model.tensor_of(data, settings.load())
+    quick = classify.tensor_from(model.prepare(data, settings.load()), model.spec)
     whole = classify.tensor_of(images.decode(data, settings.load()), model.spec)
     ours, theirs = model.logits(quick), model.logits(whole)
     cosine = float(torch.nn.functional.cosine_similarity(ours, theirs, dim=0))

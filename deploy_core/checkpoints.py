@@ -24,6 +24,11 @@ NUMBERS = (
     "float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "int64", "int32", "int16", "int8",
     "uint8", "bool",
 )  # fmt: skip
+# Of a safetensors file: a name and a shape for each tensor, and labels. Read, a header takes some 25 times its size.
+LARGEST_HEADER = 4_000_000
+# Of what torch.save writes: an entry for each tensor, and a pickle that names them.
+MOST_ENTRIES = 20_000
+LARGEST_PICKLE = 16_000_000
 # numpy's codes of numbers: training scripts store a best accuracy beside the weights.
 NUMPY_NUMBERS = "?bhilqBHILQefd"
 
@@ -96,6 +101,23 @@ def fill(module: torch.nn.Module, state: Mapping[str, torch.Tensor], model: str,
     module.requires_grad_(False)
 
 
+def require_header(path: Path, name: str) -> None:
+    """Raises InvalidCheckpoint for a safetensors file whose header is larger than any real model's.
+
+    The first eight bytes say how large it is, so nothing of it is read.
+    """
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+    except OSError as error:
+        raise _damaged(name) from error
+    if size > LARGEST_HEADER:
+        raise InvalidCheckpoint(
+            f"The header of {name} has {size / 1e6:.0f} MB, and at most {LARGEST_HEADER / 1e6:.0f} MB are read.",
+            "Save the model's state_dict() again, without other notes.",
+        )
+
+
 def missing(path: Path) -> InvalidCheckpoint:
     """The error for a path where no checkpoint is."""
     return InvalidCheckpoint(
@@ -129,6 +151,7 @@ def _dtype(tensor: torch.Tensor) -> str:
 def _read_safetensors(path: Path, name: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     from safetensors import SafetensorError, safe_open
 
+    require_header(path, name)
     try:
         with safe_open(path, framework="pt") as file:
             # Copied, because these tensors are the file itself, which somebody may write to.
@@ -178,15 +201,32 @@ def _refusal(path: Path, name: str, error: Exception) -> InvalidCheckpoint:
 def _require_honest_size(path: Path, name: str) -> None:
     """torch stores tensors uncompressed; an archive that unpacks to more than it is was not written by it."""
     try:
+        if _entries(path) > MOST_ENTRIES:
+            raise InvalidCheckpoint(
+                f"{name} is an archive of more than {MOST_ENTRIES} files.", "Give the file as torch.save wrote it."
+            )
         with zipfile.ZipFile(path) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
+            found = archive.infolist()
     except (zipfile.BadZipFile, OSError):
         return
+    unpacked = sum(entry.file_size for entry in found)
     if unpacked > path.stat().st_size:
         raise InvalidCheckpoint(
             f"{name} is an archive that says it holds {unpacked / 1e6:.0f} MB, more than the file itself.",
             "Give the file as torch.save wrote it.",
         )
+    if any(entry.file_size > LARGEST_PICKLE for entry in found if entry.filename.endswith("data.pkl")):
+        raise InvalidCheckpoint(
+            f"{name} holds more beside its tensors than any model needs.", "Save the model's state_dict() alone."
+        )
+
+
+def _entries(path: Path) -> int:
+    """How many files a zip archive may list, by the size of its directory: listing them takes memory for each."""
+    with path.open("rb") as file:
+        end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+    # An entry of the directory has at least 46 bytes.
+    return 0 if end is None else int(end[zipfile._ECD_SIZE]) // 46  # type: ignore[attr-defined]
 
 
 def _damaged(name: str) -> InvalidCheckpoint:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy_core import capacity, catalogue, images, models
-from deploy_core.errors import InvalidArtifact, InvalidRequest
+from deploy_core.errors import InvalidArtifact, InvalidPicture, InvalidRequest
 from deploy_core.files import is_file
 from deploy_core.formats import Run, by_filename
+from deploy_core.pictures import decoders
+from deploy_core.pictures.decoders import Prepared
 from deploy_core.settings import Settings
 from deploy_core.spec import ModelSpec
 from deploy_core.types import Answer, Milliseconds, Prediction, Progress, silent
@@ -37,12 +39,32 @@ class Classifier:
 
         Raises InvalidRequest, InvalidPicture, PictureUnreachable or InvalidArtifact.
         """
+        top = self._require_top(top)
         started = time.perf_counter()
-        return self._classify(images.read(source, settings), source, settings, top, started)
+        data = images.read(source, settings)
+        fetched = (time.perf_counter() - started) * 1000
+        prepared = self.prepare(data, settings)
+        return self.classify_prepared(replace(prepared, read=fetched + prepared.read), source, top)
 
-    def classify_bytes(self, data: bytes, name: str, settings: Settings, top: int | None = None) -> Prediction:
-        """As ``classify``, for the bytes of a picture file; ``name`` is what the answer calls it."""
-        return self._classify(data, name, settings, top, time.perf_counter())
+    def prepare(self, data: bytes, settings: Settings) -> Prepared:
+        """The model's input of the bytes of a picture file, read in another process. Raises InvalidPicture."""
+        return decoders.shared(settings).prepare(data, self.spec.preprocessing)
+
+    def classify_prepared(self, picture: Prepared, name: str, top: int | None = None) -> Prediction:
+        """As ``classify``, for a picture that is the model's input already; ``name`` is what the answer calls it."""
+        import torch
+
+        top = self._require_top(top)
+        started = time.perf_counter()
+        logits = self.logits(tensor_from(picture, self.spec))
+        inferred = (time.perf_counter() - started) * 1000
+        probabilities, indices = torch.softmax(logits, 0).topk(top)
+        answers = tuple(
+            Answer(index, self.labels[index], probability)
+            for index, probability in zip(indices.tolist(), probabilities.tolist(), strict=True)
+        )
+        spent = Milliseconds(read=picture.read, preprocess=picture.preprocess, inference=inferred)
+        return Prediction(self.spec.name, self.weights, name, answers, spent)
 
     def warm_up(self) -> None:
         """Answers once for nothing, so that the first visitor's time is not that of a cold start."""
@@ -59,11 +81,6 @@ class Classifier:
         if not isinstance(self.run, torch.nn.Module):
             raise InvalidRequest("Only the original shows where it looks.", "Ask the model, not one of its files.")
         return self.run
-
-    def tensor_of(self, data: bytes, settings: Settings) -> torch.Tensor:
-        """The input, float32 (1, 3, S, S), of the bytes of a picture file. Raises InvalidPicture."""
-        picture = images.decode(data, settings, images.enough_for(self.spec.preprocessing))
-        return tensor_of(picture, self.spec)
 
     def logits(self, tensor: torch.Tensor) -> torch.Tensor:
         """Logits, float32 (classes,), of one preprocessed picture, float32 (1, 3, S, S). Raises InvalidArtifact."""
@@ -84,32 +101,14 @@ class Classifier:
             raise InvalidArtifact("The model answers with infinities, or with no numbers at all.", "Check its weights.")
         return logits
 
-    def _classify(self, data: bytes, name: str, settings: Settings, top: int | None, started: float) -> Prediction:
-        import torch
-
+    def _require_top(self, top: int | None) -> int:
         top = min(USUAL_TOP, self.spec.classes) if top is None else top
         if not 1 <= top <= self.spec.classes:
             raise InvalidRequest(
                 f"{self.spec.name} knows {self.spec.classes} classes, so it cannot name the top {top}.",
                 f"Ask for 1 to {self.spec.classes}.",
             )
-        picture = images.decode(data, settings, images.enough_for(self.spec.preprocessing))
-        decoded = time.perf_counter()
-        tensor = tensor_of(picture, self.spec)
-        preprocessed = time.perf_counter()
-        logits = self.logits(tensor)
-        inferred = time.perf_counter()
-        probabilities, indices = torch.softmax(logits, 0).topk(top)
-        answers = tuple(
-            Answer(index, self.labels[index], probability)
-            for index, probability in zip(indices.tolist(), probabilities.tolist(), strict=True)
-        )
-        spent = Milliseconds(
-            read=(decoded - started) * 1000,
-            preprocess=(preprocessed - decoded) * 1000,
-            inference=(inferred - preprocessed) * 1000,
-        )
-        return Prediction(self.spec.name, self.weights, name, answers, spent)
+        return top
 
     def _mismatch(self) -> InvalidArtifact:
         size = self.spec.input_size
@@ -125,6 +124,16 @@ def tensor_of(picture: Image.Image, spec: ModelSpec) -> torch.Tensor:
     import torch
 
     return torch.from_numpy(images.preprocess(picture, spec.preprocessing))
+
+
+def tensor_from(picture: Prepared, spec: ModelSpec) -> torch.Tensor:
+    """The model's input, float32 (1, 3, S, S), from its bytes. Raises InvalidPicture for the input of another model."""
+    import torch
+
+    size = spec.input_size
+    if len(picture.input) != 4 * 3 * size * size:
+        raise InvalidPicture("The picture was prepared for another model.", "Try again.")
+    return torch.frombuffer(bytearray(picture.input), dtype=torch.float32).reshape(1, 3, size, size)
 
 
 def open_model(name: str, weights: str, settings: Settings, progress: Progress = silent) -> Classifier:

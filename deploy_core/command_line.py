@@ -24,6 +24,7 @@ from deploy_core import (
     documents,
     evaluate,
     files,
+    hub,
     models,
     own,
     profile,
@@ -32,6 +33,7 @@ from deploy_core import (
 )
 from deploy_core.errors import DeployError, InvalidArtifact, InvalidCheckpoint, InvalidRequest
 from deploy_core.formats import FORMATS, by_filename
+from deploy_core.hub import HubName
 from deploy_core.profile import compare, record, tables, verdicts
 from deploy_core.profile.record import Record, Row
 from deploy_core.profile.runs import Runs
@@ -155,7 +157,9 @@ def _import(options: argparse.Namespace, limits: Settings) -> Outcome:
         normalization=options.normalization,
         labels=labels,
     )
-    spec = own.bring(options.checkpoint, options.out, limits, told, _tell)
+    text = options.checkpoint
+    source = HubName.parse(text) if text.startswith(hub.PREFIX) else settings.expanded(text)
+    spec = own.bring(source, options.out, limits, told, _tell)
     shape = spec.architecture
     document = {
         "file": spec.reference,

@@ -14,21 +14,24 @@
     ├── ClusterUnavailable      a Dask cluster that cannot be reached, or that lost the work
     ├── QueueFull               too much heavy work waits already
     └── JobFailed               work in another process that ended without a result
-        └── JobCancelled        because somebody cancelled it
+        ├── JobCancelled        because somebody cancelled it
+        └── TookTooLong         because it did not end within its time
 
 Errors of other libraries are translated where they are called; nothing else of theirs reaches a visitor.
 """
 
 from __future__ import annotations
 
+# What a person gave is quoted in an error, and may be of any length.
+LONGEST_SENTENCE = 600
+
 
 class DeployError(Exception):
     """One sentence on what is wrong, one on what to do."""
 
     def __init__(self, problem: str, remedy: str) -> None:
-        super().__init__(f"{problem} {remedy}")
-        self.problem = problem
-        self.remedy = remedy
+        self.problem, self.remedy = _bounded(problem), _bounded(remedy)
+        super().__init__(f"{self.problem} {self.remedy}")
 
     def __reduce__(self) -> tuple[type[DeployError], tuple[str, str]]:
         """Exceptions travel between processes as what they were made of; by default that is the message alone."""
@@ -89,6 +92,16 @@ class JobFailed(DeployError):
 
 class JobCancelled(JobFailed):
     pass
+
+
+class TookTooLong(JobFailed):
+    pass
+
+
+def _bounded(sentence: str) -> str:
+    """The beginning and the end of a sentence that is too long to read."""
+    half = LONGEST_SENTENCE // 2
+    return sentence if len(sentence) <= LONGEST_SENTENCE else f"{sentence[:half]} … {sentence[-half:]}"
 
 
 UNEXPECTED = JobFailed("Something went wrong that nobody expected.", "Try again; the server's log has the details.")

@@ -11,17 +11,19 @@ import itertools
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy_core import catalogue, classify, documents, images, labelled, scores
 from deploy_core.class_names import ClassNames
-from deploy_core.classify import Classifier, tensor_of
+from deploy_core.classify import Classifier, tensor_from
 from deploy_core.errors import InvalidPicture, InvalidPictureSet
 from deploy_core.formats import by_filename
 from deploy_core.labelled import Entry, LabelledSet
+from deploy_core.pictures import decoders
+from deploy_core.pictures.decoders import Decoders, Prepared
 from deploy_core.scores import Change, Replies, Score
 from deploy_core.settings import Settings
 from deploy_core.spec import ModelSpec
@@ -29,7 +31,6 @@ from deploy_core.types import Event, Progress, silent
 
 if TYPE_CHECKING:
     import torch
-    from PIL import Image
 
 SHARD = 64
 BATCH = 16
@@ -67,7 +68,7 @@ class Opinion:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A picture that the subjects answer differently; ``thumbnail`` is a small JPEG in base64."""
+    """A picture that the subjects answer differently; ``thumbnail`` is a small JPEG in base64, if it could be made."""
 
     picture: str
     true: int
@@ -174,25 +175,29 @@ def shards(pictures: LabelledSet, spec: ModelSpec) -> Iterator[Shard]:
 
 def answer(shard: Shard, subjects: Sequence[Subject], settings: Settings) -> Sheet:
     """What every subject says to the readable pictures of a shard. Raises InvalidArtifact."""
-    readable: list[tuple[int, Image.Image]] = []
-    for position, data in enumerate(shard.data):
+    spec, reading = subjects[0].classifier.spec, decoders.shared(settings)
+
+    def prepare(data: bytes | None) -> Prepared | None:
         try:
-            if data is not None:
-                readable.append((position, images.decode(data, settings)))
+            return None if data is None else reading.prepare(data, spec.preprocessing, whole=True)
         except InvalidPicture:
-            continue
-    positions = [position for position, _ in readable]
-    classes = tuple(shard.classes[position] for position in positions)
-    names = tuple(shard.names[position] for position in positions)
-    tensors = [tensor_of(picture, subjects[0].classifier.spec) for _, picture in readable]
+            return None
+
+    with ThreadPoolExecutor(reading.at_once) as together:
+        prepared = list(together.map(prepare, shard.data))
+    readable = [position for position, picture in enumerate(prepared) if picture is not None]
+    classes = tuple(shard.classes[position] for position in readable)
+    names = tuple(shard.names[position] for position in readable)
+    tensors = [tensor_from(picture, spec) for picture in prepared if picture is not None]
     replies = {subject.name: _ask(subject, tensors, classes) for subject in subjects}
+    data = [shard.data[position] or b"" for position in readable]
     return Sheet(
         number=shard.number,
         names=names,
         classes=classes,
         unreadable=tuple(name for name in shard.names if name not in set(names)),
         replies=replies,
-        disagreements=tuple(_disagreements(names, classes, replies, [picture for _, picture in readable])),
+        disagreements=tuple(_disagreements(names, classes, replies, data, reading)),
     )
 
 
@@ -295,19 +300,22 @@ def _joined(parts: Iterable[Replies]) -> Replies:
 
 
 def _disagreements(
-    names: Sequence[str], classes: Sequence[int], replies: Mapping[str, Replies], pictures: Sequence[Image.Image]
+    names: Sequence[str],
+    classes: Sequence[int],
+    replies: Mapping[str, Replies],
+    data: Sequence[bytes],
+    reading: Decoders,
 ) -> Iterator[Disagreement]:
-    for position, picture in enumerate(pictures):
+    for position, picture in enumerate(data):
         opinions = tuple(
             Opinion(subject, given.top1[position], given.probability[position]) for subject, given in replies.items()
         )
         if len({opinion.answer for opinion in opinions}) > 1:
-            yield Disagreement(names[position], classes[position], opinions, _thumbnail(picture))
+            yield Disagreement(names[position], classes[position], opinions, _thumbnail(picture, reading))
 
 
-def _thumbnail(picture: Image.Image) -> str:
-    small = picture.copy()
-    small.thumbnail((THUMBNAIL, THUMBNAIL))
-    buffer = BytesIO()
-    small.save(buffer, "JPEG", quality=85)
-    return base64.b64encode(buffer.getvalue()).decode()
+def _thumbnail(picture: bytes, reading: Decoders) -> str:
+    try:
+        return base64.b64encode(reading.small(picture, THUMBNAIL)).decode()
+    except InvalidPicture:
+        return ""

@@ -25,7 +25,8 @@ from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as HTTPTimeout
 from urllib3.util import parse_url
 
-from deploy_core.errors import InvalidPicture, PictureUnreachable
+from deploy_core.errors import PictureUnreachable
+from deploy_core.images import too_large
 from deploy_core.settings import Settings
 
 CONNECT_SECONDS = 5.0
@@ -77,11 +78,6 @@ def is_public(address: str) -> bool:
         and not any(ip in network for network in RESERVED)
         for ip in _destinations(ip_address(address))
     )
-
-
-def too_large(settings: Settings) -> InvalidPicture:
-    """The error for a picture of too many bytes."""
-    return InvalidPicture(f"The picture is larger than {settings.picture_bytes / 2**20:.3g} MB.", "Give a smaller one.")
 
 
 def _destinations(ip: IPv4Address | IPv6Address) -> tuple[IPv4Address | IPv6Address, ...]:

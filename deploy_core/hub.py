@@ -21,13 +21,34 @@ WAYS_OUT = (
     "Choose the embedded model 'demo', set HF_ENDPOINT to a mirror in reach, or name a checkpoint file as weights."
 )
 PREFIX = "hf-hub:"
-REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+NAME_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
 CONFIG = "config.json"
 LARGEST_CONFIG = 1_000_000
 WEIGHTS = {"model.safetensors": ".safetensors", "pytorch_model.bin": ".pth"}
 ARCHITECTURE = re.compile(
     r"deit_(tiny|small|base)(_distilled)?_patch16_(224|384)|deit3_(small|medium|base)_patch16_(224|384)"
 )
+
+
+@dataclass(frozen=True)
+class HubName:
+    """The name of somebody's model on the Hub. It cannot hold a path; raises InvalidRequest for what is no name."""
+
+    owner: str
+    name: str
+
+    def __post_init__(self) -> None:
+        if not (NAME_PART.fullmatch(self.owner) and NAME_PART.fullmatch(self.name)):
+            raise InvalidRequest("This is no name of a model on the Hub.", f"Write it like {PREFIX}owner/name.")
+
+    @classmethod
+    def parse(cls, text: str) -> HubName:
+        """``owner/name``, with or without ``hf-hub:`` before it. Raises InvalidRequest."""
+        owner, _, name = text.strip().removeprefix(PREFIX).partition("/")
+        return cls(owner, name)
+
+    def __str__(self) -> str:
+        return f"{PREFIX}{self.owner}/{self.name}"
 
 
 @dataclass(frozen=True)
@@ -69,19 +90,17 @@ def download(repo_id: str, progress: Progress, settings: Settings) -> Path:
 
 
 def fetch_repository(
-    name: str, folder: Path, progress: Progress, settings: Settings, admit: Callable[[int], None]
+    source: HubName, folder: Path, progress: Progress, settings: Settings, admit: Callable[[int], None]
 ) -> Repository:
-    """Somebody's repository ``hf-hub:OWNER/NAME``, downloaded into ``folder``, without any token of this machine's.
+    """Somebody's repository, downloaded into ``folder``, without any token of this machine's.
 
     Only DeiTs are taken, and only what their size allows; the size is asked for before the download, and told to
     ``admit``. Nothing that the repository says of how to make the model is followed. Raises as ``admit`` does, and
-    InvalidRequest, InvalidCheckpoint, WeightsUnavailable.
+    InvalidCheckpoint, WeightsUnavailable.
     """
     from huggingface_hub import constants
 
-    repo_id = name.removeprefix(PREFIX)
-    if not name.startswith(PREFIX) or not REPOSITORY.fullmatch(repo_id):
-        raise InvalidRequest("This is no name of a model on the Hub.", "Write it like hf-hub:owner/name.")
+    repo_id = f"{source.owner}/{source.name}"
     if constants.HF_HUB_OFFLINE or settings.offline:
         raise WeightsUnavailable("This app works without a network.", "Give a checkpoint file.")
     _require_reachable(repo_id, CONFIG, settings)

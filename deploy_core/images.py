@@ -6,6 +6,7 @@ import functools
 import re
 import threading
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -15,7 +16,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from deploy_core.errors import InvalidPicture, PictureUnreachable
-from deploy_core.fetch import fetch, too_large
 from deploy_core.settings import Settings
 from deploy_core.types import Preprocessing
 
@@ -39,14 +39,22 @@ def read(source: str, settings: Settings) -> bytes:
 
     Raises PictureUnreachable where it gives none, and InvalidPicture above ``settings.picture_bytes``.
     """
-    return fetch(source, settings) if ADDRESS.match(source) else _read_file(source, settings)
+    if not ADDRESS.match(source):
+        return _read_file(source, settings)
+    from deploy_core.fetch import fetch
+
+    return fetch(source, settings)
 
 
-def decode(data: bytes, settings: Settings, at_least: int | None = None) -> Image.Image:
+def decode(
+    data: bytes, settings: Settings, at_least: int | None = None, admit: Callable[[int], None] = lambda _: None
+) -> Image.Image:
     """The picture in ``data``: RGB, sRGB colours, right side up; the first frame of an animation, on white.
 
+    For what a stranger brings, ask ``pictures.decoders`` instead: bytes can crash the process that runs this.
     Where ``at_least`` is given, a JPEG may come out at a half, a quarter or an eighth of its size, as long as its short
-    side keeps so many pixels: its decoder skips what nobody will see (docs/decisions/0013-pictures.md).
+    side keeps so many pixels: its decoder skips what nobody will see (docs/decisions/0013-pictures.md). ``admit`` is
+    called with the number of pixels before any of them is read.
     Raises InvalidPicture where ``data`` is no whole picture of the known formats, or is one above
     ``settings.picture_bytes`` or ``settings.picture_pixels``.
     """
@@ -61,6 +69,7 @@ def decode(data: bytes, settings: Settings, at_least: int | None = None) -> Imag
             picture = Image.open(BytesIO(data), formats=FORMATS)
             if picture.width * picture.height > settings.picture_pixels:
                 raise _too_many_pixels(settings)
+            admit(picture.width * picture.height)
             if at_least is not None:
                 short = min(picture.size)
                 picture.draft(None, (picture.width * at_least // short, picture.height * at_least // short))
@@ -70,10 +79,23 @@ def decode(data: bytes, settings: Settings, at_least: int | None = None) -> Imag
             raise
         except Image.DecompressionBombError as error:
             raise _too_many_pixels(settings) from error
+        except MemoryError as error:
+            raise InvalidPicture("The picture needs too much memory.", "Give a smaller one.") from error
         except UnidentifiedImageError as error:
             raise InvalidPicture("This is not a picture that can be read.", READABLE) from error
         except Exception as error:  # on damaged files Pillow raises nearly anything
             raise InvalidPicture("The picture is damaged or cut off.", "Save it again, or give another one.") from error
+
+
+def too_large(settings: Settings) -> InvalidPicture:
+    """The error for a picture of too many bytes."""
+    return InvalidPicture(f"The picture is larger than {settings.picture_bytes / 2**20:.3g} MB.", "Give a smaller one.")
+
+
+def know_all_formats() -> None:
+    """Loads every decoder now, so that no picture waits for it."""
+    Image.init()
+    _know_heic()
 
 
 def enough_for(how: Preprocessing) -> int:

@@ -1,8 +1,9 @@
 """The queue of heavy work that all visitors share: submit a job, look at it, cancel it.
 
 Jobs begin in the order they came, as many at once as there are executors: one, as a rule, because they would only
-fight for the cores; what measures time runs alone. Two submissions of the same task are one job. What waits or runs is
-noted on disk, so that an app that was restarted can tell what it dropped.
+fight for the cores; what measures time runs alone. Two submissions of the same task are one job, which ends early only
+when nobody wants it any more. What waits or runs is noted on disk, so that an app that was restarted can tell what it
+dropped.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -71,9 +72,15 @@ def job_name(task: Task) -> str:
 
 @dataclass(eq=False)
 class _Attempt:
-    """One submission. ``begun`` and ``told`` are the times of its first and its newest event."""
+    """One submission. ``begun`` and ``told`` are the times of its first and its newest event.
+
+    ``asked_by`` is the visitor whose place it takes, ``wanted_by`` who waits for it, ``left_by`` who does not any more.
+    """
 
     task: Task
+    asked_by: str = ""
+    wanted_by: set[str] = field(default_factory=set)
+    left_by: set[str] = field(default_factory=set)
     future: Future[Any] = field(default_factory=Future)
     handle: Handle | None = None
     event: Event | None = None
@@ -96,7 +103,7 @@ class Jobs:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._notes = settings.home / "jobs"
-        self._most_waiting = settings.waiting_jobs
+        self._most_waiting, self._most_places = settings.waiting_jobs, settings.visitor_jobs
         self._executors, self._clean_up, self._clock = executors, clean_up, clock
         # The one that worked last comes first: it is warm, and the others may be let go.
         self._free: queue.LifoQueue[Executor] = queue.LifoQueue()
@@ -109,24 +116,48 @@ class Jobs:
         self._is_dirty = False
         self._mourn()
 
-    def submit(self, task: Task) -> str:
-        """Queues a task; returns the name of the job that does it. Raises QueueFull, StorageFailed."""
+    def submit(self, task: Task, visitor: str = "") -> str:
+        """Queues a task for a visitor; returns the name of the job that does it. Raises QueueFull, StorageFailed.
+
+        A visitor without a name, the app itself, may ask for any number.
+        """
         name = job_name(task)
         with self._lock:
-            earlier = self._attempts.get(name)
-            if earlier and not earlier.future.done() and not earlier.is_cancelled:
+            unfinished = {other: attempt for other, attempt in self._attempts.items() if _is_unfinished(attempt)}
+            if name in unfinished:
+                unfinished[name].wanted_by.add(visitor)
+                unfinished[name].left_by.discard(visitor)
                 return name
-            unfinished = sum(not other.future.done() and not other.is_cancelled for other in self._attempts.values())
-            if unfinished >= self._most_waiting + len(self._executors):
+            if len(unfinished) >= self._most_waiting + len(self._executors):
                 raise QueueFull(f"{self._most_waiting} jobs wait already.", "Try again in a few minutes.")
+            places = sum(visitor == one.asked_by and visitor in one.wanted_by for one in unfinished.values())
+            if visitor and places >= self._most_places:
+                raise QueueFull(
+                    f"You have asked for {places} jobs that are not done.", "Wait until one is, or cancel one."
+                )
             files.make_folder(self._notes)
             files.write_json(self._notes / f"{name}.json", {"kind": task.kind, "request": task.request})
             # A new attempt goes to the end of the line, also where an earlier one had the same name.
             self._attempts.pop(name, None)
-            self._attempts[name] = _Attempt(task)
+            self._attempts[name] = _Attempt(task, visitor, {visitor})
             self._begin_next()
             self._forget_oldest()
         return name
+
+    def join(self, name: str, visitor: str) -> bool:
+        """Counts a visitor who sees the job's progress among those who want it; False for who has taken that back."""
+        with self._lock:
+            attempt = self._attempts.get(name)
+            if attempt is None or visitor in attempt.left_by:
+                return False
+            attempt.wanted_by.add(visitor)
+            return True
+
+    def leave(self, visitor: str) -> None:
+        """A visitor is gone: nobody waits for them to cancel, and what they asked for is still done."""
+        with self._lock:
+            for attempt in self._attempts.values():
+                attempt.wanted_by.discard(visitor)
 
     def look(self, name: str) -> Job | None:
         """The job's state now; None for a name that is not known here."""
@@ -147,34 +178,48 @@ class Jobs:
                 return Job(name, State.WAITING, ahead=ahead)
             return self._progress(name, attempt)
 
-    def cancel(self, name: str) -> None:
-        """Ends a job, waiting or running, at once."""
+    def cancel(self, name: str, visitor: str = "") -> bool:
+        """Takes back what a visitor asked for. The job ends at once if nobody else wants it; whether it does."""
         with self._lock:
             attempt = self._attempts.get(name)
-            if attempt is None or attempt.future.done():
-                return
-            attempt.is_cancelled = True
-            if attempt.future.cancel():
-                self._forget_note(name)
-                self._begin_next()
-            if attempt.handle:
-                attempt.handle.cancel()
+            if attempt is None or not _is_unfinished(attempt):
+                return False
+            attempt.wanted_by.discard(visitor)
+            attempt.left_by.add(visitor)
+            if attempt.wanted_by:
+                return False
+            self._end(name, attempt)
+            return True
+
+    def _end(self, name: str, attempt: _Attempt) -> None:
+        attempt.is_cancelled = True
+        if attempt.future.cancel():
+            self._forget_note(name)
+            self._begin_next()
+        if attempt.handle:
+            attempt.handle.cancel()
 
     def cancel_all(self, owner: str) -> None:
         """Ends the jobs of a visitor, whose unguessable name their requests hold; returns when they have ended."""
         with self._lock:
             theirs = {name: job for name, job in self._attempts.items() if owner in json.dumps(job.task.request)}
-        for name in theirs:
-            self.cancel(name)
+        self._end_all(theirs)
         wait([attempt.future for attempt in theirs.values() if attempt.future.running()])
 
     def close(self) -> None:
         """Cancels what waits or runs, returns when it has ended, and closes the executor."""
-        for name in list(self._attempts):
-            self.cancel(name)
+        self._end_all(self._attempts)
         for executor in self._executors:
             executor.close()
         self._runner.shutdown()
+
+    def _end_all(self, names: Iterable[str]) -> None:
+        """Whoever wants them."""
+        with self._lock:
+            for name in list(names):
+                attempt = self._attempts.get(name)
+                if attempt and _is_unfinished(attempt):
+                    self._end(name, attempt)
 
     def _begin_next(self) -> None:
         """Starts what may start, in the order it came: nothing overtakes a job that waits to be alone."""
@@ -272,6 +317,10 @@ class Jobs:
         finished = [name for name, attempt in self._attempts.items() if attempt.future.done()]
         for name in finished[:-FINISHED_KEPT]:
             del self._attempts[name]
+
+
+def _is_unfinished(attempt: _Attempt) -> bool:
+    return not attempt.future.done() and not attempt.is_cancelled
 
 
 def _told(error: BaseException) -> DeployError:

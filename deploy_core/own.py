@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from deploy_core import catalogue, checkpoints, documents, hub
 from deploy_core.errors import InvalidArtifact, InvalidCheckpoint, InvalidRequest
 from deploy_core.files import atomic_write, is_file, make_folder, require_space
-from deploy_core.settings import Settings, expanded
+from deploy_core.hub import HubName
+from deploy_core.settings import Settings
 from deploy_core.spec import BYTES_PER_WEIGHT, FAMILIES, IMAGENET_MEAN, IMAGENET_STD, Architecture, ModelSpec
 from deploy_core.types import Preprocessing, Progress, silent
 
@@ -93,7 +94,7 @@ def is_reference(name: str) -> bool:
 
 
 def bring(
-    source: str,
+    source: Path | HubName,
     folder: Path,
     settings: Settings,
     told: Corrections,
@@ -101,27 +102,25 @@ def bring(
     name: str = "",
     admit: Admit = lambda _: None,
 ) -> ModelSpec:
-    """The model of a checkpoint's path, or of ``hf-hub:OWNER/NAME``, as a model file in ``folder``.
+    """The model of a checkpoint file, or of a name on the Hub, as a model file in ``folder``.
 
-    ``name`` is what to call it, the file's own by default. ``admit`` is asked before a download, and before the file is
-    read. Raises as ``admit``, ``take_in`` and ``hub.fetch_repository`` do.
+    ``name`` is what to call it, the source's own by default. ``admit`` is asked before a download, and before the file
+    is read. Raises as ``admit``, ``take_in`` and ``hub.fetch_repository`` do.
     """
     name = name or called(source)
-    if not source.startswith(hub.PREFIX):
-        checkpoint = expanded(source)
-        if is_file(checkpoint):
-            admit(checkpoint.stat().st_size)
-        return read(take_in(checkpoint, name, folder, settings, told))
+    if isinstance(source, Path):
+        if is_file(source):
+            admit(source.stat().st_size)
+        return read(take_in(source, name, folder, settings, told))
     with tempfile.TemporaryDirectory(dir=make_folder(folder), prefix=".", suffix=".part") as place:
         found = hub.fetch_repository(source, Path(place), progress, settings, admit)
         admit(found.weights.stat().st_size)
-        return read(take_in(found.weights, name, folder, settings, told.over(_noted(found.config))))
+        return read(take_in(found.weights, name, folder, settings, told.over(noted(found.config))))
 
 
-def called(source: str) -> str:
+def called(source: Path | HubName) -> str:
     """The name of a checkpoint's file, or of a repository on the Hub."""
-    name = source.rsplit("/", 1)[-1]
-    return f"{name}{SUFFIX}" if source.startswith(hub.PREFIX) else name
+    return source.name if isinstance(source, Path) else f"{source.name}{SUFFIX}"
 
 
 def free_name(folder: Path, name: str) -> str:
@@ -316,6 +315,7 @@ def _read(path: Path, size: int, changed_ns: int) -> ModelSpec:  # noqa: ARG001
     """Pages ask at each rerun, and a model file is replaced whole."""
     from safetensors import SafetensorError, safe_open
 
+    checkpoints.require_header(path, path.name)
     try:
         with safe_open(path, framework="np") as file:
             text = (file.metadata() or {}).get(MODEL_KEY)
@@ -481,7 +481,7 @@ def _said(notes: Mapping[str, Any], path: Path, classes: int) -> Corrections:
     return found if shape is None else replace(found, heads=shape.heads, size=shape.size)
 
 
-def _noted(config: Mapping[str, Any]) -> Corrections:
+def noted(config: Mapping[str, Any]) -> Corrections:
     """What timm's ``config.json`` tells of labels and preprocessing; the rest of it is not followed."""
     trained = config.get("pretrained_cfg")
     trained = trained if isinstance(trained, Mapping) else {}

@@ -12,12 +12,14 @@ import json
 import math
 import os
 import queue
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -27,13 +29,23 @@ import psutil
 
 from deploy_core import errors
 from deploy_core import settings as environment
-from deploy_core.errors import DeployError, JobCancelled, JobFailed
+from deploy_core.errors import DeployError, JobCancelled, JobFailed, TookTooLong
 from deploy_core.settings import Settings
 from deploy_core.types import Event
 
 PROJECT = Path(__file__).parents[1]
 # ONNX Runtime and ExecuTorch take as many threads as torch, and torch as many as OpenMP.
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# How often a process says that it lives. One that neither says anything nor computes for STUCK_SECONDS is ended.
+PULSE_SECONDS = 2.0
+STUCK_SECONDS = 10.0
+# How often whoever waits for a task looks whether its process still lives, and how many looks in a row must agree:
+# after this process itself was stopped, the first of them would be wrong.
+LOOK_SECONDS = 0.25
+LOOKS_TO_BE_SURE = 4
+LEAST_CPU_SECONDS = 0.05
+# What a process that reads strangers' files inherits of the environment: no token, no password.
+HARMLESS = re.compile(r"PATH|HOME|LANG|LC_\w+|TMPDIR|TZ|LD_LIBRARY_PATH|(MALLOC|OMP|MKL|OPENBLAS)_\w+")
 _KINDS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, DeployError)}
 
 
@@ -67,10 +79,11 @@ class Executor(Protocol):
 class WorkerProcess:
     """One long-lived process that does ``at_once`` tasks at a time: one after the other, unless told otherwise.
 
-    It is started by the first task, replaced when it died, and let go, with its memory, when it had nothing to do for
-    ``idle_seconds``. Who cancels a task ends the process, and with it the tasks beside that one. ``name`` tells people
-    which process it was; ``niceness`` is how far it gives way to others; ``module`` is what it runs. A process that
-    holds more than ``most_bytes`` of memory is replaced before its next task.
+    It is started by the first task, replaced when it died or hangs, and let go, with its memory, when it had nothing to
+    do for ``idle_seconds``. Who cancels a task ends the process, and with it the tasks beside that one. ``name`` tells
+    people which process it was; ``niceness`` is how far it gives way to others; ``module`` is what it runs. A process
+    that holds more than ``most_bytes`` of memory is replaced before its next task. ``is_bare`` leaves out of its
+    environment all that a stranger should not learn; ``descriptors`` are open files that it inherits.
     """
 
     def __init__(
@@ -81,9 +94,12 @@ class WorkerProcess:
         module: str = "deploy_core.worker",
         at_once: int = 1,
         most_bytes: float = math.inf,
+        is_bare: bool = False,
+        descriptors: Sequence[int] = (),
     ) -> None:
         self.name, self._most_bytes = name, most_bytes
-        self._settings, self._module, self._niceness, self._at_once = settings, module, niceness, at_once
+        self._settings, self._at_once = settings, at_once
+        self._arguments = (module, niceness, at_once, is_bare, descriptors)
         self._turns = threading.Semaphore(at_once)
         self._guard = threading.Lock()
         self._under_way = 0
@@ -96,27 +112,41 @@ class WorkerProcess:
         worker = self._worker
         return worker.process.pid if worker else None
 
-    def submit(self, task: Task) -> LocalTask:
-        """Begins a task, after waiting for its turn."""
+    @property
+    def is_stuck(self) -> bool:
+        """Whether there is a process that neither says anything nor computes."""
+        worker = self._worker
+        return worker is not None and worker.process.poll() is None and worker.is_stuck()
+
+    def start(self) -> None:
+        """Starts the process, if there is none, so that the first task finds it ready."""
+        with self._guard:
+            self._ready_worker()
+
+    def submit(self, task: Task, seconds: float = math.inf) -> LocalTask:
+        """Begins a task, after waiting for its turn; the process is ended where it takes longer than ``seconds``."""
         self._turns.acquire()
         try:
             with self._guard:
                 if self._idle:
                     self._idle.cancel()
-                if self._worker is None or self._worker.process.poll() is not None or self._is_full(self._worker):
-                    self._end()
-                    self._worker = _Worker.start(self._module, self._niceness, self._at_once, self._settings)
+                worker = self._ready_worker()
                 self._under_way += 1
-                worker = self._worker
         except BaseException:
             self._turns.release()
             raise
-        return LocalTask(self.name, task, worker, self._ended)
+        return LocalTask(self.name, task, worker, seconds, self._ended)
 
     def close(self) -> None:
         if self._idle:
             self._idle.cancel()
         self._end()
+
+    def _ready_worker(self) -> _Worker:
+        if self._worker is None or self._worker.process.poll() is not None or self._is_full(self._worker):
+            self._end()
+            self._worker = _Worker.start(self._settings, *self._arguments)
+        return self._worker
 
     def _ended(self) -> None:
         """A task is over: the next one may begin; after the last, the clock that lets the process go starts."""
@@ -145,24 +175,28 @@ class WorkerProcess:
 class LocalTask:
     """A task in a worker process."""
 
-    def __init__(self, name: str, task: Task, worker: _Worker, ended: Callable[[], None]) -> None:
-        self._name, self._worker, self._ended = name, worker, ended
+    def __init__(self, name: str, task: Task, worker: _Worker, seconds: float, ended: Callable[[], None]) -> None:
+        self._name, self._worker, self._seconds, self._ended = name, worker, seconds, ended
         self._guard = threading.Lock()
-        self._is_cancelled = False
+        self._is_cancelled = self._is_late = False
         self._stage = ""
         self._end: dict[str, Any] | None = None
         self._messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        try:
-            worker.send(task, self._messages)
-        except OSError:
-            self._finish({})
+        self._begun = time.monotonic()
+        self._doubts = 0
+        worker.send(task, self._messages)
 
     def events(self) -> Iterator[Event]:
         while self._end is None:
-            message = self._messages.get()
+            try:
+                message = self._messages.get(timeout=LOOK_SECONDS)
+            except queue.Empty:
+                self._end_what_hangs()
+                continue
             if "event" in message:
                 event = Event(**message["event"])
                 self._stage = event.message
+                self._begun = time.monotonic()
                 yield event
             else:
                 if not message:
@@ -171,11 +205,12 @@ class LocalTask:
                 self._finish(message)
 
     def result(self) -> Any:
+        """As ``Handle.result``; a pair of the result and its bytes where the task gave bytes, too."""
         for _ in self.events():
             pass
         end = self._end or {}
         if "result" in end:
-            return end["result"]
+            return (end["result"], end["blob"]) if "blob" in end else end["result"]
         if self._is_cancelled:
             raise JobCancelled("It was cancelled.", "Start it again when you want it.")
         if "error" in end:
@@ -189,6 +224,15 @@ class LocalTask:
                 self._is_cancelled = True
                 self._worker.kill()
 
+    def _end_what_hangs(self) -> None:
+        """Kills the process where this task takes too long, or where it does nothing at all any more."""
+        now = time.monotonic()
+        self._is_late = now - max(self._begun, self._worker.ready_at or now) > self._seconds
+        self._doubts = self._doubts + 1 if self._worker.is_stuck() else 0
+        if self._is_late or self._doubts >= LOOKS_TO_BE_SURE:
+            self._worker.hangs = True
+            self._worker.kill()
+
     def _finish(self, message: dict[str, Any]) -> None:
         with self._guard:
             self._end = message
@@ -196,6 +240,10 @@ class LocalTask:
 
     def _death(self) -> JobFailed:
         stage = f" while {self._stage[0].lower()}{self._stage[1:]}" if self._stage else ""
+        if self._is_late:
+            return TookTooLong(f"The {self._name} took longer than {self._seconds:g} seconds{stage}.", "Try again.")
+        if self._worker.hangs:
+            return JobFailed(f"The {self._name} stopped answering{stage}, and was replaced.", "Try again.")
         if self._worker.process.wait() == -signal.SIGKILL:
             return JobFailed(f"The {self._name} ran out of memory or was killed{stage}.", "Try a smaller model.")
         return JobFailed(
@@ -204,44 +252,81 @@ class LocalTask:
 
 
 class _Worker:
+    """One process and the socket to it. It takes tasks since ``ready_at``; ``hangs`` once it was ended for that."""
+
     def __init__(self, process: subprocess.Popen[bytes], ours: socket.socket) -> None:
         self.process, self._socket = process, ours
+        self.ready_at: float | None = None
+        self.hangs = False
         self._connection = Connection(os.dup(ours.fileno()))
         self._guard = threading.Lock()
         self._numbers = itertools.count()
         self._tasks: dict[int, queue.SimpleQueue[dict[str, Any]]] = {}
         self._is_gone = False
+        self._moved_at, self._computed = time.monotonic(), 0.0
+        self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         threading.Thread(target=self._receive, name="worker", daemon=True).start()
+        threading.Thread(target=self._hand_over, name="worker", daemon=True).start()
 
     @classmethod
-    def start(cls, module: str, niceness: int, at_once: int, settings: Settings) -> _Worker:
+    def start(
+        cls, settings: Settings, module: str, niceness: int, at_once: int, is_bare: bool, descriptors: Sequence[int]
+    ) -> _Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             # What it prints belongs to the server's log. In a session of its own, so that its children end with it.
             process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", module, str(theirs.fileno()), str(niceness), str(at_once)],
-                pass_fds=[theirs.fileno()],
+                [sys.executable, "-m", module, *map(str, (theirs.fileno(), niceness, at_once, *descriptors))],
+                pass_fds=[theirs.fileno(), *descriptors],
                 stdin=subprocess.DEVNULL,
                 stdout=2,
-                env=os.environ | {"PYTHONPATH": str(PROJECT)} | environment.environment(settings) | _native(settings),
+                env=_inherited(is_bare)
+                | {"PYTHONPATH": str(PROJECT)}
+                | environment.environment(settings)
+                | _native(settings),
                 start_new_session=True,
             )
         return cls(process, ours)
 
     def send(self, task: Task, messages: queue.SimpleQueue[dict[str, Any]]) -> None:
-        """Hands a task over; what is told of it goes to ``messages``, an empty message where the process is gone."""
+        """Hands a task over; what is told of it goes to ``messages``, an empty message where the process is gone.
+
+        A process that does not take the task holds up nobody here.
+        """
         with self._guard:
             if self._is_gone:
-                raise BrokenPipeError
+                messages.put({})
+                return
             number = next(self._numbers)
             self._tasks[number] = messages
             order = {"task": number, "kind": task.kind, "request": task.request}
-            self._connection.send_bytes(json.dumps(order).encode())
-            self._connection.send_bytes(task.blob)
+            self._outgoing.put(json.dumps(order).encode())
+            self._outgoing.put(task.blob)
+
+    def is_stuck(self) -> bool:
+        """Whether the process has neither said anything nor computed for ``STUCK_SECONDS``."""
+        try:
+            process = psutil.Process(self.process.pid)
+            times = process.cpu_times()
+            is_reading = process.status() == psutil.STATUS_DISK_SLEEP
+        except psutil.NoSuchProcess:
+            return False
+        with self._guard:
+            computed, now = times.user + times.system, time.monotonic()
+            if is_reading or computed - self._computed > LEAST_CPU_SECONDS:
+                self._moved_at, self._computed = now, computed
+            return now - self._moved_at > STUCK_SECONDS
 
     def kill(self) -> None:
+        """Ends the process and all that it started."""
+        below: list[psutil.Process] = []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            below = psutil.Process(self.process.pid).children(recursive=True)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
+        for child in below:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
         # Whoever waits for a message wakes up, even if a child of the process has kept its end open.
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
@@ -249,22 +334,42 @@ class _Worker:
     def end(self) -> None:
         self.kill()
         self.process.wait()
+        self._outgoing.put(None)
         self._socket.close()
+
+    def _hand_over(self) -> None:
+        # A connection of this thread's own, because the other one closes its own at the end.
+        with contextlib.suppress(OSError), Connection(os.dup(self._socket.fileno())) as connection:
+            while (data := self._outgoing.get()) is not None:
+                connection.send_bytes(data)
 
     def _receive(self) -> None:
         with contextlib.suppress(EOFError, OSError):
             while True:
-                message = json.loads(self._connection.recv_bytes())
-                number = message.pop("task")
-                # What ends a task is the last that is told of it.
-                with self._guard:
-                    messages = self._tasks[number] if "event" in message else self._tasks.pop(number)
-                messages.put(message)
+                self._note(json.loads(self._connection.recv_bytes()))
         with self._guard:
             self._is_gone = True
             for messages in self._tasks.values():
                 messages.put({})
             self._connection.close()
+
+    def _note(self, message: dict[str, Any]) -> None:
+        if message.get("blob"):
+            message["blob"] = self._connection.recv_bytes()
+        # What ends a task is the last that is told of it.
+        with self._guard:
+            self._moved_at = time.monotonic()
+            if "ready" in message:
+                self.ready_at = self._moved_at
+            number = message.pop("task", None)
+            if number is not None:
+                (self._tasks[number] if "event" in message else self._tasks.pop(number)).put(message)
+
+
+def _inherited(is_bare: bool) -> dict[str, str]:
+    if not is_bare:
+        return dict(os.environ)
+    return {name: value for name, value in os.environ.items() if HARMLESS.fullmatch(name)}
 
 
 def _native(settings: Settings) -> dict[str, str]:

@@ -44,6 +44,7 @@ class Settings:
     ] = 100_000_000
     picture_bytes: Annotated[int, About("largest picture file")] = 20 * 1024 * 1024
     picture_pixels: Annotated[int, About("largest picture, width times height")] = 64_000_000
+    picture_seconds: Annotated[float, About("longest time to read one picture, whatever is in it", least=0)] = 10.0
     fetch_seconds: Annotated[float, About("longest time to fetch a picture from a URL", least=0)] = 10.0
     hub_connect_seconds: Annotated[
         float, About("how long to wait for the Hub before saying that it is out of reach", least=0)
@@ -63,15 +64,26 @@ class Settings:
             least=0,
         ),
     ] = 0
+    session_upload_bytes: Annotated[
+        int, About("how much of what one visitor uploads the app may hold in memory at a time")
+    ] = 420_000_000
+    all_upload_bytes: Annotated[int, About("the same of all visitors together")] = 500_000_000
+    answer_seconds: Annotated[
+        float, About("longest time for one answer; the process that takes longer is replaced", least=0)
+    ] = 60.0
     cpu_threads: Annotated[int, About("threads of one inference or build", "all cores", least=0)] = 0
     inferences: Annotated[int, About("how many pictures are answered at once, by one copy of each model")] = 1
     builds: Annotated[
         int, About("how many builds, evaluations and downloads run at once; a profile always runs alone")
     ] = 1
     waiting_jobs: Annotated[int, About("how many builds, evaluations and profiles may wait for those that run")] = 10
+    visitor_jobs: Annotated[int, About("how many of those one visitor may have asked for at a time")] = 3
     idle_seconds: Annotated[float, About("when a process without work is let go, with its memory", least=0)] = 300.0
     public_url: Annotated[
         str, About("the address that phones reach the app under, for QR codes", "the address in the browser")
+    ] = ""
+    framed_by: Annotated[
+        str, About("the sites that may show the app in a frame: origins with commas between them", "none")
     ] = ""
 
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import time
 from pathlib import Path, PurePath
 
-from deploy_core.errors import StorageFailed
+from deploy_core.errors import InvalidRequest, StorageFailed
 from deploy_core.files import atomic_write, make_folder, require_space
 from deploy_core.settings import Settings
 
 LONGEST_NAME = 60
+# The hash of a file's bytes.
+UPLOAD = re.compile(r"[0-9a-f]{64}")
 
 
 class Uploads:
@@ -64,6 +67,14 @@ class Uploads:
                 if path.is_file():
                     found.append((path, path.stat()))
         return found
+
+
+def require_given(path: Path, settings: Settings) -> None:
+    """Raises InvalidRequest for pictures that are neither a visitor's upload nor offered by the host."""
+    is_upload = UPLOAD.fullmatch(path.parent.name) and path.parent.parent == settings.home / "uploads"
+    is_offered = path.parent == settings.home / "datasets"
+    if not (is_upload or is_offered) or path.name in ("", ".."):
+        raise InvalidRequest("There are no such pictures here.", "Give the labelled pictures again.")
 
 
 def _safe(name: str) -> str:

@@ -26,10 +26,22 @@ def framed(picture: Image.Image, how: Preprocessing) -> Image.Image:
     return dark
 
 
-def thumbnail(picture: Image.Image, side: int) -> bytes:
-    """The middle square of a picture as a small JPEG, no side above ``side`` pixels."""
+def square(picture: Image.Image, side: int) -> Image.Image:
+    """The middle square of a picture, ``side`` pixels wide."""
+    return ImageOps.fit(picture, (side, side))
+
+
+def fitted(picture: Image.Image, side: int) -> Image.Image:
+    """The picture in its own proportion, its long side ``side`` pixels."""
+    longest = max(picture.size)
+    width, height = (max(1, round(side * length / longest)) for length in picture.size)
+    return picture.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def jpeg(picture: Image.Image) -> bytes:
+    """An RGB picture as the bytes of a JPEG, for a page."""
     data = BytesIO()
-    ImageOps.fit(picture, (side, side)).save(data, "JPEG", quality=80)
+    picture.save(data, "JPEG", quality=90)
     return data.getvalue()
 
 

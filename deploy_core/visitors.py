@@ -12,11 +12,13 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from deploy_core import own
+from deploy_core.catalogue import MODELS
 from deploy_core.checkpoints import SUFFIXES
-from deploy_core.errors import InvalidCheckpoint, StorageFailed
+from deploy_core.errors import InvalidCheckpoint, InvalidRequest, StorageFailed
 from deploy_core.files import atomic_write, make_folder, require_space
 from deploy_core.settings import Settings
 from deploy_core.spec import ModelSpec
@@ -26,6 +28,43 @@ GRACE_SECONDS = 600.0
 MOST_MODELS = 3
 # Everything that is a visitor's begins with the visitor's name, in whichever folder of the app's it lies.
 NAME = re.compile(r"[0-9a-f]{32}(?=-|$)")
+# What lies in a visitor's folder: uploads on their way, and model files.
+FILE = re.compile(r"\.[0-9a-f]{16}\.(safetensors|pth|pt)|[a-z][a-z0-9_]{0,39}\.safetensors")
+
+
+@dataclass(frozen=True)
+class VisitorsFile:
+    """A file in a visitor's own folder. It cannot name any other file; raises InvalidRequest for what would."""
+
+    visitor: str
+    file: str
+
+    def __post_init__(self) -> None:
+        if not (len(self.visitor) == 32 and NAME.fullmatch(self.visitor) and FILE.fullmatch(self.file)):
+            raise InvalidRequest("This is no file that a visitor brought.", "Bring the checkpoint again.")
+
+    @classmethod
+    def of(cls, path: Path) -> VisitorsFile:
+        return cls(path.parent.name, path.name)
+
+    def path(self, settings: Settings) -> Path:
+        return root(settings) / self.visitor / self.file
+
+
+def root(settings: Settings) -> Path:
+    """Where each visitor has a folder."""
+    return settings.home / "visitors"
+
+
+def require_visible(model: str, weights: str, settings: Settings) -> None:
+    """Raises InvalidRequest for what no web visitor can have chosen: weights or a model at a path of the host's."""
+    if weights not in ("pretrained", "random"):
+        raise InvalidRequest("These weights are not offered here.", "Choose pretrained or random ones.")
+    if model in MODELS:
+        return
+    path = Path(model)
+    if VisitorsFile.of(path).path(settings) != path:
+        raise InvalidRequest("There is no such model here.", "Choose one in the sidebar, or bring your own.")
 
 
 def new_name() -> str:
@@ -33,9 +72,14 @@ def new_name() -> str:
     return secrets.token_hex(16)
 
 
+def upload_name(suffix: str) -> str:
+    """A name for a checkpoint on its way, which nobody can guess."""
+    return f".{secrets.token_hex(8)}{suffix}"
+
+
 def require_room(folder: Path, needed: int, settings: Settings) -> None:
     """Raises StorageFailed where the visitor whose ``folder`` it is brings too much, or all of them together."""
-    if len(list(folder.glob(f"*{own.SUFFIX}"))) >= MOST_MODELS:
+    if len(_model_files(folder)) >= MOST_MODELS:
         raise StorageFailed(f"You have brought {MOST_MODELS} models already.", "Remove one of them first.")
     most = settings.upload_bytes
     if needed > most:
@@ -50,6 +94,11 @@ def require_room(folder: Path, needed: int, settings: Settings) -> None:
     require_space(make_folder(folder.parent), needed)
 
 
+def _model_files(folder: Path) -> list[Path]:
+    """Without uploads on their way, whose names begin with a dot."""
+    return sorted(folder.glob(f"[a-z]*{own.SUFFIX}"))
+
+
 class Visitors:
     """Those who brought a model; ``forget`` is called with the name of each whose time is over.
 
@@ -57,7 +106,7 @@ class Visitors:
     """
 
     def __init__(self, settings: Settings, forget: Callable[[str], None], grace_seconds: float = GRACE_SECONDS) -> None:
-        self._root, self._settings = settings.home / "visitors", settings
+        self._root, self._settings = root(settings), settings
         self._forget, self._grace_seconds = forget, grace_seconds
         self._guard = threading.Lock()
         self._leaving: dict[str, threading.Timer] = {}
@@ -76,7 +125,10 @@ class Visitors:
         timer = threading.Timer(self._grace_seconds, self._end, [visitor])
         timer.daemon = True
         with self._guard:
-            self._leaving[visitor] = timer
+            # Who leaves twice, from two tabs for one, is waited for once: else the first clock would run on unseen.
+            earlier, self._leaving[visitor] = self._leaving.get(visitor), timer
+        if earlier:
+            earlier.cancel()
         timer.start()
 
     def folder(self, visitor: str) -> Path:
@@ -85,7 +137,7 @@ class Visitors:
     def models(self, visitor: str) -> tuple[ModelSpec, ...]:
         """The models that a visitor has brought, by name."""
         found = []
-        for path in sorted(self.folder(visitor).glob(f"*{own.SUFFIX}")):
+        for path in _model_files(self.folder(visitor)):
             try:
                 found.append(own.read(path))
             except InvalidCheckpoint:
@@ -98,17 +150,17 @@ class Visitors:
             spec.file.unlink(missing_ok=True)
 
     @contextmanager
-    def uploaded(self, visitor: str, name: str, data: bytes | memoryview) -> Iterator[Path]:
+    def uploaded(self, visitor: str, name: str, data: bytes | memoryview) -> Iterator[VisitorsFile]:
         """A checkpoint's bytes as a file for the length of a block. Raises InvalidCheckpoint, StorageFailed."""
         suffix = Path(name).suffix.lower()
         if suffix not in SUFFIXES:
             raise InvalidCheckpoint(f"{name} is no checkpoint.", f"Give a file ending in {', '.join(SUFFIXES)}.")
         self.require_room(visitor, 2 * len(data))
-        path = make_folder(self.folder(visitor)) / f".{secrets.token_hex(8)}{suffix}"
+        path = make_folder(self.folder(visitor)) / upload_name(suffix)
         try:
             with atomic_write(path) as temporary:
                 temporary.write_bytes(data)
-            yield path
+            yield VisitorsFile.of(path)
         finally:
             path.unlink(missing_ok=True)
 

@@ -1,25 +1,18 @@
-"""``python -m deploy_core.worker FD NICENESS AT_ONCE``: does the tasks that the process which started it asks for.
+"""``python -m deploy_core.worker FD NICENESS AT_ONCE``: what the app does in processes of its own, as a table of tasks.
 
-FD is a socket: tasks come in, events and one result or error for each go out. It ends when the other side does, also
-in the middle of a task.
+``task_server.serve`` takes the orders.
 """
 
 from __future__ import annotations
 
 import functools
-import json
-import logging
-import os
-import queue
 import sys
 import tempfile
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deploy_core import (
     attention,
@@ -27,26 +20,27 @@ from deploy_core import (
     capacity,
     classify,
     documents,
-    errors,
     evaluate,
     hub,
-    images,
-    logs,
     memory,
     models,
     own,
     profile,
     replies,
-    settings,
+    uploads,
     verify,
     visitors,
 )
+from deploy_core.classify import Classifier
 from deploy_core.errors import DeployError, InvalidArtifact
-from deploy_core.files import is_file, make_folder
+from deploy_core.files import make_folder
 from deploy_core.formats import FORMATS, engines, in_build_order
+from deploy_core.hub import HubName
+from deploy_core.intake import READ_SECONDS, reader_process, take_in_task
 from deploy_core.open_models import OpenModels
 from deploy_core.own import Corrections
-from deploy_core.processes import Task, WorkerProcess, error_message, event_message
+from deploy_core.pictures.decoders import Prepared
+from deploy_core.processes import Task, WorkerProcess
 from deploy_core.profile import alone, rounds
 from deploy_core.profile.host import usable_cpus
 from deploy_core.profile.mark import Mark
@@ -54,20 +48,23 @@ from deploy_core.profile.rounds import Until
 from deploy_core.profile.runs import Runs
 from deploy_core.settings import Settings
 from deploy_core.store import Store
+from deploy_core.task_server import TaskRunner, serve
 from deploy_core.types import BuildRequest, BuildResult, Event, Progress, part_of
+from deploy_core.visitors import VisitorsFile
+
+if TYPE_CHECKING:
+    import torch
 
 MODELS_IN_MEMORY = 2
 
-log = logging.getLogger("deploy_core.worker")
-
 
 def run_build(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
-    return documents.plain(_build(documents.structured(request["build"], BuildRequest), limits, progress))
+    return documents.plain(_build(_wanted(request, limits), limits, progress))
 
 
 def run_profile(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
     """Builds what is missing first. Building and measuring are for other processes, so that this one stays small."""
-    wanted = documents.structured(request["build"], BuildRequest)
+    wanted = _wanted(request, limits)
     store = Store(limits)
     with store.shelf(wanted) as shelf:
         result = _built_elsewhere(store, wanted, limits, part_of(progress, 0.0, 0.3))
@@ -132,8 +129,9 @@ def run_take_turns(request: dict[str, Any], _: bytes, limits: Settings, progress
 
 def run_evaluate(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
     """Builds what is missing first; ``name`` is what the visitor calls the pictures at the path ``pictures``."""
-    wanted = documents.structured(request["build"], BuildRequest)
+    wanted = _wanted(request, limits)
     path = Path(request["pictures"])
+    uploads.require_given(path, limits)
     pictures = evaluate.open_pictures(path, models.find(wanted.model), limits)
     store = Store(limits)
     with store.shelf(wanted) as shelf:
@@ -154,59 +152,73 @@ def run_download(request: dict[str, Any], _: bytes, limits: Settings, progress: 
     return None
 
 
-def run_classify(request: dict[str, Any], picture: bytes, limits: Settings, _: Progress) -> Any:
-    classifier = _open_models(limits).get(request["model"], request["weights"])
-    return documents.plain(classifier.classify_bytes(picture, request["name"], limits, request["top"]))
+def run_classify(request: dict[str, Any], tensor: bytes, limits: Settings, _: Progress) -> Any:
+    picture = Prepared(tensor, request["read"], request["preprocess"])
+    classifier = _original(request, limits)
+    return documents.plain(classifier.classify_prepared(picture, request["name"], request["top"]))
 
 
-def run_attention(request: dict[str, Any], picture: bytes, limits: Settings, _: Progress) -> Any:
-    model = _open_models(limits).get(request["model"], request["weights"])
-    return attention.rollout(model.module, model.tensor_of(picture, limits)).tolist()
+def run_attention(request: dict[str, Any], tensor: bytes, limits: Settings, _: Progress) -> Any:
+    model = _original(request, limits)
+    return attention.rollout(model.module, _input(tensor, model)).tolist()
 
 
-def run_reply(request: dict[str, Any], picture: bytes, limits: Settings, _: Progress) -> Any:
+def run_reply(request: dict[str, Any], tensor: bytes, limits: Settings, _: Progress) -> Any:
     """The file is read for this one answer, so that no visitor's choice of files stays in memory."""
-    original = _open_models(limits).get(request["model"], request["weights"])
+    original = _original(request, limits)
     with Store(limits).reading(request["key"]) as stored:
         file = classify.open_artifact(stored.path, request["model"], request["weights"])
-        found = replies.reply(stored.artifact.format, file, original, original.tensor_of(picture, limits))
+        found = replies.reply(stored.artifact.format, file, original, _input(tensor, original))
     del file
     memory.give_back()
     return documents.plain(found)
 
 
-def run_give(request: dict[str, Any], picture: bytes, limits: Settings, _: Progress) -> Any:
-    """The picture is read in its full size, as a visitor's device reads it."""
+def run_give(request: dict[str, Any], tensor: bytes, limits: Settings, _: Progress) -> Any:
+    visitors.require_visible(request["model"], request["weights"], limits)
     with Store(limits).reading(request["key"]) as stored:
         file = classify.open_artifact(stored.path, request["model"], request["weights"])
-        found = replies.given(file, classify.tensor_of(images.decode(picture, limits), file.spec))
+        found = replies.given(file, _input(tensor, file))
     del file
     memory.give_back()
     return documents.plain(found)
 
 
-def run_take_in(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
-    """``source`` is a checkpoint's path or a name on the Hub, ``name`` what the visitor calls it."""
-    folder = Path(request["folder"])
+def _wanted(request: dict[str, Any], limits: Settings) -> BuildRequest:
+    wanted = documents.structured(request["build"], BuildRequest)
+    visitors.require_visible(wanted.model, wanted.weights, limits)
+    return wanted
+
+
+def _original(request: dict[str, Any], limits: Settings) -> Classifier:
+    visitors.require_visible(request["model"], request["weights"], limits)
+    return _open_models(limits).get(request["model"], request["weights"])
+
+
+def _input(tensor: bytes, model: Classifier) -> torch.Tensor:
+    return classify.tensor_from(Prepared(tensor, 0.0, 0.0), model.spec)
+
+
+def run_fetch(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
+    """Downloads a visitor's model from the Hub. Another process reads it, so that this one need not trust it."""
+    source = documents.structured(request["source"], HubName)
+    told = documents.structured(request["corrections"], Corrections)
+    folder = make_folder(VisitorsFile(request["visitor"], visitors.upload_name(own.SUFFIX)).path(limits).parent)
 
     def admit(file_bytes: int) -> None:
         capacity.require_checkpoint(file_bytes, limits)
         visitors.require_room(folder, file_bytes, limits)
 
-    told = documents.structured(request["corrections"], Corrections)
-    name = own.free_name(folder, request["name"])
-    spec = own.bring(request["source"], folder, limits, told, progress, name, admit)
-    memory.give_back()
-    return spec.reference
-
-
-def run_correct(request: dict[str, Any], _: bytes, limits: Settings, __: Progress) -> Any:
-    path = Path(request["model"])
-    if is_file(path):
-        capacity.require_checkpoint(path.stat().st_size, limits)
-    own.correct(path, limits, documents.structured(request["corrections"], Corrections))
-    memory.give_back()
-    return request["model"]
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=".part") as place:
+        found = hub.fetch_repository(source, Path(place), progress, limits, admit)
+        path = found.weights.rename(folder / visitors.upload_name(found.weights.suffix))
+    process = reader_process(limits)
+    try:
+        task = take_in_task(VisitorsFile.of(path), own.called(source), told.over(own.noted(found.config)))
+        return process.submit(task, READ_SECONDS).result()
+    finally:
+        process.close()
+        path.unlink(missing_ok=True)
 
 
 def run_forget(request: dict[str, Any], _: bytes, limits: Settings, __: Progress) -> Any:
@@ -221,8 +233,6 @@ def tell_abilities(_: dict[str, Any], __: bytes, limits: Settings, ___: Progress
     }
 
 
-Orders = queue.SimpleQueue[tuple[dict[str, Any], bytes]]
-TaskRunner = Callable[[dict[str, Any], bytes, Settings, Progress], Any]
 TASKS: dict[str, TaskRunner] = {
     "build": run_build,
     "profile": run_profile,
@@ -234,55 +244,10 @@ TASKS: dict[str, TaskRunner] = {
     "attention": run_attention,
     "reply": run_reply,
     "give": run_give,
-    "take_in": run_take_in,
-    "correct": run_correct,
+    "fetch": run_fetch,
     "forget": run_forget,
     "abilities": tell_abilities,
 }
-
-
-def main(connection: Connection, at_once: int = 1) -> None:
-    """Does what comes in, ``at_once`` tasks at a time, until the other side closes the socket."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
-    logs.keep_discreet()
-    arrived: Orders = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(connection, arrived), daemon=True).start()
-    answering = threading.Lock()
-    for _ in range(at_once - 1):
-        threading.Thread(target=_work, args=(connection, answering, arrived, at_once), daemon=True).start()
-    _work(connection, answering, arrived, at_once)
-
-
-def _work(connection: Connection, answering: threading.Lock, arrived: Orders, at_once: int) -> None:
-    limits = settings.load()
-    if at_once > 1:
-        _share_cores(at_once)
-    while True:
-        order, blob = arrived.get()
-
-        def answer(message: dict[str, Any], task: int = order["task"]) -> None:
-            with answering:
-                _answer(connection, {"task": task} | message)
-
-        answer(perform(order, blob, limits, lambda event: answer(event_message(event))))
-
-
-def _share_cores(at_once: int) -> None:
-    """Torch's number of threads is one for each thread that asks."""
-    import torch
-
-    torch.set_num_threads(max(1, torch.get_num_threads() // at_once))
-
-
-def perform(order: dict[str, Any], blob: bytes, limits: Settings, progress: Progress) -> dict[str, Any]:
-    """One task; returns the message that ends it."""
-    try:
-        return {"result": TASKS[order["kind"]](order["request"], blob, limits, progress)}
-    except DeployError as error:
-        return error_message(error)
-    except Exception:
-        log.exception("The task '%s' failed", order["kind"])
-        return error_message(errors.UNEXPECTED)
 
 
 def _build(request: BuildRequest, limits: Settings, progress: Progress) -> BuildResult:
@@ -295,27 +260,5 @@ def _open_models(limits: Settings) -> OpenModels:
     return OpenModels(limits, MODELS_IN_MEMORY)
 
 
-def connect(descriptor: int) -> Connection:
-    """The socket that this process was started with; its own children do not get it."""
-    os.set_inheritable(descriptor, False)
-    return Connection(descriptor)
-
-
-def _receive(connection: Connection, arrived: Orders) -> None:
-    try:
-        while True:
-            arrived.put((json.loads(connection.recv_bytes()), connection.recv_bytes()))
-    except (EOFError, OSError):
-        os._exit(0)
-
-
-def _answer(connection: Connection, message: dict[str, Any]) -> None:
-    try:
-        connection.send_bytes(json.dumps(message).encode())
-    except OSError:
-        os._exit(0)
-
-
 if __name__ == "__main__":
-    os.nice(int(sys.argv[2]))
-    main(connect(int(sys.argv[1])), int(sys.argv[3]))
+    serve(TASKS, *map(int, sys.argv[1:]))

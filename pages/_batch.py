@@ -10,7 +10,7 @@ import json
 import pandas as pd
 import streamlit as st
 
-from deploy_core import documents, images, settings, view
+from deploy_core import documents
 from deploy_core.errors import DeployError
 from deploy_core.types import Prediction
 from pages import _parts, _picker
@@ -137,5 +137,5 @@ def _thumbnail(picture: Picture) -> bytes:
     """Kept for the session, because each click draws all of them again."""
     kept: dict[str, bytes] = st.session_state.setdefault("thumbnails", {})
     if picture.digest not in kept:
-        kept[picture.digest] = view.thumbnail(images.decode(picture.data, settings.load(), SIDE), SIDE)
+        kept[picture.digest] = _parts.decoders().square(picture.data, SIDE)
     return kept[picture.digest]

@@ -30,7 +30,7 @@ def draw(chosen: _picker.Choice, picture: Picture) -> None:
     if set(found) <= {ORIGINAL.key}:
         st.markdown("Does a file for a phone answer as the model does? Build them, and ask each about this picture.")
         if st.button("Build the files", icon=":material/build:", key="build_files"):
-            _parts.jobs().submit(task)
+            _parts.submit(task)
             st.rerun()
         return
     asked = _asked(picture, found)

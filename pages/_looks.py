@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import streamlit as st
-from PIL import Image
 
-from deploy_core import images, view
+from deploy_core import images
+from deploy_core.pictures.decoders import Looks
 from deploy_core.spec import ModelSpec
 from deploy_core.types import Preprocessing
-from pages import _parts, _picker, _pictures
+from pages import _parts, _picker
 from pages._pictures import Picture
 
 SIDE = 480
@@ -31,20 +31,23 @@ def draw(chosen: _picker.Choice, picture: Picture) -> None:
 
 @st.fragment
 def _draw(spec: ModelSpec, picture: Picture, shares: list[list[float]]) -> None:
-    how, whole = spec.preprocessing, _pictures.small(picture, 2 * SIDE)
-    part = _fitted(view.seen(whole, how))
-    kept, length = images.kept_share(whole.size, how), max(whole.size) / min(whole.size)
-    original, given, looks = st.columns(3, gap="medium")
+    how, opacity = spec.preprocessing, st.session_state.get("opacity", USUAL_OPACITY) / 100
+    with _parts.errors_shown():
+        looks = _parts.decoders().looks(picture.data, how, shares, opacity, SIDE)
+        _columns(looks, how, len(shares))
+
+
+def _columns(looks: Looks, how: Preprocessing, patches: int) -> None:
+    kept, length = images.kept_share(looks.size, how), max(looks.size) / min(looks.size)
+    original, given, heat = st.columns(3, gap="medium")
     with original:
-        st.image(view.framed(whole, how), width="stretch", alt="The picture, with what is cut off darkened")
+        st.image(looks.framed, width="stretch", alt="The picture, with what is cut off darkened")
         st.caption(f"The picture: the model is given {_given(kept, length, how)}.")
     with given:
-        pixels = images.crop(whole, how).resize((SIDE, SIDE), Image.Resampling.NEAREST)
-        st.image(pixels, width="stretch", alt="The model's input")
-        st.caption(f"Its input: {how.crop} × {how.crop} pixels, in {len(shares)} × {len(shares)} patches.")
-    with looks:
-        opacity = st.session_state.get("opacity", USUAL_OPACITY) / 100
-        st.image(view.heat(part, shares, opacity), width="stretch", alt="Heat map of where the model looks")
+        st.image(looks.given, width="stretch", alt="The model's input")
+        st.caption(f"Its input: {how.crop} × {how.crop} pixels, in {patches} × {patches} patches.")
+    with heat:
+        st.image(looks.heat, width="stretch", alt="Heat map of where the model looks")
         st.caption("Where it looks: the brighter, the more of the answer comes from there.")
         st.slider(
             "Opacity of the heat map", 0, 100, USUAL_OPACITY, format="%d %%", key="opacity", persist_state="session"
@@ -61,13 +64,6 @@ def _draw(spec: ModelSpec, picture: Picture, shares: list[list[float]]) -> None:
             "around that first.",
             icon=":material/crop:",
         )
-
-
-def _fitted(picture: Image.Image) -> Image.Image:
-    """As large as fits into the column, in its own proportion."""
-    longest = max(picture.size)
-    width, height = (max(1, round(SIDE * side / longest)) for side in picture.size)
-    return picture.resize((width, height), Image.Resampling.BICUBIC)
 
 
 def _given(kept: float, length: float, how: Preprocessing) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from deploy_core import checkpoints, own, settings
-from deploy_core.hub import PREFIX
-from deploy_core.inference import take_in_task
+from deploy_core.hub import PREFIX, HubName
+from deploy_core.intake import fetch_task
 from deploy_core.own import NORMALIZATIONS, Corrections
 from deploy_core.spec import ModelSpec
+from deploy_core.visitors import VisitorsFile
 from pages import _parts
 
 LARGEST_CHECKPOINT_MB = 400
@@ -74,14 +75,13 @@ def _bring() -> None:
             if st.button("Read it", type="primary", disabled=not checkpoint, key="own_read") and checkpoint:
                 with (
                     _parts.in_line("Reading the checkpoint …") as tell,
-                    _parts.visitors().uploaded(_parts.visitor(), checkpoint.name, checkpoint.getbuffer()) as path,
+                    _parts.visitors().uploaded(_parts.visitor(), checkpoint.name, checkpoint.getvalue()) as upload,
                 ):
-                    folder = _parts.visitors().folder(_parts.visitor())
-                    reference = _parts.inference().take_in(path, checkpoint.name, folder, told, tell)
+                    reference = _parts.intake().take_in(upload, checkpoint.name, told, tell)
                 _note_source(reference, [checkpoint.name, *named])
                 _use(reference)
         else:
-            _fetch(name.strip(), told, named)
+            _fetch(name, told, named)
 
 
 def describe(spec: ModelSpec) -> None:
@@ -140,7 +140,7 @@ def _correct(spec: ModelSpec) -> None:
                 labels=own.parse_labels(labels.getvalue()) if labels else None,
             )
             with _parts.in_line("Reading it again …") as tell:
-                _use(_parts.inference().correct(spec.reference, told, tell))
+                _use(_parts.intake().correct(VisitorsFile.of(spec.file), told, tell))
 
 
 def follow_fetch() -> None:
@@ -158,12 +158,12 @@ def follow_fetch() -> None:
 
 def _fetch(name: str, told: Corrections, named: list[str]) -> None:
     is_fetching = "own_fetching" in st.session_state
-    if st.button("Fetch it", type="primary", disabled=not name or is_fetching, key="own_fetch"):
-        visitor = _parts.visitor()
+    if st.button("Fetch it", type="primary", disabled=not name.strip() or is_fetching, key="own_fetch"):
+        source, visitor = HubName.parse(name), _parts.visitor()
         _parts.visitors().require_room(visitor, 0)
-        task = take_in_task(name, own.called(name), _parts.visitors().folder(visitor), told)
-        _parts.jobs().submit(task)
-        st.session_state["own_fetching"] = task, [name, *named]
+        task = fetch_task(source, visitor, told)
+        _parts.submit(task)
+        st.session_state["own_fetching"] = task, [str(source), *named]
         _close()
         st.rerun()
 

@@ -10,8 +10,11 @@ import streamlit as st
 
 from deploy_core import embedded, settings
 from deploy_core.errors import DeployError
-from deploy_core.inference import Abilities, Inference, Waiting
+from deploy_core.inference import Abilities, Inference
+from deploy_core.intake import Intake, reader_process
 from deploy_core.jobs import FINISHED, LEAST_FRACTION_FOR_ESTIMATE, Job, Jobs, State, job_name
+from deploy_core.line import Waiting
+from deploy_core.pictures.decoders import Decoders
 from deploy_core.processes import Task, WorkerProcess
 from deploy_core.profile import record
 from deploy_core.profile.record import Record
@@ -76,7 +79,17 @@ def jobs() -> Jobs:
 def inference() -> Inference:
     limits = settings.load()
     process = WorkerProcess("inference process", limits, at_once=limits.inferences)
-    return Inference(process, limits.inferences)
+    return Inference(process, decoders(), limits.inferences, limits.answer_seconds)
+
+
+@st.cache_resource
+def decoders() -> Decoders:
+    return Decoders(settings.load())
+
+
+@st.cache_resource
+def intake() -> Intake:
+    return Intake(reader_process(settings.load()))
 
 
 @st.cache_resource
@@ -113,6 +126,32 @@ def visitor() -> str:
 def _presence(name: str) -> Presence:
     visitors().arrive(name)
     return Presence(name, visitors())
+
+
+def submit(task: Task) -> None:
+    """Queues a task for this session. Raises QueueFull, StorageFailed."""
+    jobs().submit(task, _session())
+
+
+def _session() -> str:
+    """A name for this session, as the one that asks for jobs; it is no visitor's, and opens nothing."""
+    return _asking(st.session_state.setdefault("asks_as", new_name())).name
+
+
+@dataclass(frozen=True)
+class Asking:
+    """A session that may ask for jobs, until it ends."""
+
+    name: str
+    jobs: Jobs
+
+    def end(self) -> None:
+        self.jobs.leave(self.name)
+
+
+@st.cache_resource(scope="session", on_release=Asking.end, show_spinner=False)
+def _asking(name: str) -> Asking:
+    return Asking(name, jobs())
 
 
 @st.cache_resource(show_spinner="Asking torch what it can build here …")
@@ -158,9 +197,12 @@ def explain(what: str) -> None:
 
 
 def follow(task: Task) -> Job | None:
-    """What is known of the task's job; draws its progress while it waits or runs, or why it failed."""
+    """What is known of the task's job; draws its progress while it waits or runs, or why it failed.
+
+    None, too, where others still wait for it and this visitor has cancelled it.
+    """
     job = jobs().look(job_name(task))
-    if job is None:
+    if job is None or (job.state not in FINISHED and not jobs().join(job.name, _session())):
         return None
     if job.error is not None:
         show(job.error)
@@ -180,8 +222,8 @@ def _follow(name: str) -> None:
         st.rerun()
     st.progress(job.fraction, text=_progress(job))
     if st.button("Cancel", icon=":material/close:", key=f"cancel-{name}"):
-        jobs().cancel(name)
-        st.toast("Cancelled.", icon=":material/cancel:")
+        is_over = jobs().cancel(name, _session())
+        st.toast("Cancelled." if is_over else "Cancelled. Others still wait for it.", icon=":material/cancel:")
         st.rerun()
 
 

@@ -6,11 +6,10 @@ import hashlib
 from dataclasses import dataclass
 
 import streamlit as st
-from PIL import Image
 
-from deploy_core import embedded, images, settings
+from deploy_core import embedded, settings
 from deploy_core.fetch import fetch
-from pages import _address
+from pages import _address, _parts
 
 SAMPLES = {"Cat": "chelsea.png", "Rocket": "rocket.jpg", "Coffee": "coffee.png", "Astronaut": "astronaut.png"}
 ORIGINS = ("Sample", "Upload", "URL", "Camera")
@@ -133,11 +132,9 @@ def _url() -> list[Picture]:
     return [fetched] if fetched else []
 
 
-def small(picture: Picture, side: int) -> Image.Image:
-    """The picture, upright and small enough to send: no side above ``side`` pixels. Raises InvalidPicture."""
-    found = images.decode(picture.data, settings.load(), side)
-    found.thumbnail((side, side))
-    return found
+def small(picture: Picture, side: int) -> bytes:
+    """A JPEG of the picture, upright and small enough to send: no side above ``side`` pixels. Raises InvalidPicture."""
+    return _parts.decoders().small(picture.data, side)
 
 
 def _one_of_origins(name: str) -> str:

@@ -228,7 +228,7 @@ def build() -> None:
             count = f"{len(missing)} {'file' if len(missing) == 1 else 'files'}"
             label = f"Build {count} of {chosen.spec.title}"
             if st.button(label, type="primary", icon=":material/build:", key="build"):
-                _parts.jobs().submit(task)
+                _parts.submit(task)
                 st.rerun()
     if found:
         result = _parts.store().result(request)

@@ -92,7 +92,7 @@ def ready(chosen: _picker.Choice) -> bool:
         size = f"{chosen.spec.download_bytes / 1e6:.0f} MB"
         st.info(f"{chosen.spec.title} needs its weights once: {size} from the Hugging Face Hub.")
         if st.button(f"Download {size}", icon=":material/download:", type="primary"):
-            _parts.jobs().submit(download)
+            _parts.submit(download)
             st.rerun()
     return False
 

@@ -77,7 +77,7 @@ def choose_pictures() -> tuple[Path, str] | None:
     if not uploaded:
         return None
     if st.session_state.get("archive_kept") != uploaded.file_id:
-        kept = _parts.uploads().keep(uploaded.name, uploaded.getbuffer())
+        kept = _parts.uploads().keep(uploaded.name, uploaded.getvalue())
         st.session_state["archive_path"], st.session_state["archive_kept"] = str(kept), uploaded.file_id
     return Path(st.session_state["archive_path"]), uploaded.name
 
@@ -122,7 +122,7 @@ def evaluate() -> None:
         icon=":material/fact_check:",
         key="evaluate",
     ):
-        _parts.jobs().submit(task)
+        _parts.submit(task)
         st.rerun()
     if found:
         show(found)
@@ -339,14 +339,15 @@ def disagreements(evaluation: Evaluation) -> None:
 
 
 def disagreement(found: Disagreement, labels: tuple[str, ...]) -> None:
-    st.image(base64.b64decode(found.thumbnail), width=96)
-    st.markdown(f"**{_short(labels[found.true])}**", help=_parts.plain(found.picture))
+    if found.thumbnail:
+        st.image(base64.b64decode(found.thumbnail), width=96)
+    st.markdown(f"**{_parts.plain(_short(labels[found.true]))}**", help=_parts.plain(found.picture))
     answers: dict[int, list[Opinion]] = {}
     for opinion in found.opinions:
         answers.setdefault(opinion.answer, []).append(opinion)
     for answer, said in sorted(answers.items(), key=lambda pair: -len(pair[1])):
         icon = ":green[:material/check:]" if answer == found.true else ":red[:material/close:]"
-        st.markdown(f"{icon} {_short(labels[answer])}")
+        st.markdown(f"{icon} {_parts.plain(_short(labels[answer]))}")
         least, most = (f"{extreme(opinion.probability for opinion in said):.0%}" for extreme in (min, max))
         sure = most if least == most else f"{least} to {most}"
         names = ", ".join(FORMATS[opinion.subject].title for opinion in said)

@@ -93,7 +93,7 @@ def build(everything: BuildRequest, title: str, missing: Sequence[str]) -> None:
     if is_first:
         st.info(f"A browser runs ONNX files, and {title} has none yet.", icon=":material/smartphone:")
     if st.button(label, icon=":material/build:", key="build", type="primary" if is_first else "secondary"):
-        _parts.jobs().submit(task)
+        _parts.submit(task)
         st.rerun()
 
 

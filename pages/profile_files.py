@@ -59,7 +59,7 @@ def profile() -> None:
         st.query_params.pop("run", None)
         task = Task("profile", {"build": documents.plain(measured), "seconds": seconds})
         st.session_state["profiling"] = task
-        _parts.jobs().submit(task)
+        _parts.submit(task)
         st.rerun()
     missing = [FORMATS[key].title for key in request.formats if key not in built]
     if len(built) > 1 and missing:

@@ -10,6 +10,7 @@ from typing import Any
 from deploy_core import worker
 from deploy_core.errors import InvalidRequest
 from deploy_core.settings import Settings
+from deploy_core.task_server import serve
 from deploy_core.types import Event, Progress
 
 
@@ -38,4 +39,4 @@ def tell_threads(_: dict[str, Any], __: bytes, ___: Settings, ____: Progress) ->
 if __name__ == "__main__":
     worker.TASKS["stages"] = worker.TASKS["profile"] = run_stages
     worker.TASKS["threads"] = tell_threads
-    worker.main(worker.connect(int(sys.argv[1])))
+    serve(worker.TASKS, int(sys.argv[1]))

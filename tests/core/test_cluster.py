@@ -223,7 +223,7 @@ def test_a_model_of_ones_own_and_its_files_travel(two_workers: Cluster, tmp_path
     """No worker has the model file, and none knows its labels."""
     checkpoint = tmp_path / "pets.safetensors"
     save_file(own_model.state(), checkpoint)
-    spec = own.bring(str(checkpoint), tmp_path / "models", Settings(), own.Corrections(labels=own_model.LABELS))
+    spec = own.bring(checkpoint, tmp_path / "models", Settings(), own.Corrections(labels=own_model.LABELS))
     request = BuildRequest(spec.reference, "pretrained", ("original", "onnx_int8"))
     artifacts = build.build_into(tmp_path / "built", request, Settings()).artifacts
     root = tmp_path / "pets"

@@ -95,7 +95,7 @@ def test_a_file_above_the_limit_is_refused(tmp_path: Path) -> None:
     "source", ["http://x.org/a", "HTTPS://x.org", "file:///etc/passwd", "data:image/png,x", "s3://x"]
 )
 def test_addresses_go_to_fetch(monkeypatch: pytest.MonkeyPatch, source: str) -> None:
-    monkeypatch.setattr(images, "fetch", lambda url, settings: f"{url} {settings.picture_bytes}".encode())
+    monkeypatch.setattr("deploy_core.fetch.fetch", lambda url, settings: f"{url} {settings.picture_bytes}".encode())
     assert images.read(source, Settings(picture_bytes=7)) == f"{source} 7".encode()
 
 
@@ -448,7 +448,7 @@ def test_reading_a_jpeg_small_changes_no_answer_beyond_the_bound(sample: str, si
     with Image.open(SAMPLES / sample) as picture:
         data = saved(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS), "JPEG", quality=90)
     model = classify.open_model("demo", "pretrained", SETTINGS)
-    quick = model.logits(model.tensor_of(data, SETTINGS)).softmax(0)
+    quick = model.logits(classify.tensor_from(model.prepare(data, SETTINGS), model.spec)).softmax(0)
     whole = model.logits(classify.tensor_of(decoded(data), model.spec)).softmax(0)
     assert int(quick.argmax()) == int(whole.argmax())
     assert float((quick - whole).abs().max()) < 0.02

@@ -343,7 +343,7 @@ def test_what_would_fill_the_memory_is_refused_before_it_does(make: Any, words: 
 
 
 def test_what_a_config_leaves_open_is_as_in_timm() -> None:
-    told = own._noted({"pretrained_cfg": TRAINED | {"crop_mode": None, "interpolation": None, "crop_pct": None}})
+    told = own.noted({"pretrained_cfg": TRAINED | {"crop_mode": None, "interpolation": None, "crop_pct": None}})
     assert told.preprocessing
     assert (told.preprocessing.crop_mode, told.preprocessing.interpolation) == ("center", "bicubic")
 
@@ -355,7 +355,7 @@ def test_what_a_config_leaves_open_is_as_in_timm() -> None:
 def test_preprocessing_that_cannot_be_done_here_is_told(
     changed: dict[str, str], words: str, checkpoint: Path, tmp_path: Path
 ) -> None:
-    told = own._noted({"pretrained_cfg": TRAINED | changed})
+    told = own.noted({"pretrained_cfg": TRAINED | changed})
     with pytest.raises(InvalidRequest, match=words):
         own.take_in(checkpoint, checkpoint.name, tmp_path, Settings(), told)
 

@@ -14,15 +14,19 @@ from typing import Any
 import pytest
 from safetensors.torch import save
 
-from deploy_core import documents, embedded, hub, models, own, worker
+from deploy_core import documents, embedded, hub, models, own, reader, worker
 from deploy_core.errors import InvalidCheckpoint, InvalidRequest, JobFailed, QueueFull, StorageFailed
-from deploy_core.inference import MOST_WAITING, Inference, Line, take_in_task, unseen
+from deploy_core.hub import HubName
+from deploy_core.inference import Inference
+from deploy_core.intake import fetch_task, take_in_task
+from deploy_core.line import MOST_WAITING, Line, unseen
 from deploy_core.open_models import OpenModels
 from deploy_core.own import Corrections
-from deploy_core.processes import Task, WorkerProcess
+from deploy_core.pictures import decoders
+from deploy_core.processes import WorkerProcess
 from deploy_core.settings import Settings
 from deploy_core.types import silent
-from deploy_core.visitors import MOST_MODELS, Visitors, new_name
+from deploy_core.visitors import MOST_MODELS, Visitors, VisitorsFile, new_name
 from tests.own_model import LABELS, state
 
 PICTURE = (embedded.SAMPLES / "chelsea.png").read_bytes()
@@ -105,8 +109,10 @@ def test_one_copy_of_a_model_serves_everybody_and_the_last_used_stays(limits: Se
 
 def brought(visitors: Visitors, visitor: str, name: str = "pets.safetensors") -> Path:
     data = save(state())
-    with visitors.uploaded(visitor, name, data) as path:
-        return own.take_in(path, name, visitors.folder(visitor), Settings(), Corrections(labels=LABELS))
+    with visitors.uploaded(visitor, name, data) as upload:
+        return own.take_in(
+            upload.path(visitors._settings), name, visitors.folder(visitor), Settings(), Corrections(labels=LABELS)
+        )
 
 
 def test_a_model_that_changed_is_opened_again_and_a_visitors_is_let_go(limits: Settings) -> None:
@@ -159,19 +165,17 @@ def test_all_that_is_left_of_visitors_is_found_when_the_app_starts_again(limits:
     assert sorted(forgotten) == sorted(names)
 
 
-def task_of(source: Path, folder: Path) -> Task:
-    return take_in_task(str(source), source.name, folder, Corrections(labels=LABELS))
-
-
-def test_two_checkpoints_of_one_name_are_two_models(limits: Settings, tmp_path: Path) -> None:
-    folder = Visitors(limits, lambda _: None).folder(new_name())
-    (tmp_path / "My Pets.safetensors").write_bytes(save(state()))
+def test_two_checkpoints_of_one_name_are_two_models(limits: Settings) -> None:
+    visitors = Visitors(limits, lambda _: None)
+    folder = visitors.folder(visitor := new_name())
     for _ in range(2):
-        worker.run_take_in(task_of(tmp_path / "My Pets.safetensors", folder).request, b"", limits, silent)
+        with visitors.uploaded(visitor, "My Pets.safetensors", save(state())) as upload:
+            task = take_in_task(upload, "My Pets.safetensors", Corrections(labels=LABELS))
+            reader.run_take_in(task.request, b"", limits, silent)
     assert [own.read(path).title for path in sorted(folder.iterdir())] == ["My Pets", "My Pets 2"]
-    worker.run_correct(
+    reader.run_correct(
         {
-            "model": str(folder / "my_pets.safetensors"),
+            "model": documents.plain(VisitorsFile(visitor, "my_pets.safetensors")),
             "corrections": documents.plain(Corrections(labels=("a", "b", "c"))),
         },
         b"",
@@ -181,8 +185,10 @@ def test_two_checkpoints_of_one_name_are_two_models(limits: Settings, tmp_path: 
     assert [own.read(path).own_labels for path in sorted(folder.iterdir())] == [("a", "b", "c"), LABELS]
 
 
-def test_what_comes_from_the_hub_is_bounded_as_an_upload_is(limits: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = Visitors(limits, lambda _: None).folder(new_name())
+def test_what_comes_from_the_hub_is_bounded_as_an_upload_is(
+    limits: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Visitors(limits, lambda _: None).folder(visitor := new_name())
     sizes: list[int] = []
 
     def repository(*given: Any) -> hub.Repository:
@@ -192,24 +198,27 @@ def test_what_comes_from_the_hub_is_bounded_as_an_upload_is(limits: Settings, mo
         return hub.Repository(given[1] / "model.safetensors", {})
 
     monkeypatch.setattr(hub, "fetch_repository", repository)
-    task = take_in_task("hf-hub:somebody/pets", own.called("hf-hub:somebody/pets"), folder, Corrections())
+    task = fetch_task(HubName("somebody", "pets"), visitor, Corrections())
 
     def fetch(size: int, settings: Settings) -> None:
         sizes.append(size)
-        worker.run_take_in(task.request, b"", settings, silent)
+        worker.run_fetch(task.request, b"", settings, silent)
 
     with pytest.raises(InvalidRequest, match="Reading this checkpoint needs about"):
         fetch(400_000_000, replace(limits, memory_bytes=2_000_000_000))
     with pytest.raises(StorageFailed, match="may take"):
         fetch(400_000, replace(limits, upload_bytes=300_000))
-    for _ in range(MOST_MODELS):
-        fetch(1000, limits)
+    for number in range(MOST_MODELS - 1):
+        path = tmp_path / f"pets{number or ''}.safetensors"
+        path.write_bytes(save(state()))
+        own.take_in(path, path.name, folder, limits)
+    fetch(1000, limits)
     with pytest.raises(StorageFailed, match=f"brought {MOST_MODELS} models already"):
         fetch(1000, limits)
     assert [path.name for path in sorted(folder.iterdir())] == [
         "pets.safetensors",
+        "pets1.safetensors",
         "pets_2.safetensors",
-        "pets_3.safetensors",
     ]
 
 
@@ -236,7 +245,7 @@ def test_what_visitors_bring_is_bounded(limits: Settings) -> None:
 
 def test_visitors_share_a_process_that_answers_several_at_once(limits: Settings) -> None:
     process = WorkerProcess("inference process", limits, at_once=2)
-    inference = Inference(process, 2)
+    inference = Inference(process, decoders.shared(limits), 2)
     try:
         labels: list[str] = []
 
@@ -258,7 +267,7 @@ def test_visitors_share_a_process_that_answers_several_at_once(limits: Settings)
 
 def test_the_process_killed_in_mid_answer_is_a_sentence_and_the_next_visitor_is_served(limits: Settings) -> None:
     process = WorkerProcess("inference process", limits, at_once=2)
-    inference = Inference(process, 2)
+    inference = Inference(process, decoders.shared(limits), 2)
     try:
         failures: list[str] = []
 

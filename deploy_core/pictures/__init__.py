@@ -1,0 +1,1 @@
+"""Strangers' pictures: read in processes of their own (``decoder``), which others ask through ``decoders``."""

@@ -1,0 +1,127 @@
+"""``python -m deploy_core.pictures.decoder FD NICENESS AT_ONCE LARGE``: reads strangers' pictures, and may die of one.
+
+It has no model, no secret and no other visitor in its memory, no core dump, and a bound on its memory. ``decoders``
+asks it, and replaces it. ``LARGE`` is an open file: whoever holds its lock reads a large picture, one process at a
+time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import math
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from deploy_core import documents, images, view
+from deploy_core.settings import Settings
+from deploy_core.task_server import TaskRunner, WithBytes, serve
+from deploy_core.types import Event, Preprocessing, Progress
+
+# A phone's picture of 12 megapixels is none, so it waits for nobody.
+LARGE_PIXELS = 16_000_000
+# A picture with transparency and a colour profile is held four times, at four bytes a pixel.
+BYTES_A_PIXEL = 16
+LIBRARIES_BYTES = 1_000_000_000
+WAIT_SECONDS = 0.1
+# The process that asked ends this one when the time is over. If it is gone, the system does, a little later.
+ALARM_AFTER_SECONDS = 5
+
+Admit = Callable[[int], None]
+
+
+def run_prepare(request: dict[str, Any], data: bytes, limits: Settings, progress: Progress) -> WithBytes:
+    """The model's input, as float32 bytes, and where the time went."""
+    how = documents.structured(request["how"], Preprocessing)
+    with _admission(limits, progress) as admit:
+        started = time.perf_counter()
+        picture = images.decode(data, limits, None if request["whole"] else images.enough_for(how), admit)
+        decoded = time.perf_counter()
+        tensor = images.preprocess(picture, how)
+        prepared = time.perf_counter()
+    spent = {"read": (decoded - started) * 1000, "preprocess": (prepared - decoded) * 1000}
+    return WithBytes(spent, tensor.astype("<f4").tobytes())
+
+
+def run_show(request: dict[str, Any], data: bytes, limits: Settings, progress: Progress) -> WithBytes:
+    """A small JPEG of the picture, or of its middle square."""
+    side: int = request["side"]
+    with _admission(limits, progress) as admit:
+        picture = images.decode(data, limits, side, admit)
+    if request["is_square"]:
+        return WithBytes(None, view.jpeg(view.square(picture, side)))
+    picture.thumbnail((side, side))
+    return WithBytes(None, view.jpeg(picture))
+
+
+def run_looks(request: dict[str, Any], data: bytes, limits: Settings, progress: Progress) -> WithBytes:
+    """Three JPEGs, one after the other: the picture, the model's input, and where the model looks."""
+    how = documents.structured(request["how"], Preprocessing)
+    side: int = request["side"]
+    with _admission(limits, progress) as admit:
+        whole = images.decode(data, limits, 2 * side, admit)
+    whole.thumbnail((2 * side, 2 * side))
+    heat = view.heat(view.fitted(view.seen(whole, how), side), request["shares"], request["opacity"])
+    pixels = images.crop(whole, how).resize((side, side), Image.Resampling.NEAREST)
+    drawn = [view.jpeg(one) for one in (view.framed(whole, how), pixels, heat)]
+    return WithBytes({"size": whole.size, "lengths": [len(one) for one in drawn]}, b"".join(drawn))
+
+
+TASKS: dict[str, TaskRunner] = {"prepare": run_prepare, "show": run_show, "looks": run_looks}
+
+
+@contextmanager
+def _admission(limits: Settings, progress: Progress) -> Iterator[Admit]:
+    """Large pictures are read one at a time, by all processes together, because their memory adds up."""
+
+    def admit(pixels: int) -> None:
+        while pixels > LARGE_PIXELS:
+            _set_alarm(limits)
+            try:
+                fcntl.lockf(_large(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+                progress(Event("Reading a large picture", 0.0))
+                return
+            except OSError:
+                progress(Event("Waiting for another large picture", 0.0))
+                time.sleep(WAIT_SECONDS)
+
+    _set_alarm(limits)
+    try:
+        yield admit
+    finally:
+        signal.alarm(0)
+        with suppress(OSError):
+            fcntl.lockf(_large(), fcntl.LOCK_UN)
+
+
+def _set_alarm(limits: Settings) -> None:
+    signal.alarm(math.ceil(limits.picture_seconds) + ALARM_AFTER_SECONDS)
+
+
+def _large() -> int:
+    return int(sys.argv[4])
+
+
+def _bound_memory(limits: Settings) -> None:
+    most = LIBRARIES_BYTES + BYTES_A_PIXEL * limits.picture_pixels
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    if hard == resource.RLIM_INFINITY or most < hard:
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    # Where memory runs out all the same, Linux ends this process before any that serves others.
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+if __name__ == "__main__":
+    from deploy_core import settings
+
+    _bound_memory(settings.load())
+    images.know_all_formats()
+    serve(TASKS, *map(int, sys.argv[1:4]))

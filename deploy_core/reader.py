@@ -1,0 +1,63 @@
+"""``python -m deploy_core.reader FD NICENESS AT_ONCE``: reads strangers' checkpoints, and may die of one.
+
+It holds nobody's model but the one that it reads, no secret, and a bounded part of the memory. ``intake`` asks it.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from typing import Any
+
+from deploy_core import capacity, documents, memory, own, visitors
+from deploy_core.files import is_file
+from deploy_core.own import Corrections
+from deploy_core.settings import Settings
+from deploy_core.task_server import TaskRunner, serve
+from deploy_core.types import Progress
+from deploy_core.visitors import VisitorsFile
+
+# What torch and its threads reserve, before there is a checkpoint.
+LIBRARIES_BYTES = 2_000_000_000
+
+
+def run_take_in(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
+    """Makes a model file of an upload; ``name`` is what the visitor calls it. Returns the model file's path."""
+    upload = documents.structured(request["upload"], VisitorsFile).path(limits)
+    folder = upload.parent
+
+    def admit(file_bytes: int) -> None:
+        capacity.require_checkpoint(file_bytes, limits)
+        visitors.require_room(folder, file_bytes, limits)
+
+    told = documents.structured(request["corrections"], Corrections)
+    name = own.free_name(folder, request["name"])
+    spec = own.bring(upload, folder, limits, told, progress, name, admit)
+    memory.give_back()
+    return spec.reference
+
+
+def run_correct(request: dict[str, Any], _: bytes, limits: Settings, __: Progress) -> Any:
+    """Writes a model file again, as the visitor corrected it."""
+    path = documents.structured(request["model"], VisitorsFile).path(limits)
+    if is_file(path):
+        capacity.require_checkpoint(path.stat().st_size, limits)
+    own.correct(path, limits, documents.structured(request["corrections"], Corrections))
+    memory.give_back()
+    return str(path)
+
+
+TASKS: dict[str, TaskRunner] = {"take_in": run_take_in, "correct": run_correct}
+
+
+def _bound_memory(limits: Settings) -> None:
+    """What admits a checkpoint goes by its size; this also holds for one that unfolds."""
+    most = int(LIBRARIES_BYTES + capacity.READING_COPIES * limits.session_upload_bytes)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+if __name__ == "__main__":
+    from deploy_core import settings
+
+    _bound_memory(settings.load())
+    serve(TASKS, *map(int, sys.argv[1:]))
