@@ -10,6 +10,7 @@
     ├── InvalidArtifact         a file that is no artifact, is damaged, or belongs to another model
     │   └── DamagedArtifact     a file of the store that is not what was built
     ├── FormatUnavailable       this machine cannot build or run the format
+    ├── HomeInUse               another app works in the same folder
     ├── StorageFailed           the disk is full, or the folder cannot be written
     ├── ClusterUnavailable      a Dask cluster that cannot be reached, or that lost the work
     ├── QueueFull               too much heavy work waits already
@@ -71,6 +72,10 @@ class DamagedArtifact(InvalidArtifact):
 
 
 class FormatUnavailable(DeployError):
+    pass
+
+
+class HomeInUse(DeployError):
     pass
 
 

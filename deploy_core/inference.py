@@ -80,6 +80,10 @@ class Inference:
         """What can be built here. Raises DeployError."""
         return documents.structured(self._ask(Task("abilities", {}), unseen), Abilities)
 
+    def end_if_stuck(self) -> None:
+        """Ends a process that hangs, so that the next question finds a new one."""
+        self._process.end_if_stuck()
+
     def close(self) -> None:
         self._process.close()
 

@@ -51,6 +51,10 @@ class Intake:
         request = {"model": documents.plain(model), "corrections": documents.plain(told)}
         return self._ask(Task("correct", request), tell)
 
+    def end_if_stuck(self) -> None:
+        """Ends a process that hangs, so that the next question finds a new one."""
+        self._process.end_if_stuck()
+
     def close(self) -> None:
         self._process.close()
 

@@ -39,10 +39,10 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # How often a process says that it lives. One that neither says anything nor computes for STUCK_SECONDS is ended.
 PULSE_SECONDS = 2.0
 STUCK_SECONDS = 10.0
-# How often whoever waits for a task looks whether its process still lives, and how many looks in a row must agree:
-# after this process itself was stopped, the first of them would be wrong.
+# How often whoever waits for a task looks whether its process still lives.
 LOOK_SECONDS = 0.25
-LOOKS_TO_BE_SURE = 4
+# After this process itself was stopped, the first look would be wrong: so long a doubt must last.
+DOUBT_SECONDS = 1.0
 LEAST_CPU_SECONDS = 0.05
 # What a process that reads strangers' files inherits of the environment: no token, no password.
 HARMLESS = re.compile(r"PATH|HOME|LANG|LC_\w+|TMPDIR|TZ|LD_LIBRARY_PATH|(MALLOC|OMP|MKL|OPENBLAS)_\w+")
@@ -118,6 +118,13 @@ class WorkerProcess:
         worker = self._worker
         return worker is not None and worker.process.poll() is None and worker.is_stuck()
 
+    def end_if_stuck(self) -> None:
+        """Ends a process that hangs, so that the next task finds a new one."""
+        worker = self._worker
+        if worker is not None and self.is_stuck:
+            worker.hangs = True
+            worker.kill()
+
     def start(self) -> None:
         """Starts the process, if there is none, so that the first task finds it ready."""
         with self._guard:
@@ -183,7 +190,6 @@ class LocalTask:
         self._end: dict[str, Any] | None = None
         self._messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._begun = time.monotonic()
-        self._doubts = 0
         worker.send(task, self._messages)
 
     def events(self) -> Iterator[Event]:
@@ -228,8 +234,7 @@ class LocalTask:
         """Kills the process where this task takes too long, or where it does nothing at all any more."""
         now = time.monotonic()
         self._is_late = now - max(self._begun, self._worker.ready_at or now) > self._seconds
-        self._doubts = self._doubts + 1 if self._worker.is_stuck() else 0
-        if self._is_late or self._doubts >= LOOKS_TO_BE_SURE:
+        if self._is_late or self._worker.is_stuck():
             self._worker.hangs = True
             self._worker.kill()
 
@@ -264,6 +269,7 @@ class _Worker:
         self._tasks: dict[int, queue.SimpleQueue[dict[str, Any]]] = {}
         self._is_gone = False
         self._moved_at, self._computed = time.monotonic(), 0.0
+        self._doubted_at: float | None = None
         self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         threading.Thread(target=self._receive, name="worker", daemon=True).start()
         threading.Thread(target=self._hand_over, name="worker", daemon=True).start()
@@ -315,7 +321,11 @@ class _Worker:
             computed, now = times.user + times.system, time.monotonic()
             if is_reading or computed - self._computed > LEAST_CPU_SECONDS:
                 self._moved_at, self._computed = now, computed
-            return now - self._moved_at > STUCK_SECONDS
+            if now - self._moved_at <= STUCK_SECONDS:
+                self._doubted_at = None
+                return False
+            self._doubted_at = self._doubted_at or now
+            return now - self._doubted_at > DOUBT_SECONDS
 
     def kill(self) -> None:
         """Ends the process and all that it started."""

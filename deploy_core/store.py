@@ -76,6 +76,11 @@ class Stored:
     def bundle_name(self) -> str:
         return f"{self.path.stem}_bundle.zip"
 
+    def is_whole(self) -> bool:
+        """Whether the file is as long as it was, and what a bundle needs lies beside it. Raises OSError."""
+        beside = (self.folder / name for name in (TENSOR, EXPECTED))
+        return self.path.stat().st_size == self.artifact.bytes and all(path.stat().st_size for path in beside)
+
     def expected(self) -> GivenAnswer:
         """What a bundle states. Raises InvalidArtifact where it is not there any more."""
         return documents.read(self.folder / EXPECTED, GivenAnswer)
@@ -114,13 +119,13 @@ class Store:
         return {key: stored for key, stored in found if stored}
 
     def entry(self, key: str) -> Stored | None:
-        """The artifact at an address; None where there is none, or its file is not as long as it was."""
+        """The artifact at an address; None where there is none, or it is not whole."""
         if key not in self._keys():
             return None
         folder = self.root / key
         try:
             stored = Stored(key, folder, documents.read(folder / RECORD, Record))
-            if stored.artifact.format in FORMATS and stored.path.stat().st_size == stored.artifact.bytes:
+            if stored.artifact.format in FORMATS and stored.is_whole():
                 return stored
         except (InvalidArtifact, OSError):
             pass
@@ -282,6 +287,10 @@ class Store:
         with self._guard:
             if self._sound.get(stored.key) == state:
                 return True
+        try:
+            stored.expected()
+        except InvalidArtifact:
+            return False
         if sha256(stored.path) != stored.artifact.sha256:
             return False
         with self._guard:

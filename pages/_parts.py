@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from deploy_core import embedded, settings
 from deploy_core.errors import DeployError
@@ -23,6 +24,7 @@ from deploy_core.profile.runs import Runs
 from deploy_core.store import Store
 from deploy_core.uploads import Uploads
 from deploy_core.visitors import Visitors, new_name
+from web.sessions import Departures
 
 LINKS = (
     "[Paper](https://arxiv.org/abs/2012.12877) · [Code of the authors](https://github.com/facebookresearch/deit) · "
@@ -38,7 +40,7 @@ BEHIND_PAGES = 5
 LEFT_BYTES = 900e6
 
 
-@st.cache_resource
+@st.cache_resource(show_spinner=False)
 def store() -> Store:
     return Store(settings.load())
 
@@ -48,14 +50,14 @@ def uploads() -> Uploads:
     return Uploads(settings.load())
 
 
-@st.cache_resource
+@st.cache_resource(show_spinner=False)
 def runs() -> Runs:
     kept = Runs(settings.load())
     kept.sweep()
     return kept
 
 
-@st.cache_resource
+@st.cache_resource(show_spinner=False)
 def reports() -> Reports:
     kept = Reports(settings.load())
     kept.sweep()
@@ -68,31 +70,31 @@ def shipped_run() -> Record:
     return record.read(embedded.SAVED_PROFILE)
 
 
-@st.cache_resource
+@st.cache_resource(show_spinner=False)
 def jobs() -> Jobs:
     limits = settings.load()
     workers = [WorkerProcess("worker", limits, BEHIND_PAGES, most_bytes=LEFT_BYTES) for _ in range(limits.builds)]
     return Jobs(limits, workers, store().sweep)
 
 
-@st.cache_resource
+@st.cache_resource(show_spinner=False)
 def inference() -> Inference:
     limits = settings.load()
     process = WorkerProcess("inference process", limits, at_once=limits.inferences)
     return Inference(process, decoders(), limits.inferences, limits.answer_seconds)
 
 
-@st.cache_resource
+@st.cache_resource(show_spinner=False)
 def decoders() -> Decoders:
     return Decoders(settings.load())
 
 
-@st.cache_resource
+@st.cache_resource(show_spinner=False)
 def intake() -> Intake:
     return Intake(reader_process(settings.load()))
 
 
-@st.cache_resource
+@st.cache_resource(show_spinner=False)
 def visitors() -> Visitors:
     def forget(visitor: str) -> None:
         jobs().cancel_all(visitor)
@@ -126,6 +128,30 @@ def visitor() -> str:
 def _presence(name: str) -> Presence:
     visitors().arrive(name)
     return Presence(name, visitors())
+
+
+@st.cache_resource(show_spinner=False)
+def departures() -> Departures:
+    return Departures(st.get_option("server.disconnectedSessionTTL"))
+
+
+def note_session() -> None:
+    """Remembers this session, so that what it holds is given back once its browser has gone."""
+    context = get_script_run_ctx()
+    if context:
+        departures().note(context.session_id)
+
+
+def end_what_hangs() -> None:
+    """Ends the processes for pages that do nothing any more; a job's is ended by whoever waits for it."""
+    for asked in (inference(), intake(), decoders()):
+        asked.end_if_stuck()
+
+
+def close() -> None:
+    """Ends all other processes."""
+    for asked in (jobs(), inference(), intake(), decoders()):
+        asked.close()
 
 
 def submit(task: Task) -> None:

@@ -26,6 +26,7 @@ page = st.navigation(
     ]
 )
 try:
+    _parts.note_session()
     _picker.draw()
     page.run()
 except DeployError as error:

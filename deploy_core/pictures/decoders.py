@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import logging
 import queue
 import tempfile
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ from deploy_core.images import too_large
 from deploy_core.processes import Task, WorkerProcess
 from deploy_core.settings import Settings
 from deploy_core.types import Preprocessing
+
+log = logging.getLogger(__name__)
 
 # So many pictures are read at once, so that several do not wait behind one slow one.
 AT_ONCE = 4
@@ -106,6 +109,11 @@ class Decoders:
         width, height = told["size"]
         return Looks(framed, given, heat, (width, height))
 
+    def end_if_stuck(self) -> None:
+        """Ends processes that hang, so that the next picture finds a new one."""
+        for decoder in self._all:
+            decoder.end_if_stuck()
+
     def close(self) -> None:
         for decoder in self._all:
             decoder.close()
@@ -133,6 +141,7 @@ class Decoders:
                 "Save it again as a plain JPEG or PNG, or give another one.",
             ) from error
         except JobFailed as error:
+            log.warning("A picture ended the process that read it")
             decoder.start()
             raise InvalidPicture(
                 "The program that reads pictures failed at this one.",

@@ -1,0 +1,102 @@
+"""Routes that stream files of the store from disk: built files, their bundles, and the traces of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+
+from deploy_core import documents
+from deploy_core.errors import DamagedArtifact, DeployError, InvalidArtifact
+from deploy_core.processes import Task
+from deploy_core.store import OWNED, Stored
+from pages import _parts
+
+NOT_FOUND = "There is no such file. Build it again on the Build page.\n"
+NO_TRACES = "There are no traces of this run. Measure again on the Profile page.\n"
+RETRY_SECONDS = 60
+
+
+class HeldFile(FileResponse):
+    """Streams a file of the store, with ranges; it is held against removal until the last byte is out."""
+
+    def __init__(self, path: Path, headers: dict[str, str], held: ExitStack) -> None:
+        # Streamlit would gzip the stream otherwise, which is slow and breaks resumed downloads.
+        headers = headers | {"Content-Encoding": "identity"}
+        super().__init__(path, filename=path.name, media_type="application/octet-stream", headers=headers)
+        self._held = held
+
+    async def __call__(self, *connection: Any) -> None:
+        with self._held:
+            await super().__call__(*connection)
+
+
+def artifact(request: Request) -> Response:
+    """A built file under its own name."""
+
+    def choose(stored: Stored) -> tuple[Path, str]:
+        return stored.path, stored.artifact.sha256
+
+    return _stream(request, choose)
+
+
+def bundle(request: Request) -> Response:
+    """The bundle of a built file; it is zipped when it is asked for the first time."""
+
+    def choose(stored: Stored) -> tuple[Path, str]:
+        return _parts.store().bundle(stored), f"bundle-{stored.artifact.sha256}"
+
+    return _stream(request, choose)
+
+
+def traces(request: Request) -> Response:
+    """What each operator did when, in the files of a run."""
+    path = _parts.runs().traces(request.path_params["key"])
+    if path is None:
+        return PlainTextResponse(NO_TRACES, status_code=404)
+    headers = {"Cache-Control": "private, no-cache"}
+    return FileResponse(path, filename=f"traces_{path.name}", media_type="application/zip", headers=headers)
+
+
+def _stream(request: Request, choose: Callable[[Stored], tuple[Path, str]]) -> Response:
+    key = request.path_params["key"]
+    known = _parts.store().entry(key)
+    try:
+        with ExitStack() as held:
+            path, etag = choose(held.enter_context(_parts.store().reading(key)))
+            if path.name == request.path_params["file"]:
+                headers = {"ETag": f'"{etag}"', "Cache-Control": _sharing(key)}
+                if _has_already(request, headers["ETag"]):
+                    return Response(status_code=304, headers=headers)
+                return HeldFile(path, headers, held.pop_all())
+    except DamagedArtifact as error:
+        return _rebuild(known, error)
+    except InvalidArtifact:
+        pass
+    except DeployError as error:
+        return PlainTextResponse(f"{error}\n", status_code=503)
+    return PlainTextResponse(NOT_FOUND, status_code=404)
+
+
+def _sharing(key: str) -> str:
+    """What is made of a visitor's own model is for no shared cache; the rest changes only with its ETag."""
+    return "private, no-cache" if OWNED.match(key) else "no-cache"
+
+
+def _has_already(request: Request, etag: str) -> bool:
+    known = [one.strip().removeprefix("W/") for one in request.headers.get("If-None-Match", "").split(",")]
+    return etag in known or "*" in known
+
+
+def _rebuild(stored: Stored | None, damaged: DamagedArtifact) -> Response:
+    text = f"{damaged.problem} It is being built again: try again in a minute.\n"
+    try:
+        if stored:
+            _parts.jobs().submit(Task("build", {"build": documents.plain(stored.record.request)}))
+    except DeployError as error:
+        text = f"{damaged.problem} {error}\n"
+    return PlainTextResponse(text, status_code=503, headers={"Retry-After": str(RETRY_SECONDS)})
