@@ -109,8 +109,11 @@ def require_header(path: Path, name: str) -> None:
     try:
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
+        is_whole = size <= path.stat().st_size
     except OSError as error:
         raise _damaged(name) from error
+    if not is_whole:
+        raise _damaged(name)
     if size > LARGEST_HEADER:
         raise InvalidCheckpoint(
             f"The header of {name} has {size / 1e6:.0f} MB, and at most {LARGEST_HEADER / 1e6:.0f} MB are read.",

@@ -9,8 +9,10 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
+import os
 import queue
 import tempfile
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,14 +60,16 @@ class Decoders:
 
     def __init__(self, settings: Settings, at_once: int = AT_ONCE) -> None:
         self.at_once, self._settings = at_once, settings
-        self._large = tempfile.TemporaryFile()  # noqa: SIM115
+        with tempfile.TemporaryFile() as file:
+            large = os.dup(file.fileno())
+        weakref.finalize(self, os.close, large)
         self._all = tuple(
             WorkerProcess(
                 "process that reads pictures",
                 settings,
                 module=MODULE,
                 is_bare=True,
-                descriptors=[self._large.fileno()],
+                descriptors=[large],
             )
             for _ in range(at_once)
         )
@@ -117,7 +121,6 @@ class Decoders:
     def close(self) -> None:
         for decoder in self._all:
             decoder.close()
-        self._large.close()
 
     def _shown(self, picture: bytes, side: int, is_square: bool) -> bytes:
         _, data = self._ask("show", {"side": side, "is_square": is_square}, picture)

@@ -12,7 +12,7 @@ from pages import _parts
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
-    """A queue and a store for each test; the inference process keeps nothing of a visitor, and stays."""
+    """A queue and a store for each test; the processes that answer keep nothing of a visitor, and stay."""
     yield
     _parts.jobs().close()
     _parts.jobs.clear()
@@ -24,7 +24,7 @@ def fresh() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def inference() -> Iterator[None]:
+def processes() -> Iterator[None]:
     yield
-    _parts.inference().close()
+    _parts.close()
     st.cache_resource.clear()

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
 
 import pytest
 import streamlit as st
-import torch
 from PIL import Image
-from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 
 import streamlit_app
-from deploy_core import catalogue, embedded, models, own, settings
+from deploy_core import catalogue, embedded, models
 from deploy_core.formats import FORMATS
 from deploy_core.jobs import FINISHED, job_name
 from deploy_core.processes import Task
 from deploy_core.settings import Settings
 from deploy_core.visitors import new_name
 from pages import _batch, _parts, _pictures
-from tests.own_model import LABELS, state
 from tests.pages.harness import PAGES, SHELL, finished, open_page, texts
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -210,71 +205,6 @@ def test_every_file_is_asked_about_the_picture() -> None:
     assert not app.dataframe
 
 
-def bring(app: AppTest, name: str, data: bytes, labels: bytes | None = None) -> AppTest:
-    app.sidebar.button(key="bring").click().run()
-    app.file_uploader(key="own_checkpoint").upload(name, data, "application/octet-stream").run()
-    if labels:
-        app.file_uploader(key="own_labels").upload("labels.txt", labels, "text/plain").run()
-    return app.button(key="own_read").click().run()
-
-
-def test_a_model_of_ones_own_answers_with_its_labels_and_is_ones_own() -> None:
-    app = bring(open_page(), "My pets.safetensors", save(state()), "\n".join(LABELS).encode())
-    assert not app.exception
-    assert not app.error
-    assert app.metric[0].value == LABELS[1]
-    assert "My pets (yours)" in app.sidebar.selectbox[0].options
-    assert "64 wide, 2 deep, 1 heads; 32 x 32 pixels in patches of 8; 3 classes" in texts(app).replace("\\", "")
-    assert "model" not in app.query_params
-    assert len(open_page().sidebar.selectbox[0].options) == len(app.sidebar.selectbox[0].options) - 1
-    app.switch_page(PAGES["build"]).run()
-    assert app.button(key="build").label.endswith("of My pets")
-    visitor = app.session_state["visitor"]
-    assert re.fullmatch("[0-9a-f]{32}", visitor)
-    app.switch_page(PAGES["classify"]).run()
-    assert app.slider(key="top").value == 3
-    app.sidebar.button(key="own_remove").click().run()
-    assert app.sidebar.selectbox[0].value == "demo"
-    assert app.slider(key="top").value == 5
-    assert "top" not in app.query_params
-    assert not _parts.visitors().models(visitor)
-
-
-def test_what_was_read_can_be_corrected() -> None:
-    app = bring(open_page(), "pets.safetensors", save(state()), "\n".join(LABELS).encode())
-    app.sidebar.button(key="own_correct").click().run()
-    size = next(field for field in app.number_input if field.label.startswith("Input"))
-    size.set_value(64).run()
-    next(field for field in app.selectbox if field.label.startswith("Pictures")).set_value("squash").run()
-    next(button for button in app.button if button.label == "Apply").click().run()
-    assert not app.exception
-    assert not app.error
-    assert "64 x 64 pixels, pictures squashed to that, in patches of 8" in texts(app)
-    assert app.metric[0].value == LABELS[1]
-    app.sidebar.button(key="own_correct").click().run()
-    next(field for field in app.number_input if "heads" in field.label).set_value(7).run()
-    next(button for button in app.button if button.label == "Apply").click().run()
-    assert any("cannot be shared by 7 heads" in error.value for error in app.error)
-
-
-def test_after_a_correction_nothing_is_shown_of_the_answers_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    app = bring(open_page(), "pets.safetensors", save(state()), "\n".join(LABELS).encode())
-    upload(app, *((name, sample(name)) for name in NAMES[:2]))
-    assert set(app.dataframe[0].value["Answer"]) == {LABELS[1]}
-    spec = _parts.visitors().models(app.session_state["visitor"])[0]
-    own.correct(Path(spec.reference), settings.load(), own.Corrections(labels=("eins", "zwei", "drei"), size=64))
-    app.run()
-    assert set(app.dataframe[0].value["Answer"]) == {"zwei"}
-    app.button_group(key="origin").set_value("Sample").run()
-    assert len(app.session_state["shares"]) == 8
-    own.correct(Path(spec.reference), settings.load(), own.Corrections(size=32))
-    app.run()
-    assert len(app.session_state["shares"]) == 4
-    assert "import pets.safetensors --labels labels.txt" in app.code[0].value
-    assert "--size 32" in app.code[0].value
-    assert "'--normalization=ImageNet'\"'\"'s mean and deviation'" in app.code[0].value
-
-
 def test_what_the_app_before_knew_of_its_visitors_is_gone_before_anybody_comes(limits: Settings) -> None:
     left = limits.home / "artifacts" / f"{new_name()}-lite-0123"
     left.mkdir(parents=True)
@@ -293,39 +223,6 @@ def test_what_a_visitor_waits_for_ends_with_the_visitor(limits: Settings) -> Non
     job = _parts.jobs().look(job_name(task))
     assert job
     assert job.state in FINISHED
-
-
-def test_a_model_that_was_forgotten_gives_way_to_the_usual_one() -> None:
-    app = bring(open_page(), "pets.safetensors", save(state()))
-    _parts.visitors()._end(app.session_state["visitor"])
-    app.run()
-    assert not app.exception
-    assert app.sidebar.selectbox[0].value == "demo"
-    assert "forgotten while you were away" in app.toast[0].value
-
-
-@pytest.mark.parametrize(
-    ("name", "data", "words"),
-    [
-        ("odd.safetensors", save({"head.bias": torch.zeros(3)}), "is no DeiT: it has no cls_token"),
-        ("cut.safetensors", save(state())[:5000], "damaged or no checkpoint"),
-        ("huge.safetensors", (10 * 2**30).to_bytes(8, "little") + b"{}", "damaged or no checkpoint"),
-        ("evil.pth", EVIL, "wants to run code"),
-    ],
-)
-def test_a_bad_checkpoint_is_a_sentence_and_changes_nothing(name: str, data: bytes, words: str) -> None:
-    app = bring(open_page(), name, data)
-    assert not app.exception
-    assert any(words in error.value.replace("\\", "") for error in app.error)
-    app.run()
-    assert app.sidebar.selectbox[0].value == "demo"
-    assert app.metric
-    assert not list(_parts.visitors().folder(app.session_state["visitor"]).glob("**/*"))
-
-
-def test_labels_that_do_not_match_in_number_are_told() -> None:
-    app = bring(open_page(), "pets.safetensors", save(state()), b"one\ntwo\n")
-    assert any("There are 2 labels" in error.value for error in app.error)
 
 
 def test_the_code_box_says_what_is_shown() -> None:
