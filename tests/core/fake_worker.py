@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from deploy_core import worker
+from deploy_core import task_server, worker
 from deploy_core.errors import InvalidRequest
 from deploy_core.settings import Settings
-from deploy_core.task_server import serve
+from deploy_core.task_server import WithBytes, serve
 from deploy_core.types import Event, Progress
 
 
@@ -36,7 +39,35 @@ def tell_threads(_: dict[str, Any], __: bytes, ___: Settings, ____: Progress) ->
     return [torch.get_num_threads(), inside.onnxruntime_options().intra_op_num_threads]
 
 
+def hurt_itself(request: dict[str, Any], _: bytes, __: Settings, ___: Progress) -> Any:
+    """Does to this process what a stranger's file might: a signal, an endless loop, an endless wait."""
+    if "signal" in request:
+        os.kill(os.getpid(), request["signal"])
+    while request["loops"]:
+        pass
+    threading.Event().wait()
+
+
+def give_bytes_back(_: dict[str, Any], blob: bytes, __: Settings, ___: Progress) -> Any:
+    return WithBytes({"bytes": len(blob)}, blob[::-1])
+
+
+def start_a_child(_: dict[str, Any], __: bytes, ___: Settings, progress: Progress) -> Any:
+    """In a session of its own, as a profile's measuring process is."""
+    child = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    progress(Event(str(child.pid), 0.5))
+    threading.Event().wait()
+
+
+def tell_environment(_: dict[str, Any], __: bytes, ___: Settings, ____: Progress) -> Any:
+    return dict(os.environ)
+
+
 if __name__ == "__main__":
+    # So that tests need not wait long to see that it has stopped.
+    task_server.PULSE_SECONDS = 0.2  # type: ignore[attr-defined]
+    worker.TASKS["hurt"], worker.TASKS["reverse"] = hurt_itself, give_bytes_back
+    worker.TASKS["child"], worker.TASKS["environment"] = start_a_child, tell_environment
     worker.TASKS["stages"] = worker.TASKS["profile"] = run_stages
     worker.TASKS["threads"] = tell_threads
     serve(worker.TASKS, int(sys.argv[1]))
