@@ -1,19 +1,21 @@
 # For Hugging Face Spaces and any other host of containers; docs/hosting.md says how.
-FROM node:20-bookworm-slim AS client
+FROM node:20.20.2-bookworm-slim@sha256:2cf067cfed83d5ea958367df9f966191a942351a2df77d6f0193e162b5febfc0 AS client
 COPY device/package.json device/package-lock.json device/.npmrc /client/
 RUN cd /client && npm ci --omit=dev
 
-FROM python:3.11-slim-bookworm
+FROM python:3.11.17-slim-bookworm@sha256:0a310eeecf4e1f5a0743f9a6520c90c88d089c903ca5fd283f501e3a805f5f89
 
 # Spaces run a container as this user, and look at this port.
 RUN useradd --create-home --uid 1000 user
 USER user
 WORKDIR /home/user/app
 
-# Where pip looks beside its usual place, for torch without CUDA: 3 GB less to download and to keep.
+# Where pip looks beside its usual place, for torch without CUDA: 3 GB less to download and to keep. The lock has the
+# hashes of the usual one.
 ARG PIP_EXTRA_INDEX_URL
-COPY --chown=user requirements.txt .
-RUN pip install --no-cache-dir --user --no-warn-script-location -r requirements.txt
+COPY --chown=user requirements.txt requirements.lock ./
+RUN if [ "$PIP_EXTRA_INDEX_URL" ]; then all="-r requirements.txt"; else all="--require-hashes -r requirements.lock"; fi \
+    && pip install --no-cache-dir --user --no-warn-script-location $all
 COPY --chown=user . .
 COPY --chown=user --from=client /client/node_modules device/node_modules
 

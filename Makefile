@@ -8,18 +8,39 @@ CLIENT := device/node_modules/.lock-$(LOCK)
 FETCHED := .cache/client
 PORT ?= 8501
 
-# Debian splits ensurepip off into python3-venv; without that package the system's pip fills the environment.
-MAKE_VENV = $(PYTHON) -m venv $(VENV) || { $(PYTHON) -m venv --clear --without-pip $(VENV) \
-	&& $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-check pip; }
+# Each tool in an environment of its own, so that it changes nothing about what the app runs with.
+UV_VERSION := 0.13.8
+UV := .cache/uv-$(UV_VERSION)
+PIP_AUDIT_VERSION := 2.10.1
+PIP_AUDIT := .cache/pip-audit-$(PIP_AUDIT_VERSION)
 
-.PHONY: run test lint setup bench npm installed client
+# Debian splits ensurepip off into python3-venv; without that package the system's pip fills the environment.
+MAKE_VENV = $(PYTHON) -m venv $(1) || { $(PYTHON) -m venv --clear --without-pip $(1) \
+	&& $(PYTHON) -m pip --python $(1)/bin/python install --disable-pip-version-check pip; }
+
+PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check
+# Where the locks must fit, a failure is one: a file with a wrong hash is not to be installed by another way.
+MAY_DIFFER = import platform, sys; \
+	sys.exit((platform.system(), platform.machine(), *sys.version_info[:2]) == ("Linux", "x86_64", 3, 11))
+# An index of one's own is there for other files, as torch without CUDA; those have other hashes.
+INSTALL = $(if $(PIP_EXTRA_INDEX_URL),,$(PIP_INSTALL) --require-hashes -r $(1).lock ||) { \
+	{ [ "$(PIP_EXTRA_INDEX_URL)" ] || $(BIN)/python -c '$(MAY_DIFFER)'; } \
+	&& echo "$(1).lock is for Python 3.11 on Linux and the usual index; here $(1).txt is installed, without hashes." \
+	&& $(PIP_INSTALL) -r $(1).txt; }
+
+# What is locked stays as it is where it still fits; UPGRADE=--upgrade takes what is newest instead.
+UPGRADE ?=
+COMPILE = $(UV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock" $(UPGRADE)
+
+.PHONY: run test lint setup bench lock audit npm nginx installed client
 .DEFAULT_GOAL := run
 
 # With more arenas, each of the server's threads keeps what it freed: 6 MB after a few visits.
 run: installed
 	MALLOC_ARENA_MAX=2 $(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
 
-test: npm $(VENV)/.installed-dev lint
+test: npm nginx $(VENV)/.installed-dev lint
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python -m pytest
 
@@ -39,19 +60,42 @@ client: $(CLIENT)
 npm:
 	@command -v npm > /dev/null || { apt-get update && apt-get install -y --no-install-recommends npm; }
 
+# The tests start one of their own; the package's would take port 80.
+nginx:
+	@PATH=$$PATH:/usr/sbin command -v nginx > /dev/null || { apt-get update \
+	&& apt-get install -y --no-install-recommends nginx && { systemctl disable --now nginx || true; }; }
+
+# Every package that comes along, with the hashes of its files.
+lock: $(UV)/bin/uv
+	$(COMPILE) requirements-dev.txt --output-file requirements-dev.lock
+	$(COMPILE) requirements.txt --constraint requirements-dev.lock --output-file requirements.lock
+
+# What is known to be vulnerable of all that is locked.
+audit: $(PIP_AUDIT)/bin/pip-audit npm
+	$(PIP_AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements-dev.lock
+	cd device && npm audit
+
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks
 
 $(BIN)/pip:
-	$(MAKE_VENV)
+	$(call MAKE_VENV,$(VENV))
 
-$(VENV)/.installed: requirements.txt | $(BIN)/pip
-	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+$(VENV)/.installed: requirements.lock requirements.txt | $(BIN)/pip
+	@$(call INSTALL,requirements)
 	touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt requirements-cluster.txt $(VENV)/.installed
-	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
+$(VENV)/.installed-dev: requirements-dev.lock requirements-dev.txt requirements-cluster.txt $(VENV)/.installed
+	@$(call INSTALL,requirements-dev)
 	touch $@
+
+$(UV)/bin/uv:
+	$(call MAKE_VENV,$(UV))
+	$(UV)/bin/python -m pip install --disable-pip-version-check uv==$(UV_VERSION)
+
+$(PIP_AUDIT)/bin/pip-audit:
+	$(call MAKE_VENV,$(PIP_AUDIT))
+	$(PIP_AUDIT)/bin/python -m pip install --disable-pip-version-check pip-audit==$(PIP_AUDIT_VERSION)
 
 # What runs in browsers: too large for git, so npm fetches it, with the lock file's hashes. It takes the place of what is
 # there only once it is whole.
