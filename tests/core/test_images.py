@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
-import gc
-import random
 import struct
-import time
 import warnings
 import zlib
 from io import BytesIO
@@ -12,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 from PIL import Image, ImageCms, features
 from torchvision import transforms
@@ -21,27 +17,14 @@ from deploy_core import images
 from deploy_core.errors import InvalidPicture, PictureUnreachable
 from deploy_core.settings import Settings
 from deploy_core.types import Preprocessing
+from tests.hostile import HEIC, ORIENTATION, noise, saved, swapped_profile
 
 SETTINGS = Settings()
 SAMPLES = Path(images.__file__).parent / "embedded" / "samples"
-HEIC = Path(__file__).parent / "pictures"
-MUTATIONS = 4000
-ORIENTATION = 0x0112
 HOW = Preprocessing(248, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 SMALL = Preprocessing(36, 32, (0.5, 0.5, 0.5), (0.25, 0.3, 0.35))
 SQUASHED = dataclasses.replace(SMALL, interpolation="hamming", crop_mode="squash")
 RED, WHITE = (255, 0, 0), (255, 255, 255)
-
-
-def saved(picture: Image.Image, kind: str, **options: object) -> bytes:
-    file = BytesIO()
-    picture.save(file, kind, **options)
-    return file.getvalue()
-
-
-def noise(width: int, height: int, seed: int = 0) -> Image.Image:
-    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return Image.fromarray(pixels)
 
 
 def decoded(data: bytes) -> Image.Image:
@@ -280,12 +263,6 @@ def test_cmyk() -> None:
     assert np.allclose(np.asarray(picture)[8, 8], RED, atol=4)
 
 
-def swapped_profile() -> bytes:
-    """An RGB profile whose red and green primaries have changed places."""
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    return profile.replace(b"rXYZ", b"????").replace(b"gXYZ", b"rXYZ").replace(b"????", b"gXYZ")
-
-
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
 def test_rgb_profiles_are_applied(mode: str) -> None:
     picture = Image.new("RGB", (4, 4), RED).convert(mode)
@@ -318,89 +295,6 @@ def test_a_cmyk_profile_is_applied(monkeypatch: pytest.MonkeyPatch) -> None:
     data = saved(Image.new("CMYK", (8, 8)), "JPEG", icc_profile=b"a press's profile")
     assert decoded(data).getpixel((1, 1)) == RED
     assert calls == [("CMYK", b"a press's profile", "RGB")]
-
-
-def originals() -> dict[str, bytes]:
-    """A small file of every kind, with all that files of that kind may carry."""
-    exif = Image.Exif()
-    exif[ORIENTATION] = 6
-    source = noise(24, 16)
-    options: list[tuple[str, dict[str, Any]]] = [
-        ("PNG", {"icc_profile": swapped_profile(), "exif": exif}),
-        ("JPEG", {"icc_profile": swapped_profile(), "exif": exif}),
-        ("JPEG", {"progressive": True, "quality": 30}),
-        ("WEBP", {"exif": exif}),
-        ("WEBP", {"lossless": True}),
-        ("GIF", {"save_all": True, "append_images": [noise(24, 16, 1)]}),
-        ("BMP", {}),
-        ("TIFF", {"compression": "tiff_lzw", "exif": exif}),
-        ("TIFF", {"icc_profile": swapped_profile()}),
-        ("AVIF", {"exif": exif}),
-        ("MPO", {"save_all": True, "append_images": [noise(24, 16, 1)]}),
-    ]
-    made = {f"{kind} {number}": saved(source, kind, **more) for number, (kind, more) in enumerate(options)}
-    return made | {path.name: path.read_bytes() for path in sorted(HEIC.glob("*.heic"))}
-
-
-def mutated(data: bytes, other: bytes, chance: random.Random) -> bytes:
-    """As a bad disk, a broken download or somebody with bad intent would leave it."""
-    changed = bytearray(data)
-
-    def somewhere() -> int:
-        return chance.randrange(len(changed) if chance.random() < 0.5 else min(len(changed), 200))
-
-    for _ in range(chance.choice((1, 1, 2, 8, 40))):
-        place, length = somewhere(), chance.choice((1, 2, 4, 16, 100))
-        match chance.randrange(7):
-            case 0:
-                changed[place] = chance.randrange(256)
-            case 1:
-                changed[place] ^= 1 << chance.randrange(8)
-            case 2:
-                changed[place : place + length] = chance.randbytes(length)
-            case 3:
-                changed[place : place + 4] = chance.choice((b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff"))
-            case 4:
-                changed[place:place] = changed[place : place + length]
-            case 5:
-                del changed[place : place + min(length, len(changed) - 1)]
-            case 6:
-                changed[place : place + length] = other[place : place + length]
-        if not changed:
-            return b""
-    return bytes(changed[: somewhere()] if chance.random() < 0.1 else changed)
-
-
-def test_mutated_files_give_a_picture_or_one_clear_sentence() -> None:
-    chance, kinds = random.Random(7), originals()
-    small = Settings(picture_pixels=1_000_000)
-    outcomes: dict[str, set[str]] = {name: set() for name in kinds}
-    names = list(kinds)
-
-    def decode_one(turn: int) -> None:
-        name = names[turn % len(names)]
-        data = mutated(kinds[name], kinds[chance.choice(names)], chance)
-        started = time.monotonic()
-        refusal = None
-        try:
-            picture = images.decode(data, small, chance.choice((None, 4)))
-            assert picture.mode == "RGB"
-            assert picture.width * picture.height <= small.picture_pixels
-        except InvalidPicture as error:
-            refusal = error
-        assert refusal is None or (refusal.problem.endswith(".") and refusal.remedy.endswith("."))
-        outcomes[name].add("refused" if refusal else "picture")
-        assert time.monotonic() - started < 5
-
-    for turn in range(MUTATIONS // 10):
-        decode_one(turn)
-    gc.collect()
-    before = psutil.Process().memory_info().rss
-    for turn in range(MUTATIONS):
-        decode_one(turn)
-    gc.collect()
-    assert psutil.Process().memory_info().rss - before < 40e6
-    assert all(found == {"picture", "refused"} for found in outcomes.values()), outcomes
 
 
 # HEIC

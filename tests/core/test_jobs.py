@@ -432,3 +432,54 @@ def _lives(process_id: int) -> bool:
         return (Path("/proc") / str(process_id) / "stat").read_text().split()[2] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def test_cancelling_takes_back_ones_own_request_alone(jobs: Jobs, gates: Gates) -> None:
+    name = jobs.submit(gates.task(), "anna")
+    assert jobs.submit(gates.task(), "bert") == name
+    assert jobs.join(name, "carl")
+    until(lambda: jobs.look(name), State.RUNNING, stage="Loading")
+    assert not jobs.cancel(name, "nobody")
+    assert not jobs.cancel(name, "anna")
+    assert not jobs.join(name, "anna")
+    assert jobs.join(name, "bert")
+    jobs.leave("bert")
+    assert jobs.look(name).state is State.RUNNING  # type: ignore[union-attr]
+    assert jobs.cancel(name, "carl")
+    assert jobs.look(name).state is State.CANCELLED  # type: ignore[union-attr]
+
+
+def test_who_asks_again_after_cancelling_waits_with_the_others(jobs: Jobs, gates: Gates) -> None:
+    name = jobs.submit(gates.task(), "anna")
+    jobs.submit(gates.task(), "bert")
+    assert not jobs.cancel(name, "anna")
+    assert jobs.submit(gates.task(), "anna") == name
+    assert jobs.join(name, "anna")
+    assert not jobs.cancel(name, "bert")
+    gates.open(*STAGES)
+    assert finished(jobs, name).state is State.DONE
+
+
+def test_a_job_goes_on_when_everybody_has_left(jobs: Jobs, gates: Gates) -> None:
+    name = jobs.submit(gates.task(), "anna")
+    jobs.leave("anna")
+    gates.open(*STAGES)
+    assert finished(jobs, name).state is State.DONE
+
+
+def test_a_visitor_has_a_few_places_and_leaves_room_for_others(limits: Settings, tmp_path: Path) -> None:
+    few = dataclasses.replace(limits, visitor_jobs=3, waiting_jobs=5)
+    jobs = Jobs(few, [WorkerProcess("worker", few, module=FAKE)])
+    try:
+        gates = Gates(tmp_path / "shut")
+        names = [jobs.submit(gates.task(name), "anna") for name in "abc"]
+        with pytest.raises(QueueFull, match="You have asked for 3 jobs that are not done"):
+            jobs.submit(gates.task("d"), "anna")
+        assert jobs.submit(gates.task("b"), "anna") == names[1]
+        jobs.submit(gates.task("d"), "bert")
+        assert jobs.cancel(names[2], "anna")
+        jobs.submit(gates.task("e"), "anna")
+        # To want what another has asked for takes no place.
+        jobs.submit(gates.task("d"), "anna")
+    finally:
+        jobs.close()

@@ -143,6 +143,56 @@ def test_a_visitor_who_left_is_forgotten_unless_they_come_back(limits: Settings)
     assert forgotten == [leaves]
 
 
+def test_who_leaves_twice_and_comes_back_is_not_forgotten(limits: Settings) -> None:
+    forgotten: list[str] = []
+    visitors = Visitors(limits, forgotten.append, grace_seconds=0.3)
+    path = brought(visitors, visitor := new_name())
+    visitors.leave(visitor)
+    visitors.leave(visitor)
+    visitors.arrive(visitor)
+    time.sleep(0.6)
+    assert forgotten == []
+    assert path.exists()
+
+
+def test_all_three_models_can_be_brought_as_files(limits: Settings) -> None:
+    """An upload on its way is no model yet."""
+    visitors = Visitors(limits, lambda _: None)
+    visitor = new_name()
+    for number in range(MOST_MODELS):
+        with visitors.uploaded(visitor, f"pets {number}.safetensors", save(state())) as upload:
+            task = take_in_task(upload, f"pets {number}.safetensors", Corrections())
+            reader.run_take_in(task.request, b"", limits, silent)
+    assert [spec.title for spec in visitors.models(visitor)] == ["pets 0", "pets 1", "pets 2"]
+
+
+@pytest.mark.parametrize(
+    ("visitor", "file"),
+    [
+        ("0" * 32, "../../secret.safetensors"),
+        ("0" * 32, "/etc/secret.safetensors"),
+        ("0" * 32, "secret.txt"),
+        ("0" * 32, "pets.safetensors\n"),
+        ("0" * 31, "pets.safetensors"),
+        ("..", "pets.safetensors"),
+        ("0" * 31 + "/", "pets.safetensors"),
+        (f"{'0' * 32}-", "pets.safetensors"),
+    ],
+)
+def test_a_visitors_file_can_be_no_other(visitor: str, file: str) -> None:
+    with pytest.raises(InvalidRequest):
+        VisitorsFile(visitor, file)
+
+
+@pytest.mark.parametrize(
+    "text", ["/etc/passwd", "~root/x", "../a/b", "a/../b", "hf-hub:../../x", "a/b/c", "a", "", "ä/b", "a/b\n", "a\\b/c"]
+)
+def test_a_name_on_the_hub_can_be_no_path(text: str) -> None:
+    with pytest.raises(InvalidRequest, match="no name of a model on the Hub"):
+        HubName.parse(text if text != "a/b\n" else "a/b\n\nc")
+    assert str(HubName.parse(" hf-hub:some.body/pets-2_x ")) == "hf-hub:some.body/pets-2_x"
+
+
 def test_an_app_that_starts_again_knows_nobody(limits: Settings) -> None:
     path = brought(Visitors(limits, lambda _: None), visitor := new_name())
     forgotten: list[str] = []
