@@ -11,17 +11,13 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 
 import psutil
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets.sync.client import connect
 
 from benchmarks.figure import Figure
 from tests.browser.app import Server, serving
+from tests.browser.visitor import Visitor
 
 VISITORS = 20
 PICTURES = 10
@@ -31,52 +27,6 @@ MOST_MB = 15.0
 SAMPLES = ("Coffee", "Rocket", "Astronaut", "Cat")
 # How long Streamlit keeps a session whose browser has gone, and some more.
 FORGOTTEN_SECONDS = 150
-
-
-class Visitor:
-    """A browser's side of a session on the Classify page: it opens the page, and picks samples."""
-
-    def __init__(self, server: Server) -> None:
-        address = server.address.replace("http", "ws", 1)
-        self._opened = ExitStack()
-        opening = connect(f"{address}/_stcore/stream", subprotocols=["streamlit"], max_size=None)  # type: ignore[list-item]
-        self._socket = self._opened.enter_context(opening)
-        self._sample = ""
-        self.errors: list[str] = []
-
-    def __enter__(self) -> Visitor:
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self._opened.close()
-
-    def look(self, sample: str | None = None) -> float:
-        """Seconds until the page is whole again; with ``sample``, after that one was picked."""
-        message = BackMsg()
-        message.rerun_script.query_string = ""
-        if sample:
-            state = message.rerun_script.widget_states.widgets.add()
-            state.id = self._sample
-            state.string_array_value.data.append(sample)
-        started = time.perf_counter()
-        self._socket.send(message.SerializeToString())
-        answered = False
-        while True:
-            told = ForwardMsg.FromString(self._socket.recv(timeout=120))
-            kind = told.WhichOneof("type")
-            if kind == "script_finished":
-                break
-            if kind == "delta" and told.delta.WhichOneof("type") == "new_element":
-                element = told.delta.new_element
-                if element.WhichOneof("type") == "button_group" and element.button_group.label == "Sample":
-                    self._sample = element.button_group.id
-                if element.WhichOneof("type") == "metric":
-                    answered = True
-                if element.WhichOneof("type") in ("exception", "alert") and element.alert.format == 1:
-                    self.errors.append(str(element))
-        if not answered:
-            self.errors.append("no answer")
-        return time.perf_counter() - started
 
 
 def figures() -> list[Figure]:

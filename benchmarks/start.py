@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from benchmarks.figure import Figure
-from benchmarks.sessions import Visitor
 from tests.browser.app import serving
+from tests.browser.visitor import Visitor
 
 STARTS = 3
 MOST_SECONDS = 8

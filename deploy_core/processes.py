@@ -38,7 +38,7 @@ PROJECT = Path(__file__).parents[1]
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # How often a process says that it lives. One that neither says anything nor computes for STUCK_SECONDS is ended.
 PULSE_SECONDS = 2.0
-STUCK_SECONDS = 10.0
+STUCK_SECONDS = 8.0
 # How often whoever waits for a task looks whether its process still lives.
 LOOK_SECONDS = 0.25
 # After this process itself was stopped, the first look would be wrong: so long a doubt must last.

@@ -40,7 +40,7 @@ class Departures:
     def look(self, runtime: Runtime, held: Held) -> int:
         """Closes the sessions whose time is over; returns how many. In the event loop's thread alone."""
         now, closed = self._clock(), 0
-        for session in [*(self._known | set(held))]:
+        for session in sorted(self._known | set(held)):
             if runtime.is_active_session(session):
                 self._gone_since.pop(session, None)
                 continue

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,8 +37,17 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path, script: Path = PROJECT / "streamlit_app.py", base_path: str = "") -> Iterator[Server]:
-    """An app that keeps everything in ``folder``; its addresses begin with ``base_path``, as in ``/deit``."""
+def serving(
+    folder: Path,
+    script: Path = PROJECT / "streamlit_app.py",
+    base_path: str = "",
+    settings: Mapping[str, str] | None = None,
+    open_files: int | None = None,
+) -> Iterator[Server]:
+    """An app that keeps everything in ``folder``; its addresses begin with ``base_path``, as in ``/deit``.
+
+    ``settings`` are environment variables beside the usual ones, ``open_files`` what the system lets it open.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -47,8 +56,10 @@ def serving(folder: Path, script: Path = PROJECT / "streamlit_app.py", base_path
         "HF_HOME": str(folder / "hf"),
         "HF_ENDPOINT": "http://127.0.0.1:9",
         "MALLOC_ARENA_MAX": "2",
+        **(settings or {}),
     }
-    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
+    command = ["prlimit", f"--nofile={open_files}:{open_files}"] if open_files else []
+    command += [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
     command += ["--server.headless", "true", "--server.address", "127.0.0.1", "--server.baseUrlPath", base_path]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=log)

@@ -1,0 +1,53 @@
+"""Readiness says what keeps the app from answering."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+import streamlit as st
+from starlette.requests import Request
+
+from deploy_core import processes
+from pages import _parts
+from web.ready import ready
+
+pytestmark = pytest.mark.usefixtures("home")
+ASKED = Request({"type": "http", "method": "GET", "path": "/ready", "headers": []})
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    yield
+    _parts.close()
+    st.cache_resource.clear()
+
+
+def test_a_home_that_is_not_there_is_told() -> None:
+    told = ready(ASKED)
+    assert told.status_code == 503
+    assert "cannot be written" in json.loads(bytes(told.body))["problems"][0]
+
+
+def test_a_process_that_does_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    _parts.jobs()
+    _parts.store().root.mkdir(parents=True)
+    assert ready(ASKED).status_code == 200
+    monkeypatch.setattr(processes, "STUCK_SECONDS", 1.0)
+    monkeypatch.setattr(processes, "DOUBT_SECONDS", 0.3)
+    reading = _parts.decoders()
+    reading._all[0].start()
+    (started,) = reading.process_ids
+    psutil.Process(started).suspend()
+    deadline = time.monotonic() + 10
+    while ready(ASKED).status_code == 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert "read pictures do nothing" in bytes(ready(ASKED).body).decode()
+    _parts.end_what_hangs()
+    while ready(ASKED).status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
