@@ -82,10 +82,18 @@ class Visitor:
             yield from pieces
             yield f"\r\n--{EDGE}--\r\n".encode()
 
+        return self._ask("PUT", name, form())
+
+    def discard(self, name: str) -> requests.Response:
+        """What the app answers when an upload is taken back."""
+        return self._ask("DELETE", name)
+
+    def _ask(self, method: str, name: str, body: Iterator[bytes] | None = None) -> requests.Response:
         token = requests.get(f"{self._server.address}/_stcore/health", timeout=30).cookies[XSRF]
-        return requests.put(
+        return requests.request(
+            method,
             f"{self._server.address}/_stcore/upload_file/{self.session}/{name}",
-            data=form(),
+            data=body,
             headers={"X-Xsrftoken": token, "Content-Type": f"multipart/form-data; boundary={EDGE}"},
             cookies={XSRF: token},
             timeout=60,

@@ -61,6 +61,30 @@ def child(server: Server, module: str) -> psutil.Process:
     return next(one for one in children if module in one.cmdline() and one.nice() == 0)
 
 
+def test_a_picture_is_never_on_the_disk_and_a_larger_file_under_no_name(server: Server) -> None:
+    """Starlette spools large uploads, while they arrive, into files without a name."""
+
+    def spooled() -> int:
+        """Bytes in files without a name that the web process holds open."""
+        held = Path(f"/proc/{server.process.pid}/fd")
+        return sum(one.stat().st_size for one in held.iterdir() if str(_target(one)).endswith("(deleted)"))
+
+    with Visitor(server) as visitor:
+        visitor.look()
+        for megabytes, is_on_disk in ((19, False), (30, True)):
+            seen = list[int]()
+
+            def pieces(megabytes: int = megabytes, seen: list[int] = seen) -> Iterator[bytes]:
+                for _ in range(megabytes):
+                    yield bytes(1_000_000)
+                time.sleep(0.3)
+                seen.append(spooled())
+
+            assert visitor.upload_in_pieces("a file", pieces()).status_code == 204
+            assert (seen[0] > 0) == is_on_disk
+            visitor.discard("a file")
+
+
 @dataclass(frozen=True)
 class Flood:
     """What two visitors were told who uploaded as much as they could; the web process before, and when they left."""
@@ -93,29 +117,6 @@ def test_what_visitors_upload_is_bounded(flood: Flood) -> None:
     assert flood.one == [taken] * 6 + [(413, "You have uploaded as much as this app keeps for one visitor")] * 9
     assert flood.other == [taken] * 3 + [(413, "Other visitors' uploads take all the room")]
     assert flood.megabytes_more < 150
-
-
-def test_a_picture_is_never_on_the_disk_and_a_larger_file_under_no_name(server: Server) -> None:
-    """Starlette spools large uploads, while they arrive, into files without a name."""
-
-    def spooled() -> int:
-        """Bytes in files without a name that the web process holds open."""
-        held = Path(f"/proc/{server.process.pid}/fd")
-        return sum(one.stat().st_size for one in held.iterdir() if str(_target(one)).endswith("(deleted)"))
-
-    with Visitor(server) as visitor:
-        visitor.look()
-        for megabytes, is_on_disk in ((19, False), (30, True)):
-            seen = list[int]()
-
-            def pieces(megabytes: int = megabytes, seen: list[int] = seen) -> Iterator[bytes]:
-                for _ in range(megabytes):
-                    yield bytes(1_000_000)
-                time.sleep(0.3)
-                seen.append(spooled())
-
-            assert visitor.upload_in_pieces("a file", pieces()).status_code == 204
-            assert (seen[0] > 0) == is_on_disk
 
 
 def test_a_stranger_who_opens_connections_and_says_nothing_locks_nobody_out(server: Server) -> None:
