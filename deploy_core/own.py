@@ -46,7 +46,9 @@ LARGEST = Architecture("", width=8192, depth=128, heads=128, hidden=65536, patch
 # Every token attends to every other, so that memory and time grow with the square of their number.
 MOST_PATCHES = 2500
 LONGEST_LABEL = 200
-LARGEST_LABELS = 10_000_000
+LARGEST_LABELS = 2_000_000
+# What a model file's header holds beside its card: a name and a shape for each tensor.
+HEADER_BESIDE_CARD = 500_000
 LONGEST_NAME = 30
 INTERPOLATIONS = ("bicubic", "bilinear", "hamming")
 CROP_MODES = ("center", "squash")
@@ -190,8 +192,11 @@ def _take_in(checkpoint: Path, name: str, path: Path, settings: Settings, told: 
     )
     _require_fit(_spec(card, path), architecture.family, whole, name)
     require_space(make_folder(path.parent), card.parameters * BYTES_PER_WEIGHT)
+    text = _text(card)
+    if len(text) + HEADER_BESIDE_CARD > checkpoints.LARGEST_HEADER:
+        raise InvalidRequest("The labels are too long.", "Give shorter ones.")
     with atomic_write(path) as temporary:
-        save_file(state, temporary, metadata={MODEL_KEY: _text(card)})
+        save_file(state, temporary, metadata={MODEL_KEY: text})
     return path
 
 

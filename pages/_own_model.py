@@ -13,7 +13,7 @@ from deploy_core.visitors import VisitorsFile
 from pages import _parts
 
 LARGEST_CHECKPOINT_MB = 400
-LARGEST_LABELS_MB = 10
+LARGEST_LABELS_MB = 2
 LABELS_SHOWN = 20
 BRING, CORRECT = "bring", "correct"
 CROP_MODE_WORDS = {"center": "have their center cut out", "squash": "are squashed into a square"}

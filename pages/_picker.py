@@ -37,6 +37,7 @@ def draw() -> None:
     if unknown is not None:
         _tell(f"There is no model '{_parts.plain(unknown)}' here. Choose one in the sidebar.")
     _address.recall("weights", "weights", "pretrained", _known_weights)
+    st.session_state["weights"] = _known_weights(st.session_state["weights"])
     with st.sidebar:
         _own_model.follow_fetch()
     st.session_state["model"] = _own_model.newly_brought() or st.session_state["model"]

@@ -28,7 +28,8 @@ class Visitor:
         self._opened = ExitStack()
         opening = connect(f"{address}/_stcore/stream", subprotocols=["streamlit"], max_size=None)  # type: ignore[list-item]
         self._socket = self._opened.enter_context(opening)
-        self._sample = ""
+        # The widgets on the page, by label.
+        self._widgets: dict[str, str] = {}
         self.session = ""
         self.errors: list[str] = []
 
@@ -42,10 +43,21 @@ class Visitor:
         """Seconds until the page is whole again; with ``sample``, after that one was picked."""
         message = BackMsg()
         message.rerun_script.query_string = ""
-        if sample:
-            state = message.rerun_script.widget_states.widgets.add()
-            state.id = self._sample
-            state.string_array_value.data.append(sample)
+        return self.choose("Sample", sample) if sample else self._run(message)
+
+    def choose(self, label: str, text: str) -> float:
+        """As ``look``, after any text was sent for a choice, whether the page offers it or not."""
+        message = BackMsg()
+        message.rerun_script.query_string = ""
+        state = message.rerun_script.widget_states.widgets.add()
+        state.id = self._widgets[label]
+        if label == "Model":
+            state.string_value = text
+        else:
+            state.string_array_value.data.append(text)
+        return self._run(message)
+
+    def _run(self, message: BackMsg) -> float:
         started = time.perf_counter()
         self._socket.send(message.SerializeToString())
         answered = False
@@ -60,8 +72,9 @@ class Visitor:
                 self.session = told.new_session.initialize.session_id
             if kind == "delta" and told.delta.WhichOneof("type") == "new_element":
                 element = told.delta.new_element
-                if element.WhichOneof("type") == "button_group" and element.button_group.label == "Sample":
-                    self._sample = element.button_group.id
+                if element.WhichOneof("type") in ("button_group", "selectbox"):
+                    widget = getattr(element, str(element.WhichOneof("type")))
+                    self._widgets[widget.label] = widget.id
                 if element.WhichOneof("type") == "metric":
                     answered = True
                 if element.WhichOneof("type") == "exception" or element.alert.format == ERROR:

@@ -16,7 +16,7 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
-from deploy_core import build, bundle, catalogue, classify, embedded, models, own, settings
+from deploy_core import build, bundle, catalogue, checkpoints, classify, embedded, models, own, settings
 from deploy_core.errors import DeployError, InvalidCheckpoint, InvalidRequest
 from deploy_core.own import Corrections
 from deploy_core.settings import Settings
@@ -385,3 +385,55 @@ def test_a_forged_model_file_is_refused(model: Path) -> None:
     with pytest.raises(InvalidCheckpoint, match="There is no model file gone.safetensors"):
         models.find("/nowhere/gone.safetensors")
     assert settings.load().default_model == "demo"
+
+
+def header_of(size: int) -> bytes:
+    """A safetensors file that is valid but for the size of what it says beside its tensors."""
+    note = {"__metadata__": {"note": ""}}
+    note["__metadata__"]["note"] = "x" * (size - len(json.dumps(note)))
+    text = json.dumps(note).encode()
+    return len(text).to_bytes(8, "little") + text
+
+
+def test_a_header_larger_than_any_models_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.safetensors"
+    bomb.write_bytes(header_of(2 * checkpoints.LARGEST_HEADER))
+    words = "The header of bomb.safetensors has 8 MB, and at most 4 MB are read"
+    for use in (
+        lambda: own.take_in(bomb, bomb.name, tmp_path / "out", Settings()),
+        lambda: own.read(bomb),
+        lambda: checkpoints.read(bomb),
+        lambda: models.find(str(bomb)),
+    ):
+        with pytest.raises(InvalidCheckpoint, match=words):
+            use()
+    bomb.write_bytes(header_of(checkpoints.LARGEST_HEADER))
+    with pytest.raises(InvalidCheckpoint, match="is no DeiT"):
+        own.take_in(bomb, bomb.name, tmp_path / "out", Settings())
+
+
+def test_labels_that_would_make_such_a_header_are_refused(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "pets.safetensors"
+    save_file(state(), checkpoint)
+    long = tuple("\N{CAT}" * 200 for _ in range(3))
+    own.take_in(checkpoint, "pets", tmp_path, Settings(), Corrections(labels=long))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(InvalidRequest, match="The labels are too long"):
+        patch.setattr(own, "HEADER_BESIDE_CARD", checkpoints.LARGEST_HEADER)
+        own.take_in(checkpoint, "pets", tmp_path, Settings(), Corrections(labels=long))
+
+
+def test_an_archive_of_a_million_files_is_not_listed(tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.pth"
+    with zipfile.ZipFile(bomb, "w") as archive:
+        for number in range(checkpoints.MOST_ENTRIES + 1):
+            archive.writestr(zipfile.ZipInfo(f"archive/data/{number}"), b"")
+    with pytest.raises(InvalidCheckpoint, match="bomb.pth is an archive of more than 20000 files"):
+        checkpoints.read(bomb)
+
+
+def test_a_pickle_larger_than_any_models_is_refused(tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.pth"
+    with zipfile.ZipFile(bomb, "w") as archive:
+        archive.writestr("archive/data.pkl", bytes(checkpoints.LARGEST_PICKLE + 1))
+    with pytest.raises(InvalidCheckpoint, match="more beside its tensors than any model needs"):
+        checkpoints.read(bomb)

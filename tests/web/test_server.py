@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import socket
@@ -177,6 +178,19 @@ def websocket(server: Server, host: str) -> None:
         ),
     ):
         pass
+
+
+def test_a_path_sent_for_a_choice_is_not_opened(server: Server, tmp_path: Path) -> None:
+    """Streamlit hands on whatever text a visitor sends for a choice."""
+    canary = tmp_path / "canary.safetensors"
+    canary.write_bytes(embedded.WEIGHTS.read_bytes())
+    os.utime(canary, ns=(10**18, 2 * 10**18))
+    with Visitor(server) as visitor:
+        visitor.look()
+        for label in ("Model", "Weights", "Sample"):
+            visitor.choose(label, str(canary))
+            assert visitor.errors == []
+    assert canary.stat().st_atime_ns == 10**18
 
 
 def test_every_answer_tells_the_browser_whom_to_trust(server: Server, stored: Stored) -> None:

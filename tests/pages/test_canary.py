@@ -1,0 +1,124 @@
+"""A file of the host's that no visitor may reach: what visitors can send names it, and nobody opens it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import save
+
+from deploy_core import documents, embedded, own, worker
+from deploy_core.errors import DeployError
+from deploy_core.profile import record
+from deploy_core.settings import Settings
+from deploy_core.types import BuildRequest, silent
+from pages import _parts
+from tests.own_model import LABELS, state
+from tests.pages.harness import open_page
+from tests.pages.test_classify import opened
+
+pytestmark = pytest.mark.usefixtures("home")
+
+
+@pytest.fixture
+def canary(tmp_path: Path) -> Path:
+    """A model file that the app could use, outside of its home."""
+    (tmp_path / "host").mkdir()
+    checkpoint = tmp_path / "host" / "private.safetensors"
+    checkpoint.write_bytes(save(state()))
+    path = own.take_in(checkpoint, "canary", tmp_path / "host", Settings(), own.Corrections(labels=LABELS))
+    rest(path)
+    path.read_bytes()
+    if not was_read(path):
+        pytest.skip("this file system does not note when a file was read")
+    rest(path)
+    return path
+
+
+def rest(path: Path) -> None:
+    """Sets the time of the last reading long before that of the last writing, so that a reading is noted."""
+    os.utime(path, ns=(10**18, 2 * 10**18))
+
+
+def was_read(path: Path) -> bool:
+    return path.stat().st_atime_ns != 10**18
+
+
+@pytest.mark.parametrize("text", ["{path}", "hf-hub:{path}", "{folder}/../host/{name}", "host/{name}", "file://{path}"])
+def test_the_box_for_names_on_the_hub_reads_no_file(canary: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(canary.parents[1])
+    monkeypatch.setenv("DEIT_DEPLOY_OFFLINE", "1")
+    app = open_page()
+    app.sidebar.button(key="bring").click().run()
+    app.button_group(key="own_from").set_value("Hugging Face Hub").run()
+    typed = text.format(path=canary, folder=canary.parent, name=canary.name)
+    app.text_input(key="own_name").set_value(typed).run()
+    app.button(key="own_fetch").click().run()
+    deadline = 60
+    while any(button.label == "Cancel" for button in app.button) and deadline:
+        deadline -= 1
+        app.run()
+    assert app.sidebar.selectbox[0].value == "demo"
+    assert not app.exception
+    # A name that looks like one on the Hub is asked of the Hub, which is out of reach here.
+    is_name = typed == f"host/{canary.name}"
+    told = " ".join(error.value for error in app.error)
+    assert ("without a network" if is_name else "no name of a model on the Hub") in told.replace("\\", "")
+    assert not was_read(canary)
+
+
+def test_an_address_with_a_path_for_a_model_reads_no_file(canary: Path) -> None:
+    app = opened({"model": str(canary), "weights": str(canary)})
+    assert app.sidebar.selectbox[0].value == "demo"
+    assert not app.exception
+    assert app.metric
+    assert not was_read(canary)
+
+
+def test_a_record_that_names_a_path_reads_no_file(canary: Path) -> None:
+    forged = documents.plain(record.read(embedded.SAVED_PROFILE)) | {"model": str(canary), "weights": str(canary)}
+    key = _parts.runs().take_in(json.dumps(forged).encode())
+    app = opened({"run": key, "model": str(canary)})
+    app.switch_page("profile_files.py").run()
+    assert not app.exception
+    assert not was_read(canary)
+
+
+def asked(model: str, weights: str) -> dict[str, Any]:
+    return {"model": model, "weights": weights, "name": "x", "top": 1, "read": 0.0, "preprocess": 0.0, "key": "x"}
+
+
+def wanted(model: str, weights: str) -> dict[str, Any]:
+    build = documents.plain(BuildRequest(model, weights, ("original",)))
+    return {"build": build, "pictures": model, "name": "x", "seconds": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("kind", "request_of"),
+    [
+        *((kind, asked) for kind in ("classify", "attention", "reply", "give")),
+        *((kind, wanted) for kind in ("build", "profile", "evaluate")),
+    ],
+)
+@pytest.mark.parametrize("where", ["model", "weights"])
+def test_the_worker_checks_again(
+    canary: Path, limits: Settings, kind: str, request_of: Callable[[str, str], dict[str, Any]], where: str
+) -> None:
+    request = request_of(*((str(canary), "pretrained") if where == "model" else ("demo", str(canary))))
+    with pytest.raises(
+        DeployError, match="There is no such model here|no file that a visitor brought|not offered here"
+    ):
+        worker.TASKS[kind](request, b"", limits, silent)
+    assert not was_read(canary)
+
+
+def test_labelled_pictures_are_a_visitors_or_the_hosts_to_offer(canary: Path, limits: Settings) -> None:
+    for path in (canary, limits.home / "datasets" / "..", limits.home / "uploads" / "x", Path("/etc")):
+        request = wanted("demo", "pretrained") | {"pictures": str(path)}
+        with pytest.raises(DeployError, match="There are no such pictures here"):
+            worker.run_evaluate(request, b"", limits, silent)
+    assert not was_read(canary)
