@@ -21,6 +21,7 @@ COPY --chown=user --from=client /client/node_modules device/node_modules
 
 ENV PATH=/home/user/.local/bin:$PATH \
     DEIT_DEPLOY_HOME=/home/user/.cache/deit-deploy \
+    DEIT_DEPLOY_FRAMED_BY=https://huggingface.co \
     MALLOC_ARENA_MAX=2 \
     PYTHONUNBUFFERED=1 \
     STREAMLIT_LOGGER_HIDE_WELCOME_MESSAGE=true

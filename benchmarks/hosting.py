@@ -5,7 +5,6 @@ python -m benchmarks.hosting
 
 from __future__ import annotations
 
-import contextlib
 import io
 import sys
 import tempfile
@@ -16,10 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
 from playwright.sync_api import Page, expect, sync_playwright
 
-from benchmarks.figure import Figure
+from benchmarks.figure import Figure, together
 from deploy_core import embedded
 from tests.browser import chromium
 from tests.browser.app import serving
@@ -118,7 +116,7 @@ def _watched(process_id: int) -> Iterator[Peak]:
 
     def watch() -> None:
         while not is_over.wait(1 / LOOKS_A_SECOND):
-            peak.seen[peak.stage] = max(_together(process_id), peak.seen.get(peak.stage, 0.0))
+            peak.seen[peak.stage] = max(together(process_id), peak.seen.get(peak.stage, 0.0))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -127,17 +125,6 @@ def _watched(process_id: int) -> Iterator[Peak]:
     finally:
         is_over.set()
         watcher.join()
-
-
-def _together(process_id: int) -> float:
-    """Megabytes of a process and its descendants; what they share counts once."""
-    server = psutil.Process(process_id)
-    total = 0
-    for process in [server, *server.children(recursive=True)]:
-        with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
-            rollup = (Path("/proc") / str(process.pid) / "smaps_rollup").read_text()
-            total += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
-    return total * 1024 / 1e6
 
 
 if __name__ == "__main__":

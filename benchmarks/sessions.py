@@ -13,9 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-import psutil
-
-from benchmarks.figure import Figure
+from benchmarks.figure import Figure, together
 from tests.browser.app import Server, serving
 from tests.browser.visitor import Visitor
 
@@ -34,7 +32,7 @@ def figures() -> list[Figure]:
         with Visitor(server) as alone:
             alone.look()
             single = statistics.median(alone.look(SAMPLES[number % 4]) for number in range(PICTURES))
-        before = _megabytes(server)
+        before = together(server.process.pid)
         times: list[float] = []
         errors: list[str] = []
         visits = [threading.Thread(target=_visit, args=(server, number, times, errors)) for number in range(VISITORS)]
@@ -42,14 +40,14 @@ def figures() -> list[Figure]:
             visit.start()
         peak = before
         while any(visit.is_alive() for visit in visits):
-            peak = max(peak, _megabytes(server))
+            peak = max(peak, together(server.process.pid))
             time.sleep(0.2)
         time.sleep(FORGOTTEN_SECONDS)
         # Streamlit forgets those who left when somebody comes.
         with Visitor(server) as last:
             last.look()
             time.sleep(5)
-            after = _megabytes(server)
+            after = together(server.process.pid)
     slowest = statistics.quantiles(times, n=20)[-1]
     print(
         f"alone {single:.2f} s; {VISITORS} at once: median {statistics.median(times):.2f} s, p95 {slowest:.2f} s; "
@@ -80,18 +78,6 @@ def _visit(server: Server, number: int, times: list[float], errors: list[str]) -
             errors.extend(visitor.errors)
     except (OSError, TimeoutError) as error:
         errors.append(repr(error))
-
-
-def _megabytes(server: Server) -> float:
-    """Of the web process and its children, each page of memory counted once."""
-    web = psutil.Process(server.process.pid)
-    total = 0.0
-    for process in (web, *web.children(recursive=True)):
-        try:
-            total += process.memory_full_info().pss / 1e6
-        except psutil.NoSuchProcess:
-            continue
-    return total
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import math
+import os
 import resource
 import signal
 import sys
@@ -119,9 +120,18 @@ def _bound_memory(limits: Settings) -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
+def _silence_native_code() -> None:
+    """libtiff and others write about each damaged picture to standard error, which is the server's log."""
+    ours = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    sys.stderr = os.fdopen(ours, "w", buffering=1)
+
+
 if __name__ == "__main__":
     from deploy_core import settings
 
+    _silence_native_code()
     _bound_memory(settings.load())
     images.know_all_formats()
     serve(TASKS, *map(int, sys.argv[1:4]))
