@@ -118,6 +118,13 @@ class WorkerProcess:
         worker = self._worker
         return worker is not None and worker.process.poll() is None and worker.is_stuck()
 
+    def give_way(self, niceness: int) -> None:
+        """Lets others go before the process from now on; a process cannot take that back."""
+        worker = self._worker
+        if worker is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, worker.process.pid, niceness)
+
     def end_if_stuck(self) -> None:
         """Ends a process that hangs, so that the next task finds a new one."""
         worker = self._worker
@@ -280,7 +287,8 @@ class _Worker:
     ) -> _Worker:
         ours, theirs = socket.socketpair()
         with theirs:
-            # What it prints belongs to the server's log. In a session of its own, so that its children end with it.
+            # What it prints belongs to the server's log. In a group of its own, so that its children end with it. Not in
+            # a session of its own: Linux shares the processor evenly between sessions, however nice they are.
             process = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-m", module, *map(str, (theirs.fileno(), niceness, at_once, *descriptors))],
                 pass_fds=[theirs.fileno(), *descriptors],
@@ -290,7 +298,7 @@ class _Worker:
                 | {"PYTHONPATH": str(PROJECT)}
                 | environment.environment(settings)
                 | _native(settings),
-                start_new_session=True,
+                process_group=0,
             )
         return cls(process, ours)
 

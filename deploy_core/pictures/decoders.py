@@ -12,6 +12,7 @@ import logging
 import os
 import queue
 import tempfile
+import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,9 @@ log = logging.getLogger(__name__)
 # So many pictures are read at once, so that several do not wait behind one slow one.
 AT_ONCE = 4
 WAIT_SECONDS = 60.0
+# A picture that takes longer than any usual one gives way to other visitors' answers.
+SLOW_SECONDS = 1.0
+SLOW_NICENESS = 8
 MODULE = "deploy_core.pictures.decoder"
 
 
@@ -135,8 +139,14 @@ class Decoders:
         except queue.Empty:
             raise QueueFull("Too many pictures wait to be read now.", "Try again in a minute.") from None
         seconds = self._settings.picture_seconds
+        is_slow = threading.Event()
+        clock = threading.Timer(SLOW_SECONDS, _let_others_go_first, [decoder, is_slow])
+        clock.start()
         try:
             result: tuple[Any, bytes] = decoder.submit(Task(kind, request, picture), seconds).result()
+            if is_slow.is_set():
+                decoder.close()
+                decoder.start()
         except TookTooLong as error:
             decoder.start()
             raise InvalidPicture(
@@ -151,8 +161,14 @@ class Decoders:
                 "The picture is damaged: save it again, or give another one.",
             ) from error
         finally:
+            clock.cancel()
             self._free.put(decoder)
         return result
+
+
+def _let_others_go_first(decoder: WorkerProcess, is_slow: threading.Event) -> None:
+    is_slow.set()
+    decoder.give_way(SLOW_NICENESS)
 
 
 @functools.cache
