@@ -25,15 +25,17 @@ def reader_process(settings: Settings) -> WorkerProcess:
     return WorkerProcess("process that reads checkpoints", brief, module=MODULE, is_bare=True)
 
 
-def take_in_task(upload: VisitorsFile, name: str, told: Corrections) -> Task:
+def take_in_task(upload: VisitorsFile, name: str, corrections: Corrections) -> Task:
     """Makes a model file of an upload, beside it."""
-    request = {"upload": documents.plain(upload), "name": name, "corrections": documents.plain(told)}
+    request = {"upload": documents.plain(upload), "name": name, "corrections": documents.plain(corrections)}
     return Task("take_in", request)
 
 
-def fetch_task(source: HubName, visitor: str, told: Corrections) -> Task:
+def fetch_task(source: HubName, visitor: str, corrections: Corrections) -> Task:
     """Downloads a model from the Hub and makes a model file of it: a task of the worker's."""
-    return Task("fetch", {"source": documents.plain(source), "visitor": visitor, "corrections": documents.plain(told)})
+    return Task(
+        "fetch", {"source": documents.plain(source), "visitor": visitor, "corrections": documents.plain(corrections)}
+    )
 
 
 class Intake:
@@ -42,13 +44,13 @@ class Intake:
     def __init__(self, process: WorkerProcess) -> None:
         self._process, self._line = process, Line(1)
 
-    def take_in(self, upload: VisitorsFile, name: str, told: Corrections, tell: Waiting = unseen) -> str:
+    def take_in(self, upload: VisitorsFile, name: str, corrections: Corrections, tell: Waiting = unseen) -> str:
         """Makes a model of an upload; returns what ``models.find`` knows it by. Raises DeployError."""
-        return self._ask(take_in_task(upload, name, told), tell)
+        return self._ask(take_in_task(upload, name, corrections), tell)
 
-    def correct(self, model: VisitorsFile, told: Corrections, tell: Waiting = unseen) -> str:
+    def correct(self, model: VisitorsFile, corrections: Corrections, tell: Waiting = unseen) -> str:
         """Corrects a visitor's model; returns what ``models.find`` knows it by. Raises DeployError."""
-        request = {"model": documents.plain(model), "corrections": documents.plain(told)}
+        request = {"model": documents.plain(model), "corrections": documents.plain(corrections)}
         return self._ask(Task("correct", request), tell)
 
     def end_if_stuck(self) -> None:

@@ -287,8 +287,8 @@ class _Worker:
     ) -> _Worker:
         ours, theirs = socket.socketpair()
         with theirs:
-            # What it prints belongs to the server's log. In a group of its own, so that its children end with it. Not in
-            # a session of its own: Linux shares the processor evenly between sessions, however nice they are.
+            # What it prints belongs to the server's log. In a group of its own, so that its children end with it. Not
+            # in a session of its own: Linux shares the processor evenly between sessions, however nice they are.
             process = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-m", module, *map(str, (theirs.fileno(), niceness, at_once, *descriptors))],
                 pass_fds=[theirs.fileno(), *descriptors],

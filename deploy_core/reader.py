@@ -30,9 +30,9 @@ def run_take_in(request: dict[str, Any], _: bytes, limits: Settings, progress: P
         capacity.require_checkpoint(file_bytes, limits)
         visitors.require_room(folder, file_bytes, limits)
 
-    told = documents.structured(request["corrections"], Corrections)
+    corrections = documents.structured(request["corrections"], Corrections)
     name = own.free_name(folder, request["name"])
-    spec = own.bring(upload, folder, limits, told, progress, name, admit)
+    spec = own.bring(upload, folder, limits, corrections, progress, name, admit)
     memory.give_back()
     return spec.reference
 

@@ -111,10 +111,10 @@ class Decoders:
     ) -> Looks:
         """What the model is given, and where it looks: ``shares`` by rows of patches; ``opacity`` 0..1."""
         request = {"how": documents.plain(how), "shares": shares, "opacity": opacity, "side": side}
-        told, drawn = self._ask("looks", request, picture)
-        ends = list(itertools.accumulate(told["lengths"], initial=0))
+        about, drawn = self._ask("looks", request, picture)
+        ends = list(itertools.accumulate(about["lengths"], initial=0))
         framed, given, heat = (drawn[start:end] for start, end in itertools.pairwise(ends))
-        width, height = told["size"]
+        width, height = about["size"]
         return Looks(framed, given, heat, (width, height))
 
     def end_if_stuck(self) -> None:
