@@ -214,7 +214,7 @@ class Jobs:
         self._runner.shutdown()
 
     def _end_all(self, names: Iterable[str]) -> None:
-        """Whoever wants them."""
+        """Ends the jobs, no matter who wants them."""
         with self._lock:
             for name in list(names):
                 attempt = self._attempts.get(name)
