@@ -43,7 +43,7 @@ def draw_qr_code(address: str) -> None:
     picture = io.BytesIO()
     segno.make(url, error="m").save(picture, kind="svg", scale=QR_SCALE, border=2, dark="#000", light="#fff")
     st.image(picture.getvalue().decode(), width=220)
-    st.caption(url)
+    st.caption(f"<{url}>")
 
 
 def _visited() -> str | None:

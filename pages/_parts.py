@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -33,6 +34,18 @@ LINKS = (
     "[Android demo app](https://github.com/pytorch/android-demo-app/tree/master/ViT4MNIST)"
 )
 
+
+# What Markdown and Streamlit's directives give a meaning to, wherever it stands; and at the start of a line.
+MARKS = re.compile(r"[\\`*_{}\[\]<>#|$~:&^]")
+BLOCK_START = re.compile(r"^(\d*)([-+=.)])")
+# Streamlit makes icons, emoji, links and arrows of text whose marks are escaped already: of ``:cat:``, ``https://``,
+# ``www.``, addresses of e-mail, and of ``->`` and the like alone. A word joiner, which nobody sees, keeps each apart.
+JOINER = "\N{WORD JOINER}"
+MADE_OF_TEXT = re.compile(
+    r"(?<=:)(?=[-+\w\\]+:|//|material/)|(?<=www)(?=\.)|(?<=@)(?=\\?[-\w])|(?<=(?<!\S)[-<>~])(?=[-=\\>]+(?!\S))"
+    r"|(?<=(?<!\S)\\[-<>~])(?=[-=\\>]+(?!\S))",
+    re.IGNORECASE,
+)
 
 # Building takes every core; whoever waits for a page comes first.
 BEHIND_PAGES = 5
@@ -274,5 +287,6 @@ def duration(seconds: float) -> str:
 
 
 def plain(text: str) -> str:
-    """Text of unknown origin, such as a file name, shown as it is and not as Markdown."""
-    return "".join(f"\\{character}" if character in "\\`*_{}[]<>#|$~:" else character for character in text)
+    """Text of unknown origin, such as a file name, shown as it is and not as Markdown, in one line."""
+    escaped = MARKS.sub(r"\\\g<0>", " ".join(text.split()))
+    return MADE_OF_TEXT.sub(JOINER, BLOCK_START.sub(r"\1\\\2", escaped))

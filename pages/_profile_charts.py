@@ -103,7 +103,7 @@ def _reading(spots: Sequence[Spot], run: Record, are_some_left_out: bool) -> Ite
     if is_crowded:
         yield "The axis of time is logarithmic. Point at a mark without a name to read it."
     if are_some_left_out:
-        yield f"Only reports with {run.weights} weights, as in this run, are drawn."
+        yield f"Only reports with {_parts.plain(run.weights)} weights, as in this run, are drawn."
 
 
 def _is_any_line_seen(spots: Sequence[Spot]) -> bool:

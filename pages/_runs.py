@@ -103,7 +103,7 @@ def elsewhere(runs: tuple[Record, ...], chosen: _picker.Choice) -> None:
         st.session_state["run_taken"] = given.file_id
         st.rerun()
     if len(runs) < 2:
-        st.caption(f"Two runs of {chosen.spec.title} can be compared here once there are two.")
+        st.caption(f"Two runs of {_parts.plain(chosen.spec.title)} can be compared here once there are two.")
         return
     left, right = st.columns(2)
     # The run that was brought last is what its visitor wants to compare with another.

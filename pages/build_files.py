@@ -90,7 +90,7 @@ def card(stored: Stored, result: BuildResult) -> None:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown(f"**{line.title}** · {artifact.bytes / 1e6:.1f} MB", width="content")
             with st.container(horizontal=True, width="content"):
-                st.link_button("File", _links.artifact(stored), icon=":material/download:", help=artifact.file)
+                st.link_button("File", _links.artifact(stored), icon=":material/download:", help=_parts.plain(artifact.file))
                 st.link_button(
                     "Bundle",
                     _links.bundle(stored),
@@ -134,7 +134,7 @@ def phones(artifact: Artifact) -> None:
         st.markdown(f"- **{runtime.name} {runtime.version}** ({runtime.platforms}): `{runtime.install}`")
     for finding in artifact.findings:
         icon = ":green[:material/check:]" if finding.holds else ":orange[:material/warning:]"
-        st.markdown(f"- {icon} {finding.text}")
+        st.markdown(f"- {icon} {_parts.plain(finding.text)}")
 
 
 def failures(job: Job | None) -> None:
@@ -173,7 +173,7 @@ def choose_formats() -> tuple[str, ...]:
     )
     for key, reason in reasons.items():
         if reason is not None:
-            st.caption(f":material/block: {FORMATS[key].title} is not available here. {reason}")
+            st.caption(f":material/block: {FORMATS[key].title} is not available here. {_parts.plain(reason)}")
     return tuple(sorted(keys, key=available.index))
 
 
@@ -226,7 +226,7 @@ def build() -> None:
             st.info("Choose at least one format.", icon=":material/category:")
         elif missing:
             count = f"{len(missing)} {'file' if len(missing) == 1 else 'files'}"
-            label = f"Build {count} of {chosen.spec.title}"
+            label = f"Build {count} of {_parts.plain(chosen.spec.title)}"
             if st.button(label, type="primary", icon=":material/build:", key="build"):
                 _parts.submit(task)
                 st.rerun()

@@ -70,7 +70,13 @@ def answer(chosen: _picker.Choice, prediction: Prediction, threshold: float) -> 
             f"**Not sure.** Its best guess has {best.probability:.0%}, less than the {threshold:.0%} that you ask for.",
             icon=":material/help:",
         )
-    st.metric(f"Class {best.index}", best.label, f"{best.probability:.1%} sure", delta_color="off", delta_arrow="off")
+    st.metric(
+        f"Class {best.index}",
+        _parts.plain(best.label),
+        f"{best.probability:.1%} sure",
+        delta_color="off",
+        delta_arrow="off",
+    )
     draw_bars(bars(prediction), "The most probable classes", largest=1.0)
     if chosen.spec.is_embedded and prediction.weights != "random":
         st.caption(f"This small model calls everything one of {', '.join(embedded.LABELS)}.")
@@ -90,7 +96,7 @@ def ready(chosen: _picker.Choice) -> bool:
     download = Task("download", {"model": chosen.spec.name})
     if not _parts.is_unfinished(_parts.follow(download)):
         size = f"{chosen.spec.download_bytes / 1e6:.0f} MB"
-        st.info(f"{chosen.spec.title} needs its weights once: {size} from the Hugging Face Hub.")
+        st.info(f"{_parts.plain(chosen.spec.title)} needs its weights once: {size} from the Hugging Face Hub.")
         if st.button(f"Download {size}", icon=":material/download:", type="primary"):
             _parts.submit(download)
             st.rerun()

@@ -64,7 +64,12 @@ def choose_pictures() -> tuple[Path, str] | None:
     sets = {path.name: path for path in offered(settings.load())}
     if sets:
         name = st.segmented_control(
-            "Labelled pictures", [*sets, UPLOAD], default=next(iter(sets)), required=True, key="pictures"
+            "Labelled pictures",
+            [*sets, UPLOAD],
+            default=next(iter(sets)),
+            required=True,
+            format_func=_parts.plain,
+            key="pictures",
         )
         if name != UPLOAD:
             return sets[name], name
@@ -105,7 +110,8 @@ def evaluate() -> None:
         if saved:
             show_saved()
         else:
-            st.info(f"{chosen.spec.title} needs labelled pictures of {chosen.spec.knows}.", icon=":material/dataset:")
+            title = _parts.plain(chosen.spec.title)
+            st.info(f"{title} needs labelled pictures of {chosen.spec.knows}.", icon=":material/dataset:")
         with st.expander("How the pictures must be packed", expanded=not saved, icon=":material/folder_zip:"):
             st.markdown(LAYOUT)
         return
@@ -115,7 +121,7 @@ def evaluate() -> None:
     if _parts.is_unfinished(_parts.follow(task)):
         return
     found = _parts.store().evaluation(request, path)
-    label = f"Evaluate {len(request.formats)} files on {name}"
+    label = f"Evaluate {len(request.formats)} files on {_parts.plain(name)}"
     if st.button(
         f"{label} again" if found else label,
         type="secondary" if found else "primary",

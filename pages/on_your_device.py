@@ -91,7 +91,7 @@ def build(everything: BuildRequest, title: str, missing: Sequence[str]) -> None:
     names = " and ".join(FORMATS[key].title for key in missing)
     label = f"Build {names}" if is_first else f"Build {names}, to time that as well"
     if is_first:
-        st.info(f"A browser runs ONNX files, and {title} has none yet.", icon=":material/smartphone:")
+        st.info(f"A browser runs ONNX files, and {_parts.plain(title)} has none yet.", icon=":material/smartphone:")
     if st.button(label, icon=":material/build:", key="build", type="primary" if is_first else "secondary"):
         _parts.submit(task)
         st.rerun()

@@ -73,7 +73,7 @@ def profile() -> None:
     if run:
         show(run)
     elif not is_running:
-        st.info(f"{chosen.spec.title} has not been measured here yet.", icon=":material/speed:")
+        st.info(f"{_parts.plain(chosen.spec.title)} has not been measured here yet.", icon=":material/speed:")
     with st.expander("Compare two runs, or bring one from another machine", icon=":material/compare_arrows:"):
         _runs.elsewhere(runs, chosen)
 

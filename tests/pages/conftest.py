@@ -28,3 +28,11 @@ def processes() -> Iterator[None]:
     yield
     _parts.close()
     st.cache_resource.clear()
+
+
+@pytest.fixture(scope="module")
+def one_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One home for all of them, so that the process that reads checkpoints, which knows its home, is started once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEIT_DEPLOY_HOME", str(tmp_path_factory.mktemp("home")))
+        yield

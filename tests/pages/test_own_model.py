@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,14 +17,6 @@ from tests.pages.harness import PAGES, open_page, texts
 from tests.pages.test_classify import EVIL, NAMES, sample, upload
 
 pytestmark = pytest.mark.usefixtures("one_home")
-
-
-@pytest.fixture(scope="module")
-def one_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """One home for all of them, so that the process that reads checkpoints, which knows its home, is started once."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DEIT_DEPLOY_HOME", str(tmp_path_factory.mktemp("home")))
-        yield
 
 
 def bring(app: AppTest, name: str, data: bytes, labels: bytes | None = None) -> AppTest:
