@@ -90,7 +90,9 @@ def card(stored: Stored, result: BuildResult) -> None:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown(f"**{line.title}** · {artifact.bytes / 1e6:.1f} MB", width="content")
             with st.container(horizontal=True, width="content"):
-                st.link_button("File", _links.artifact(stored), icon=":material/download:", help=_parts.plain(artifact.file))
+                st.link_button(
+                    "File", _links.artifact(stored), icon=":material/download:", help=_parts.plain(artifact.file)
+                )
                 st.link_button(
                     "Bundle",
                     _links.bundle(stored),

@@ -49,6 +49,26 @@ def test_only_pages_and_the_app_name_streamlit(path: Path) -> None:
     assert not any(name and name.split(".")[0] == "streamlit" for name in imported)
 
 
+WEB = [*(PROJECT / "pages").glob("*.py"), *(PROJECT / "web").glob("*.py"), PROJECT / "streamlit_app.py"]
+
+
+@pytest.mark.parametrize("path", WEB, ids=lambda path: path.stem)
+def test_the_web_process_decodes_no_picture(path: Path) -> None:
+    """``images`` may be asked about sizes. Who decodes is ``pictures.decoder``, in a process of its own."""
+    tree = ast.parse(path.read_text())
+    named = {
+        alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+    }
+    named |= {str(node.module).split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not named & {"PIL", "numpy", "torch", "torchvision", "pi_heif"}
+    assert "images.decode" not in path.read_text()
+
+
+def test_only_the_decoder_and_the_projects_own_pictures_are_decoded() -> None:
+    callers = {path.relative_to(PROJECT).as_posix() for path in CORE if "images.decode(" in path.read_text()}
+    assert callers == {"deploy_core/pictures/decoder.py", "deploy_core/verify.py"}
+
+
 def test_every_format_is_in_the_readme_as_the_table_says() -> None:
     from deploy_core.formats import FORMATS
 
