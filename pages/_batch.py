@@ -10,7 +10,7 @@ import json
 import pandas as pd
 import streamlit as st
 
-from deploy_core import documents
+from deploy_core import documents, spreadsheets
 from deploy_core.errors import DeployError
 from deploy_core.types import Prediction
 from pages import _parts, _picker
@@ -67,11 +67,11 @@ def _go_on() -> None:
 
 
 def _table(chosen: _picker.Choice, done: list[tuple[Picture, Prediction | DeployError]], threshold: float) -> None:
-    rows = pd.DataFrame([_row(picture, answer, threshold) for picture, answer in done], columns=FACTS)
+    rows = [_row(picture, answer, threshold) for picture, answer in done]
     # Whole numbers also where a picture has none.
-    rows = rows.astype({"Index": "Int64"})
+    table = pd.DataFrame(rows, columns=FACTS).astype({"Index": "Int64"})
     st.dataframe(
-        rows,
+        table,
         hide_index=True,
         column_config={
             "Probability": st.column_config.NumberColumn(format="%.2f %%"),
@@ -81,7 +81,12 @@ def _table(chosen: _picker.Choice, done: list[tuple[Picture, Prediction | Deploy
     name = f"{chosen.spec.name}_pictures"
     with st.container(horizontal=True):
         st.download_button(
-            "CSV", rows.to_csv(index=False), f"{name}.csv", "text/csv", icon=":material/download:", on_click="ignore"
+            "CSV",
+            spreadsheets.as_csv(FACTS, rows),
+            f"{name}.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
         )
         found = [_document(picture, answer) for picture, answer in done]
         st.download_button(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from deploy_core import documents, embedded, scores, settings
+from deploy_core import documents, embedded, evaluate_tables, scores, settings
 from deploy_core.evaluate import Disagreement, Evaluation, Opinion, Result, read_evaluation
 from deploy_core.formats import FORMATS, ORIGINAL
 from deploy_core.labelled import offered
@@ -202,7 +202,7 @@ def figures(evaluation: Evaluation) -> None:
     )
     st.download_button(
         "Table as CSV",
-        rows.to_csv(index=False),
+        evaluate_tables.as_csv(evaluation),
         f"{evaluation.model}_evaluation.csv",
         "text/csv",
         icon=":material/download:",

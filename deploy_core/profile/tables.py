@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import StringIO
 
+from deploy_core import spreadsheets
 from deploy_core.formats import FORMATS
 from deploy_core.profile.intervals import Interval
 from deploy_core.profile.record import Record, Row
@@ -30,7 +29,6 @@ HEAD: Cells = (
     "Memory",
     "Size",
 )
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 CSV_FIELDS = (
     "format", "file", "sha256", "bytes", "run_engine", "median_ms", "median_low_ms", "median_high_ms", "p95_ms",
     "spread_ms", "ratio", "ratio_low", "ratio_high", "reduction_percent", "self_cpu_ms", "load_ms", "first_ms",
@@ -97,22 +95,19 @@ def unmeasured(run: Record) -> tuple[str, ...]:
 
 def as_csv(run: Record) -> str:
     """Numbers as they are, one line an artifact."""
-    buffer = StringIO()
     fields = (
         *CSV_FIELDS,
         *(f"throughput_{batch}" for batch in _batches(run)),
         *(f"median_ms_threads_{threads}" for threads in _thread_counts(run)),
     )
-    writer = csv.DictWriter(buffer, fields, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(
-        {name: _spreadsheet(value) for name, value in vars(row).items()}
+    rows = (
+        vars(row)
         | _bounds(row)
         | {f"throughput_{found.batch}": found.pictures_per_second for found in row.throughput}
         | {f"median_ms_threads_{point.threads}": point.median_ms for point in row.scaling}
         for row in run.rows
     )
-    return buffer.getvalue()
+    return spreadsheets.as_csv(fields, rows)
 
 
 def as_markdown(run: Record) -> str:
@@ -193,8 +188,3 @@ def _markdown(head: Cells, lines: Sequence[Cells]) -> list[str]:
 def _markdown_text(text: str) -> str:
     """A record may come from anybody, and its texts must stay texts, in one line."""
     return re.sub(r"([\\|<>`*_\[\]])", r"\\\1", " ".join(text.split()))
-
-
-def _spreadsheet(value: object) -> object:
-    """A text that begins as a formula does would be computed by whoever opens it."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
