@@ -7,6 +7,7 @@ scheduler, which therefore needs Dask and nothing of this project. Dask is impor
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import itertools
 import logging
 import queue
@@ -41,7 +42,7 @@ PATIENCE_SECONDS = 10
 SHARDS_PER_THREAD = 2
 # How many workers may die while the artifact is brought to them.
 DELIVERIES = 4
-ADDRESS = re.compile(r"((tcp|tls)://)?([^\s/:\[\]]+|\[[^\s/\[\]]+\]):\d{1,5}")
+ADDRESS = re.compile(r"((?P<scheme>tcp|tls)://)?(?P<host>[^\s/:\[\]]+|\[[^\s/\[\]]+\]):\d{1,5}")
 LOGS = "Look at the workers' logs."
 
 
@@ -93,6 +94,17 @@ def evaluate(
             started = time.perf_counter()
             found = local.summarize([parcel.subject], spec, weights, pictures, sheets, progress)
             return _at_the_clusters_speed(found, time.perf_counter() - started)
+
+
+def is_open(scheduler: str) -> bool:
+    """Whether what is sent to the address passes a network unencrypted; an address without a scheme is one of tcp."""
+    found = ADDRESS.fullmatch(scheduler)
+    if not found or found["scheme"] == "tls":
+        return False
+    try:
+        return not ipaddress.ip_address(found["host"].strip("[]")).is_loopback
+    except ValueError:
+        return found["host"].lower() != "localhost"
 
 
 class Desk:

@@ -337,6 +337,12 @@ def _evaluate(options: argparse.Namespace, limits: Settings) -> Outcome:
     if options.scheduler:
         from deploy_core import cluster
 
+        if cluster.is_open(options.scheduler):
+            print(
+                f"deploy_core: The connection to {options.scheduler} is not encrypted, and whoever reaches it can run "
+                "code there: give a cluster certificates, and name it as tls://HOST:PORT.",
+                file=sys.stderr,
+            )
         evaluation = cluster.evaluate(
             what, model, weights, pictures, options.scheduler, limits, _each_percent(), options.shared_data
         )

@@ -17,9 +17,10 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from deploy_core import build, embedded, files, settings
+from deploy_core import build, cluster, embedded, files, settings
 from deploy_core.catalogue import MODELS
 from deploy_core.command_line import main
+from deploy_core.errors import ClusterUnavailable
 from deploy_core.formats import FORMATS
 from deploy_core.profile.runs import Runs
 from deploy_core.settings import Settings
@@ -309,3 +310,46 @@ def test_programs_of_strangers_are_warned_of(built: Path, capsys: pytest.Capture
     for key, warned in (("scripted", True), ("lite", True), ("onnx", False), ("original", False)):
         assert main(["classify", CAT, "--artifact", str(built / FORMATS[key].filename("demo"))]) == 0
         assert ("is a TorchScript program" in capsys.readouterr().err) is warned
+
+
+@pytest.mark.parametrize(
+    ("address", "is_told"),
+    [
+        ("tcp://192.0.2.1:8786", True),
+        ("192.0.2.1:8786", True),
+        ("scheduler:8786", True),
+        ("tcp://[2001:db8::1]:8786", True),
+        ("tcp://0.0.0.0:8786", True),
+        ("tls://192.0.2.1:8786", False),
+        ("tcp://127.0.0.1:8786", False),
+        ("127.1.2.3:8786", False),
+        ("Localhost:8786", False),
+        ("tcp://[::1]:8786", False),
+    ],
+)
+def test_a_scheduler_that_anybody_may_reach_is_told(
+    address: str, is_told: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(*_: object) -> None:
+        raise ClusterUnavailable("Nobody is there.", "Wait.")
+
+    monkeypatch.setattr(cluster, "evaluate", nobody)
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "1.png").write_bytes(Path(CAT).read_bytes())
+    assert main(["evaluate", "demo", "--data", str(tmp_path), "--scheduler", address]) == 2
+    *told, last = capsys.readouterr().err.splitlines()
+    assert last == "deploy_core: Nobody is there. Wait."
+    assert told == is_told * [
+        f"deploy_core: The connection to {address} is not encrypted, and whoever reaches it can run code there: give a "
+        "cluster certificates, and name it as tls://HOST:PORT."
+    ]
+
+
+def test_a_name_of_any_length_gives_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (("classify", CAT), ("build",)):
+        assert main([*command, "--model", "m" * 100_000]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        (line,) = captured.err.splitlines()
+        assert line.startswith("deploy_core: There is no model 'mmm")
+        assert len(line) < 1_500
