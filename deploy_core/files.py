@@ -56,6 +56,16 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
+def listed(folder: Path) -> list[Path]:
+    """What lies in a folder; nothing where it is not there. Raises StorageFailed where it cannot be read."""
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise storage_failed(folder, error) from error
+
+
 def remove(path: Path) -> None:
     """Removes a file if it is there. Raises StorageFailed where that is not allowed."""
     try:

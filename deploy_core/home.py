@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import fcntl
 import json
 import os
@@ -42,6 +43,13 @@ def held(settings: Settings) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def require(settings: Settings) -> None:
+    """Makes the home where there is none yet. Raises StorageFailed where there can be none, or nothing can be kept."""
+    folder = make_folder(settings.home)
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise storage_failed(folder, OSError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 def _holder(path: Path) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path, PurePath
 from typing import IO, Any
 
 from deploy_core.errors import DeployError, InvalidPictureSet
+from deploy_core.files import listed
 from deploy_core.images import SUFFIXES
 from deploy_core.settings import Settings
 
@@ -134,9 +135,12 @@ def open_set(path: Path, settings: Settings, known: Callable[[str], bool]) -> La
 
 
 def offered(settings: Settings) -> tuple[Path, ...]:
-    """The folders and archives that lie in ``datasets`` of the app's home, for whoever runs the app to offer."""
+    """The folders and archives that lie in ``datasets`` of the app's home, for whoever runs the app to offer.
+
+    Raises StorageFailed where that cannot be looked into.
+    """
     folder = settings.home / "datasets"
-    return tuple(sorted(path for path in folder.iterdir() if not _hidden(path.name))) if folder.is_dir() else ()
+    return tuple(sorted(path for path in listed(folder) if not _hidden(path.name)))
 
 
 def fingerprint(path: Path) -> tuple[tuple[str, int], ...]:

@@ -25,7 +25,7 @@ from deploy_core import build, bundle, catalogue, documents, evaluate, labelled,
 from deploy_core.build import Answers
 from deploy_core.errors import DamagedArtifact, InvalidArtifact, StorageFailed
 from deploy_core.evaluate import Evaluation
-from deploy_core.files import atomic_write, make_folder, remove_leftovers, require_space, sha256, storage_failed
+from deploy_core.files import atomic_write, listed, make_folder, remove_leftovers, require_space, sha256, storage_failed
 from deploy_core.formats import FORMATS, Format, in_build_order
 from deploy_core.settings import Settings
 from deploy_core.types import Artifact, BuildRequest, BuildResult
@@ -91,7 +91,10 @@ class Stored:
 
 
 class Store:
-    """The finished artifacts, bounded by the settings' ``store_bytes``; the least recently used go first."""
+    """The finished artifacts, bounded by the settings' ``store_bytes``; the least recently used go first.
+
+    Where its folder cannot be looked into, all raise StorageFailed.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.root = settings.home / "artifacts"
@@ -276,10 +279,7 @@ class Store:
         return sorted(found, key=lambda stored: _used(stored.folder), reverse=True)
 
     def _keys(self) -> list[str]:
-        try:
-            return [folder.name for folder in self.root.iterdir() if folder.is_dir()]
-        except FileNotFoundError:
-            return []
+        return [folder.name for folder in listed(self.root) if folder.is_dir()]
 
     def _is_sound(self, stored: Stored) -> bool:
         status = stored.path.stat()

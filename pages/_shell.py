@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from deploy_core import home, settings
 from deploy_core.errors import DeployError
 from pages import _parts, _picker
 
@@ -27,6 +28,7 @@ page = st.navigation(
 )
 try:
     _parts.note_session()
+    home.require(settings.load())
     _picker.draw()
     page.run()
 except DeployError as error:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from deploy_core.errors import InvalidArtifact, InvalidRequest
-from deploy_core.files import atomic_write, keep_newest, make_folder, remove_leftovers
+from deploy_core.files import atomic_write, keep_newest, listed, make_folder, remove_leftovers
 from deploy_core.profile import record
 from deploy_core.profile.record import Record, weights_name
 from deploy_core.settings import Settings
@@ -25,6 +25,7 @@ class Runs:
     """Runs that were measured here, which ``of`` lists, and runs brought by visitors, which only their key opens.
 
     Those of a visitor's own model lie in a folder of the visitor's own. Of each kind the newest ``MOST_RUNS`` stay.
+    Where the folder cannot be looked into, all raise StorageFailed.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -59,7 +60,7 @@ class Runs:
     def get(self, key: str) -> Record:
         """The run of a key. Raises InvalidRequest where there is none, InvalidArtifact for a damaged one."""
         for folder in self._folders():
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, NotADirectoryError):
                 if KEY.fullmatch(key):
                     path = folder / f"{key}.json"
                     return _read(path, path.stat().st_mtime_ns)
@@ -109,7 +110,7 @@ class Runs:
 
     def _folders(self) -> tuple[Path, ...]:
         """Where runs lie, those that were brought from elsewhere last."""
-        own = (path for path in self._measured.glob("*") if path.is_dir() and path != self._given)
+        own = (path for path in listed(self._measured) if path.is_dir() and path != self._given)
         return self._measured, *own, self._given
 
     def _find(self, name: str, folders: Sequence[Path]) -> Path | None:

@@ -353,3 +353,22 @@ def test_a_name_of_any_length_gives_one_line(capsys: pytest.CaptureFixture[str])
         (line,) = captured.err.splitlines()
         assert line.startswith("deploy_core: There is no model 'mmm")
         assert len(line) < 1_500
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_home_that_is_a_file_is_one_line_where_it_is_needed(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DEIT_DEPLOY_HOME", str(tmp_path / place))
+    run = "0123456789abcdef"
+    for command in (("store",), ("store", "--clear"), ("compare", run, run)):
+        line = refused(capsys, *command)
+        assert f"{tmp_path / place}" in line
+        assert line.endswith("cannot be written (Not a directory). Name a folder that you may write to.")
+    assert run_json(capsys, "classify", CAT)["model"] == "demo"
+    out = tmp_path / "elsewhere"
+    assert run_json(capsys, "build", "--formats", "scripted", "--out", str(out))["folder"] == str(out)
+    assert run_json(capsys, "bundle", str(out / FORMATS["scripted"].filename("demo")))["bytes"]
+    saving = ("profile", str(out), "--repeats", "1", "--budget", "1", "--save")
+    assert "Not a directory" in refused(capsys, *saving)
