@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from deploy_core import settings
+from deploy_core import home, settings
 from deploy_core.errors import DeployError
 from pages import _parts
 
 
 def ready(_: Request) -> Response:
     """200 where the app can answer, 503 with the reasons where it cannot."""
-    try:
-        problems = list(_problems())
-    except DeployError as error:
-        problems = [str(error)]
+    problems = list(_problems())
     return JSONResponse({"ready": not problems, "problems": problems}, status_code=503 if problems else 200)
 
 
 def _problems() -> Iterator[str]:
-    home = settings.load().home
-    if not (home.is_dir() and os.access(home, os.W_OK)):
-        yield f"{home} cannot be written."
+    try:
+        home.require(settings.load())
+    except DeployError as error:
+        yield str(error)
+        return
     if _parts.decoders().are_stuck:
         yield "The processes that read pictures do nothing."
     if _parts.inference().is_stuck:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -26,15 +27,14 @@ def fresh() -> Iterator[None]:
     st.cache_resource.clear()
 
 
-def test_a_home_that_is_not_there_is_told() -> None:
+def test_a_home_that_cannot_be_is_told(home: Path) -> None:
+    home.touch()
     told = ready(ASKED)
     assert told.status_code == 503
     assert "cannot be written" in json.loads(bytes(told.body))["problems"][0]
 
 
 def test_a_process_that_does_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    _parts.jobs()
-    _parts.store().root.mkdir(parents=True)
     assert ready(ASKED).status_code == 200
     monkeypatch.setattr(processes, "STUCK_SECONDS", 1.0)
     monkeypatch.setattr(processes, "DOUBT_SECONDS", 0.3)
