@@ -12,7 +12,8 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 def as_csv(fields: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
     """The ``fields`` of each row, below their names; what a row lacks is empty."""
     buffer = StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    # As RFC 4180 ends lines; with "\n" alone, a carriage return in a text would not be quoted, and begin a line.
+    writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(map(_cell, fields))
     writer.writerows([_cell(row.get(field)) for field in fields] for row in rows)
     return buffer.getvalue()

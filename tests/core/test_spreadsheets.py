@@ -25,7 +25,11 @@ def test_a_text_that_begins_as_a_formula_stays_text(mark: str) -> None:
 
 def test_numbers_stay_numbers_and_what_is_missing_is_empty() -> None:
     text = spreadsheets.as_csv(["a", "b", "c", "d"], [{"a": -1.5, "b": -2, "c": None, "more": 1}])
-    assert text == "a,b,c,d\n-1.5,-2,,\n"
+    assert text == "a,b,c,d\r\n-1.5,-2,,\r\n"
+
+
+def test_a_carriage_return_inside_a_text_begins_no_line() -> None:
+    assert spreadsheets.as_csv(["a"], [{"a": "x\r=1+1"}]) == 'a\r\n"x\r=1+1"\r\n'
 
 
 def test_an_evaluation_is_numbers_beside_the_names_of_its_files() -> None:
