@@ -62,7 +62,10 @@ def serving(
     command += [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
     command += ["--server.headless", "true", "--server.address", "127.0.0.1", "--server.baseUrlPath", base_path]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=log)
+        # In a session of its own, as a service is: Linux shares the processor between it and the tests' browser evenly.
+        process = subprocess.Popen(
+            command, cwd=PROJECT, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
     try:
         address = f"http://127.0.0.1:{port}{base_path}"
         _wait_for(f"{address}/_stcore/health")
