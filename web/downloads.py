@@ -55,7 +55,10 @@ def bundle(request: Request) -> Response:
 
 def traces(request: Request) -> Response:
     """What each operator did when, in the files of a run."""
-    path = _parts.runs().traces(request.path_params["key"])
+    try:
+        path = _parts.runs().traces(request.path_params["key"])
+    except DeployError as error:
+        return PlainTextResponse(f"{error}\n", status_code=503)
     if path is None:
         return PlainTextResponse(NO_TRACES, status_code=404)
     headers = {"Cache-Control": "private, no-cache"}
@@ -64,8 +67,9 @@ def traces(request: Request) -> Response:
 
 def _stream(request: Request, choose: Callable[[Stored], tuple[Path, str]]) -> Response:
     key = request.path_params["key"]
-    known = _parts.store().entry(key)
+    known = None
     try:
+        known = _parts.store().entry(key)
         with ExitStack() as held:
             path, etag = choose(held.enter_context(_parts.store().reading(key)))
             if path.name == request.path_params["file"]:
