@@ -100,7 +100,9 @@ class Front:
 @pytest.fixture(scope="module")
 def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosted]:
     signed = certificate(tmp_path_factory.mktemp("tls"))
-    with serving(tmp_path_factory.mktemp("server"), base_path=BASE_PATH) as server:
+    # More than nginx lets through, so that each answers for itself.
+    room = {"DEIT_DEPLOY_SESSION_UPLOAD_BYTES": "450000000"}
+    with serving(tmp_path_factory.mktemp("server"), base_path=BASE_PATH, settings=room) as server:
         yield Hosted(server, signed)
 
 
