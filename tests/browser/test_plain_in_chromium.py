@@ -22,7 +22,7 @@ TEXTS = (
 SCRIPT = """
 import streamlit as st
 from pages._parts import plain
-from tests.browser.test_plain import TEXTS
+from tests.browser.test_plain_in_chromium import TEXTS
 for place, text in enumerate(TEXTS):
     with st.container(key=f"markdown-{place}"):
         st.markdown(f"before **{plain(text)}**")
