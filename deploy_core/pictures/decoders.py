@@ -15,7 +15,7 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deploy_core import documents
@@ -33,6 +33,8 @@ WAIT_SECONDS = 60.0
 # A picture that takes longer than any usual one gives way to other visitors' answers.
 SLOW_SECONDS = 1.0
 SLOW_NICENESS = 8
+# The one that is used first stays as long as other processes; the others are for crowds.
+SPARE_IDLE_SECONDS = 30.0
 MODULE = "deploy_core.pictures.decoder"
 
 
@@ -67,15 +69,10 @@ class Decoders:
         with tempfile.TemporaryFile() as file:
             large = os.dup(file.fileno())
         weakref.finalize(self, os.close, large)
+        brief = replace(settings, idle_seconds=min(settings.idle_seconds, SPARE_IDLE_SECONDS))
         self._all = tuple(
-            WorkerProcess(
-                "process that reads pictures",
-                settings,
-                module=MODULE,
-                is_bare=True,
-                descriptors=[large],
-            )
-            for _ in range(at_once)
+            WorkerProcess("process that reads pictures", idle, module=MODULE, is_bare=True, descriptors=[large])
+            for idle in [*[brief] * (at_once - 1), settings]
         )
         # The one that worked last comes first: it is warm, and the others may be let go.
         self._free: queue.LifoQueue[WorkerProcess] = queue.LifoQueue()
