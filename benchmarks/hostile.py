@@ -145,7 +145,7 @@ def _hurt(limits: Settings) -> Iterator[Figure]:
             bomb = threading.Thread(target=_ask, args=(inference, scan_bomb(3000, 3000)))
             bomb.start()
             time.sleep(0.5)
-            _signal(reading.process_ids[-1], number)
+            _signal(reading.process_ids[0], number)
             started = time.monotonic()
             bomb.join()
             slowest = max(slowest, time.monotonic() - started)

@@ -72,12 +72,12 @@ class Decoders:
         brief = replace(settings, idle_seconds=min(settings.idle_seconds, SPARE_IDLE_SECONDS))
         self._all = tuple(
             WorkerProcess("process that reads pictures", idle, module=MODULE, is_bare=True, descriptors=[large])
-            for idle in [*[brief] * (at_once - 1), settings]
+            for idle in [settings, *[brief] * (at_once - 1)]
         )
-        # The one that worked last comes first: it is warm, and the others may be let go.
-        self._free: queue.LifoQueue[WorkerProcess] = queue.LifoQueue()
-        for decoder in self._all:
-            self._free.put(decoder)
+        # By their numbers, the lowest first: it is warm, and the others may be let go.
+        self._free: queue.PriorityQueue[tuple[int, WorkerProcess]] = queue.PriorityQueue()
+        for numbered in enumerate(self._all):
+            self._free.put(numbered)
 
     @property
     def process_ids(self) -> tuple[int, ...]:
@@ -132,7 +132,7 @@ class Decoders:
         if len(picture) > self._settings.picture_bytes:
             raise too_large(self._settings)
         try:
-            decoder = self._free.get(timeout=WAIT_SECONDS)
+            number, decoder = self._free.get(timeout=WAIT_SECONDS)
         except queue.Empty:
             raise QueueFull("Too many pictures wait to be read now.", "Try again in a minute.") from None
         seconds = self._settings.picture_seconds
@@ -159,7 +159,7 @@ class Decoders:
             ) from error
         finally:
             clock.cancel()
-            self._free.put(decoder)
+            self._free.put((number, decoder))
         return result
 
 
