@@ -26,13 +26,9 @@ def run_take_in(request: dict[str, Any], _: bytes, limits: Settings, progress: P
     upload = documents.structured(request["upload"], VisitorsFile).path(limits)
     folder = upload.parent
 
-    def admit(file_bytes: int) -> None:
-        capacity.require_checkpoint(file_bytes, limits)
-        visitors.require_room(folder, file_bytes, limits)
-
     corrections = documents.structured(request["corrections"], Corrections)
     name = own.free_name(folder, request["name"])
-    spec = own.bring(upload, folder, limits, corrections, progress, name, admit)
+    spec = own.bring(upload, folder, limits, corrections, progress, name, visitors.admission(folder, limits))
     memory.give_back()
     return spec.reference
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy_core import own
+from deploy_core import capacity, own
 from deploy_core.catalogue import MODELS
 from deploy_core.checkpoints import SUFFIXES
 from deploy_core.errors import InvalidCheckpoint, InvalidRequest, StorageFailed
@@ -97,6 +97,16 @@ def require_room(folder: Path, needed: int, settings: Settings) -> None:
 def _model_files(folder: Path) -> list[Path]:
     """Without uploads on their way, whose names begin with a dot."""
     return sorted(folder.glob(f"[a-z]*{own.SUFFIX}"))
+
+
+def admission(folder: Path, settings: Settings) -> own.Admit:
+    """What admits a checkpoint of so many bytes into a visitor's ``folder``: it fits the memory and the room."""
+
+    def admit(file_bytes: int) -> None:
+        capacity.require_checkpoint(file_bytes, settings)
+        require_room(folder, file_bytes, settings)
+
+    return admit
 
 
 class Visitors:

@@ -205,12 +205,8 @@ def run_fetch(request: dict[str, Any], _: bytes, limits: Settings, progress: Pro
     told = documents.structured(request["corrections"], Corrections)
     folder = make_folder(VisitorsFile(request["visitor"], visitors.upload_name(own.SUFFIX)).path(limits).parent)
 
-    def admit(file_bytes: int) -> None:
-        capacity.require_checkpoint(file_bytes, limits)
-        visitors.require_room(folder, file_bytes, limits)
-
     with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=".part") as place:
-        found = hub.fetch_repository(source, Path(place), progress, limits, admit)
+        found = hub.fetch_repository(source, Path(place), progress, limits, visitors.admission(folder, limits))
         path = found.weights.rename(folder / visitors.upload_name(found.weights.suffix))
     process = reader_process(limits)
     try:
