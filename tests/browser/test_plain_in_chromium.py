@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from pages._parts import JOINER
 from tests.browser.app import DESKTOP, serving
@@ -40,11 +40,13 @@ def test_it_is_shown_as_it_is(page: Page, tmp_path: Path) -> None:
         page.goto(app.address)
         for place, text in enumerate(TEXTS):
             drawn = page.locator(f".st-key-markdown-{place}")
-            drawn.locator("p").nth(1).wait_for()
+            label = page.locator(f".st-key-label-{place} p")
+            # The page is drawn piece by piece, and the label comes last.
+            expect(label).to_have_count(1)
+            expect(drawn.locator("p")).to_have_count(2)
             assert [shown.replace(JOINER, "") for shown in drawn.locator("p").all_inner_texts()] == [
                 f"before {text}",
                 text,
             ]
             assert not drawn.locator("a, img, code, em, del, span[role=img], .katex").count()
-            (label,) = page.locator(f".st-key-label-{place} p").all_inner_texts()
-            assert label.replace(JOINER, "") == text
+            assert label.inner_text().replace(JOINER, "") == text
