@@ -22,9 +22,10 @@ from starlette.routing import Mount, Route
 from streamlit import config
 from streamlit.runtime import Runtime
 
-from deploy_core import home, logs, memory, settings
+from deploy_core import logs, memory, settings
 from deploy_core.errors import DeployError, HomeInUse
 from deploy_core.settings import Settings
+from deploy_core.storage import home
 from pages import _client, _parts
 from web import connections, downloads
 from web.headers import Headers

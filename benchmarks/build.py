@@ -11,8 +11,8 @@ from pathlib import Path
 
 from benchmarks.figure import Figure, memory
 from deploy_core import documents, settings
-from deploy_core.processes import Task, WorkerProcess
-from deploy_core.store import Store
+from deploy_core.processes.local import Task, WorkerProcess
+from deploy_core.storage.store import Store
 from deploy_core.types import BuildRequest, BuildResult
 
 PROJECT = Path(__file__).parents[1]

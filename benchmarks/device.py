@@ -17,8 +17,10 @@ import numpy as np
 from playwright.sync_api import Page, Route, expect, sync_playwright
 
 from benchmarks.figure import Figure
-from deploy_core import build, embedded, images, models
-from deploy_core.formats import FORMATS, inside
+from deploy_core import build, embedded
+from deploy_core.formats import FORMATS, operators
+from deploy_core.models import load
+from deploy_core.pictures import decode, preprocess
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest
 from tests.browser import chromium
@@ -30,7 +32,7 @@ MOST_SECONDS = 5.0
 MOST_COSINE_DISTANCE = {"onnx": 1e-4, "onnx_int8": 1e-3}
 BLOCKS, ROUNDS = 6, 25
 STARTS = 3
-SPEC = models.find("demo")
+SPEC = load.find("demo")
 
 # Keeps a session of ONNX Runtime Web in the page, and asks it so many times.
 OPEN = """
@@ -85,8 +87,8 @@ class Bench:
     def __init__(self, page: Page, address: str, files: Path) -> None:
         self._page, self._address, self._files = page, address, files
         page.route("**/given/*", self._give)
-        picture = images.decode((embedded.SAMPLES / "chelsea.png").read_bytes(), Settings())
-        self.tensor = images.preprocess(picture, SPEC.preprocessing)
+        picture = decode.decode((embedded.SAMPLES / "chelsea.png").read_bytes(), Settings())
+        self.tensor = preprocess.preprocess(picture, SPEC.preprocessing)
 
     def _give(self, route: Route) -> None:
         route.fulfill(path=self._files / route.request.url.rsplit("/", 1)[1])
@@ -112,7 +114,7 @@ class Bench:
         """The server's ONNX Runtime on one thread."""
         import onnxruntime
 
-        options = inside.onnxruntime_options()
+        options = operators.onnxruntime_options()
         options.intra_op_num_threads = 1
         path = self._files / FORMATS[key].filename(SPEC.name)
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -162,7 +164,7 @@ def _distance(bench: Bench, key: str) -> float:
     ask = bench.server(key)
     distances = []
     for path in (*embedded.SAMPLES.glob("*.png"), *embedded.SAMPLES.glob("*.jpg")):
-        tensor = images.preprocess(images.decode(path.read_bytes(), Settings()), SPEC.preprocessing)
+        tensor = preprocess.preprocess(decode.decode(path.read_bytes(), Settings()), SPEC.preprocessing)
         ours, theirs = ask(tensor), bench.logits(tensor)
         distances.append(1 - float(ours @ theirs / np.linalg.norm(ours) / np.linalg.norm(theirs)))
     return max(distances)

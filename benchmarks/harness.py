@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.figure import Figure
-from deploy_core import profile, settings
-from deploy_core.profile import measuring
+from deploy_core import settings
 from deploy_core.profile.intervals import estimates
-from deploy_core.profile.rounds import Until
+from deploy_core.profile.measure import run
+from deploy_core.profile.measure.apart import take_turns
+from deploy_core.profile.measure.rounds import Until
 
 RUNS = 10
 WITHIN = 0.02
@@ -37,9 +38,9 @@ def figures(folder: Path, model: str) -> list[Figure]:
 
 def _twins(folder: Path, model: str) -> float:
     path = str(next(folder.glob("*_scripted_quantized.pt")))
-    until = Until(profile.BOUND, profile.BUDGET_SECONDS)
+    until = Until(run.BOUND, run.BUDGET_SECONDS)
     contenders = dict.fromkeys(("one", "other"), ("quantized", path))
-    found = measuring.take_turns(model, contenders, 2, until, settings.load())
+    found = take_turns(model, contenders, 2, until, settings.load())
     return estimates(found.samples)["other"].ratio
 
 

@@ -24,15 +24,15 @@ import psutil
 from benchmarks.figure import Figure, together
 from deploy_core import documents, embedded, settings
 from deploy_core.errors import DeployError, InvalidPicture
-from deploy_core.inference import Inference
-from deploy_core.intake import Intake, reader_process
-from deploy_core.jobs import FINISHED, Job, Jobs
-from deploy_core.own import Corrections
-from deploy_core.pictures.decoders import Decoders
-from deploy_core.processes import Task, WorkerProcess
+from deploy_core.models.own.bring import Corrections
+from deploy_core.pictures.pool import Decoders
+from deploy_core.processes.jobs import FINISHED, Job, Jobs
+from deploy_core.processes.local import Task, WorkerProcess
 from deploy_core.settings import Settings
+from deploy_core.storage.visitors import Visitors, new_name
 from deploy_core.types import BuildRequest
-from deploy_core.visitors import Visitors, new_name
+from deploy_core.worker.client import Inference
+from deploy_core.worker.intake import Intake, reader_process
 from tests.browser.app import Server, serving
 from tests.browser.visitor import Visitor
 from tests.hostile import crashing_heic, mutated, originals, scan_bomb

@@ -68,15 +68,17 @@ def main() -> None:
 
 def build(folder: Path, name: str, weights: str) -> None:
     """Every file of one model, the picture it is asked about, and what it answers in this torch."""
-    from deploy_core import embedded, images, models
+    from deploy_core import embedded
     from deploy_core.formats import FORMATS, Workbench
+    from deploy_core.models.load import load
+    from deploy_core.pictures import decode, preprocess
     from deploy_core.settings import Settings
 
-    model = models.load(name, weights, Settings())
+    model = load(name, weights, Settings())
     place = folder / name
     place.mkdir(parents=True, exist_ok=True)
-    picture = images.decode((embedded.SAMPLES / PICTURE).read_bytes(), Settings())
-    np.save(place / "picture.npy", images.preprocess(picture, model.spec.preprocessing))
+    picture = decode.decode((embedded.SAMPLES / PICTURE).read_bytes(), Settings())
+    np.save(place / "picture.npy", preprocess.preprocess(picture, model.spec.preprocessing))
     answers = {}
     for engine, way in itertools.product(ENGINES, WAYS):
         bench = Workbench(model, engine, way)

@@ -1,4 +1,4 @@
-"""What deploy_core/capacity.py estimates from: the peak memory of a fresh worker, by model and by what it does.
+"""What inference/capacity.py estimates from: the peak memory of a fresh worker, by model and by what it does.
 
 python -m benchmarks.memory
 """
@@ -13,11 +13,12 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from benchmarks.figure import memory
-from deploy_core import documents, embedded, models, settings
+from deploy_core import documents, embedded, settings
 from deploy_core.formats import FORMATS
-from deploy_core.processes import Task, WorkerProcess
+from deploy_core.models import load
+from deploy_core.models.spec import BYTES_PER_WEIGHT
+from deploy_core.processes.local import Task, WorkerProcess
 from deploy_core.settings import Settings
-from deploy_core.spec import BYTES_PER_WEIGHT
 from deploy_core.types import BuildRequest
 
 MODELS = ("demo", "deit_tiny_patch16_224", "deit_small_patch16_224", "deit_base_patch16_224")
@@ -27,7 +28,7 @@ PICTURE = embedded.SAMPLES / "chelsea.png"
 def main() -> None:
     print("| model | weights, MB | task | peak, MB |\n| --- | --- | --- | --- |")
     for name in MODELS:
-        weights = models.find(name).parameters * BYTES_PER_WEIGHT / 1e6
+        weights = load.find(name).parameters * BYTES_PER_WEIGHT / 1e6
         for task, peak in _peaks(name):
             print(f"| {name} | {weights:.1f} | {task} | {peak:.0f} |", flush=True)
 
@@ -36,7 +37,7 @@ def _peaks(name: str) -> Iterator[tuple[str, float]]:
     with tempfile.TemporaryDirectory() as place:
         limits = dataclasses.replace(settings.load(), home=Path(place) / "home")
         checkpoint = Path(place) / "checkpoint.safetensors"
-        save_file(models.load(name, "random", limits).module.state_dict(), checkpoint)
+        save_file(load.load(name, "random", limits).module.state_dict(), checkpoint)
         answers = [
             Task("classify", {"model": name, "weights": weights, "name": "", "top": 1}, PICTURE.read_bytes())
             for weights in ("random", str(checkpoint))

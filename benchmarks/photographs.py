@@ -11,7 +11,8 @@ import statistics
 import sys
 from pathlib import Path
 
-from deploy_core import classify, embedded, settings
+from deploy_core import embedded, settings
+from deploy_core.inference import classify
 from deploy_core.types import Answer
 
 SHOWS = {

@@ -14,8 +14,10 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.figure import Figure
-from deploy_core import classify, embedded, images, settings
-from deploy_core.classify import Classifier
+from deploy_core import embedded, settings
+from deploy_core.inference import classify
+from deploy_core.inference.classify import Classifier
+from deploy_core.pictures import decode
 
 SIZE = (4000, 3000)
 GRAIN = 5.0
@@ -60,7 +62,7 @@ def _compare(model: Classifier, data: bytes) -> tuple[bool, float, float, float]
     import torch
 
     quick = classify.tensor_from(model.prepare(data, settings.load()), model.spec)
-    whole = classify.tensor_of(images.decode(data, settings.load()), model.spec)
+    whole = classify.tensor_of(decode.decode(data, settings.load()), model.spec)
     ours, theirs = model.logits(quick), model.logits(whole)
     cosine = float(torch.nn.functional.cosine_similarity(ours, theirs, dim=0))
     change = float((torch.softmax(ours, 0) - torch.softmax(theirs, 0)).abs().max())

@@ -18,7 +18,9 @@ from PIL import Image, ImageOps
 from PIL.Image import Resampling
 
 from benchmarks.photographs import in_class, of_no_class
-from deploy_core import classify, embedded, images, settings
+from deploy_core import embedded, settings
+from deploy_core.inference import classify
+from deploy_core.pictures import decode, preprocess
 
 SIZE = embedded.PREPROCESSING.crop
 CROPS = 40
@@ -31,7 +33,7 @@ Way = Callable[[Image.Image], Image.Image]
 
 def by(crop_mode: str, interpolation: str) -> Way:
     how = replace(embedded.PREPROCESSING, crop_mode=crop_mode, interpolation=interpolation)
-    return lambda picture: images.crop(picture, how)
+    return lambda picture: preprocess.crop(picture, how)
 
 
 def padded(picture: Image.Image) -> Image.Image:
@@ -54,8 +56,8 @@ def main(folder: Path) -> None:
     limits = settings.load()
     classifier = classify.open_model("demo", "pretrained", limits)
     shown = in_class(folder)
-    pictures = [images.decode(path.read_bytes(), limits) for path in shown]
-    others = [images.decode(path.read_bytes(), limits) for path in of_no_class(folder)]
+    pictures = [decode.decode(path.read_bytes(), limits) for path in shown]
+    others = [decode.decode(path.read_bytes(), limits) for path in of_no_class(folder)]
     labels = torch.tensor([embedded.LABELS.index(label) for label in shown.values()])
     wanted = labels.repeat_interleave(CROPS)
     generator = random.Random(SEED)  # noqa: S311

@@ -10,16 +10,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from deploy_core import capacity, documents, memory, models, own, verify
-from deploy_core.classify import Classifier
+from deploy_core import documents, memory
 from deploy_core.errors import DeployError, FormatUnavailable, InvalidArtifact, InvalidRequest, StorageFailed
 from deploy_core.files import atomic_write, make_folder, remove, require_space, sha256
 from deploy_core.formats import FORMATS, ORIGINAL, Format, Workbench, engines, in_build_order
-from deploy_core.models import LoadedModel
+from deploy_core.inference import capacity, verify
+from deploy_core.inference.classify import Classifier
+from deploy_core.inference.verify import Reference
+from deploy_core.models import load
+from deploy_core.models.load import LoadedModel
+from deploy_core.models.own import bring
+from deploy_core.models.spec import BYTES_PER_WEIGHT, ModelSpec
 from deploy_core.settings import Settings
-from deploy_core.spec import BYTES_PER_WEIGHT, ModelSpec
 from deploy_core.types import Artifact, BuildRequest, BuildResult, Event, Progress, Seconds, Unbuilt, part_of, silent
-from deploy_core.verify import Reference
 
 if TYPE_CHECKING:
     import torch
@@ -83,7 +86,7 @@ class Folder:
 def build_into(folder: Path, request: BuildRequest, settings: Settings, progress: Progress = silent) -> BuildResult:
     """Writes the requested formats into ``folder``, the manifest last. Raises as ``build`` does, and StorageFailed."""
     rows = _checked(request)
-    spec = models.find(request.model)
+    spec = load.find(request.model)
     require_space(make_folder(folder), sum(expected_bytes(row, spec) for row in rows))
     result = build(request, Folder(folder, spec.name), settings, progress)
     documents.write(folder / MANIFEST, replace(result, model=ORIGINAL.filename(spec.name)) if spec.file else result)
@@ -100,14 +103,14 @@ def build(
     loading the model raises.
     """
     rows = _checked(request)
-    spec = models.find(request.model)
+    spec = load.find(request.model)
     capacity.require_build(spec, request.formats, rows, settings)
     artifacts = {row.key: artifact for row in rows if (artifact := destination.find(row))}
     unbuilt = {row.key: Unbuilt(row.key, False, reason) for row in rows if (reason := row.probe())}
     todo = [row for row in rows if row.key not in artifacts and row.key not in unbuilt]
     stages = _Stages(progress, LOADING_EFFORT + sum(row.effort + CHECKING_EFFORT for row in todo))
     if todo:
-        model = models.load(
+        model = load.load(
             request.model, request.weights, settings, stages.begin(f"Loading {spec.title}", LOADING_EFFORT)
         )
         references = verify.references(spec, settings)
@@ -153,7 +156,7 @@ def read_result(folder: Path) -> BuildResult:
     formats = {artifact.format for artifact in result.artifacts}
     if not formats <= set(FORMATS) or ORIGINAL.key not in formats:
         raise InvalidArtifact(f"{folder} was built by another version.", "Build again into this folder.")
-    if own.is_reference(result.model):
+    if bring.is_reference(result.model):
         # One's own model comes with its build, as the original.
         return replace(result, model=str(folder / Path(result.model).name))
     return result

@@ -8,9 +8,9 @@ import streamlit as st
 from deploy_core import documents
 from deploy_core.errors import DeployError
 from deploy_core.formats import FORMATS, ORIGINAL
-from deploy_core.processes import Task
-from deploy_core.replies import Reply
-from deploy_core.store import Stored
+from deploy_core.inference.replies import Reply
+from deploy_core.processes.local import Task
+from deploy_core.storage.store import Stored
 from deploy_core.types import BuildRequest
 from pages import _parts, _picker
 from pages._charts import Change, draw_changes

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from deploy_core import images
-from deploy_core.pictures.decoders import Looks
-from deploy_core.spec import ModelSpec
+from deploy_core.models.spec import ModelSpec
+from deploy_core.pictures import preprocess
+from deploy_core.pictures.pool import Looks
 from deploy_core.types import Preprocessing
 from pages import _parts, _picker
 from pages._pictures import Picture
@@ -38,7 +38,7 @@ def _draw(spec: ModelSpec, picture: Picture, shares: list[list[float]]) -> None:
 
 
 def _columns(looks: Looks, how: Preprocessing, patches: int) -> None:
-    kept, length = images.kept_share(looks.size, how), max(looks.size) / min(looks.size)
+    kept, length = preprocess.kept_share(looks.size, how), max(looks.size) / min(looks.size)
     original, given, heat = st.columns(3, gap="medium")
     with original:
         st.image(looks.framed, width="stretch", alt="The picture, with what is cut off darkened")

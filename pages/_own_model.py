@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from deploy_core import checkpoints, own, settings
-from deploy_core.hub import PREFIX, HubName
-from deploy_core.intake import fetch_task
-from deploy_core.own import NORMALIZATIONS, Corrections
-from deploy_core.spec import ModelSpec
-from deploy_core.visitors import VisitorsFile
+from deploy_core import settings
+from deploy_core.models import checkpoints
+from deploy_core.models.hub import PREFIX, HubName
+from deploy_core.models.own import bring
+from deploy_core.models.own.bring import NORMALIZATIONS, Corrections
+from deploy_core.models.spec import ModelSpec
+from deploy_core.storage.visitors import VisitorsFile
+from deploy_core.worker.intake import fetch_task
 from pages import _parts
 
 LARGEST_CHECKPOINT_MB = 400
@@ -70,7 +72,7 @@ def _bring() -> None:
     )
     named = ["--labels", labels.name] if labels else []
     with _parts.errors_shown():
-        told = Corrections(labels=own.parse_labels(labels.getvalue())) if labels else Corrections()
+        told = Corrections(labels=bring.parse_labels(labels.getvalue())) if labels else Corrections()
         if origin == "File":
             if st.button("Read it", type="primary", disabled=not checkpoint, key="own_read") and checkpoint:
                 with (
@@ -87,7 +89,7 @@ def _bring() -> None:
 def describe(spec: ModelSpec) -> None:
     """What was read from the checkpoint, and how to mend it."""
     labels = ", ".join(spec.own_labels[:LABELS_SHOWN]) + (", …" if spec.classes > LABELS_SHOWN else "")
-    st.caption(f"{_parts.plain(own.described(spec))}.")
+    st.caption(f"{_parts.plain(bring.described(spec))}.")
     st.caption(f"Labels: {_parts.plain(labels)}")
     st.caption("Yours alone, and deleted soon after you leave.")
     with st.container(horizontal=True):
@@ -123,7 +125,7 @@ def _correct(spec: ModelSpec) -> None:
         max(size, spec.preprocessing.resize),
         help="Of the short side, or of both where pictures are squashed.",
     )
-    known, now = [*NORMALIZATIONS], own.normalization_of(spec.preprocessing)
+    known, now = [*NORMALIZATIONS], bring.normalization_of(spec.preprocessing)
     index = known.index(now) if now else None
     normalization = st.selectbox("Normalization", known, index=index, placeholder="as the checkpoint says")
     labels = st.file_uploader(
@@ -137,7 +139,7 @@ def _correct(spec: ModelSpec) -> None:
                 resize=resize,
                 crop_mode=crop_mode,
                 normalization=normalization,
-                labels=own.parse_labels(labels.getvalue()) if labels else None,
+                labels=bring.parse_labels(labels.getvalue()) if labels else None,
             )
             with _parts.in_line("Reading it again …") as tell:
                 _use(_parts.intake().correct(VisitorsFile.of(spec.file), told, tell))
@@ -173,7 +175,7 @@ def import_words(spec: ModelSpec) -> list[str]:
     how = spec.preprocessing
     words = ["import", *st.session_state["own_sources"][spec.reference], "--resize", str(how.resize)]
     words += ["--crop-mode", how.crop_mode]
-    normalization = own.normalization_of(how)
+    normalization = bring.normalization_of(how)
     words += [f"--normalization={normalization}"] if normalization else []
     shape = spec.architecture
     return [*words, "--heads", str(shape.heads), "--size", str(shape.size)] if shape else words

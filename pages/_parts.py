@@ -12,19 +12,19 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from deploy_core import embedded, settings
 from deploy_core.errors import DeployError
-from deploy_core.inference import Abilities, Inference
-from deploy_core.intake import Intake, reader_process
-from deploy_core.jobs import FINISHED, LEAST_FRACTION_FOR_ESTIMATE, Job, Jobs, State, job_name
-from deploy_core.line import Waiting
-from deploy_core.pictures.decoders import Decoders
-from deploy_core.processes import Task, WorkerProcess
-from deploy_core.profile import record
-from deploy_core.profile.record import Record
-from deploy_core.profile.reports import Reports
-from deploy_core.profile.runs import Runs
-from deploy_core.store import Store
-from deploy_core.uploads import Uploads
-from deploy_core.visitors import Visitors, new_name
+from deploy_core.pictures.pool import Decoders
+from deploy_core.processes.jobs import FINISHED, LEAST_FRACTION_FOR_ESTIMATE, Job, Jobs, State, job_name
+from deploy_core.processes.line import Waiting
+from deploy_core.processes.local import Task, WorkerProcess
+from deploy_core.profile.device.reports import Reports
+from deploy_core.profile.record import record
+from deploy_core.profile.record.record import Record
+from deploy_core.profile.record.runs import Runs
+from deploy_core.storage.store import Store
+from deploy_core.storage.uploads import Uploads
+from deploy_core.storage.visitors import Visitors, new_name
+from deploy_core.worker.client import Abilities, Inference
+from deploy_core.worker.intake import Intake, reader_process
 from web.sessions import Departures
 
 LINKS = (

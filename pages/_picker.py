@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from deploy_core import capacity, catalogue, models, settings
-from deploy_core.spec import ModelSpec
+from deploy_core import settings
+from deploy_core.inference import capacity
+from deploy_core.models import catalogue, load
+from deploy_core.models.spec import ModelSpec
 from pages import _address, _own_model, _parts
 
 WEIGHTS = {"pretrained": "Pretrained", "random": "Random"}
@@ -23,17 +25,17 @@ class Choice:
     @property
     def state(self) -> tuple[str, str, str]:
         """What answers are kept by: a model that was corrected has the same name, and gives others."""
-        return self.spec.reference, self.weights, models.weights_identity(self.spec, self.weights)
+        return self.spec.reference, self.weights, load.weights_identity(self.spec, self.weights)
 
 
 def choice() -> Choice:
     """What is picked now."""
-    spec = models.find(st.session_state["model"])
+    spec = load.find(st.session_state["model"])
     return Choice(spec, "pretrained" if spec.file else st.session_state["weights"])
 
 
 def draw() -> None:
-    unknown = _address.recall("model", "model", models.find(settings.load().default_model).name, _known)
+    unknown = _address.recall("model", "model", load.find(settings.load().default_model).name, _known)
     if unknown is not None:
         _tell(f"There is no model '{_parts.plain(unknown)}' here. Choose one in the sidebar.")
     _address.recall("weights", "weights", "pretrained", _known_weights)

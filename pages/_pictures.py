@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from deploy_core import embedded, settings
-from deploy_core.fetch import fetch
+from deploy_core.pictures.fetch import fetch
 from pages import _address, _parts
 
 SAMPLES = {"Cat": "chelsea.png", "Rocket": "rocket.jpg", "Coffee": "coffee.png", "Astronaut": "astronaut.png"}

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 import streamlit as st
 
 from deploy_core.formats import FORMATS
-from deploy_core.formats.inside import GROUPS, OTHER
-from deploy_core.profile import reasons, verdicts
+from deploy_core.formats.operators import GROUPS, OTHER
+from deploy_core.profile.device.report import Report
 from deploy_core.profile.intervals import LEAST_ROUNDS
-from deploy_core.profile.record import Record, Row, Scaling
-from deploy_core.profile.report import Report
+from deploy_core.profile.record.record import Record, Row, Scaling
+from deploy_core.profile.verdict import reasons, verdicts
 from deploy_core.profile.words import PERCENT, TOO_FEW, counted
 from pages import _parts
 from pages._charts import (

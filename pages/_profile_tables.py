@@ -6,8 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from deploy_core.formats import FORMATS
-from deploy_core.profile import reasons, tables
-from deploy_core.profile.record import Record, Row
+from deploy_core.profile.record.record import Record, Row
+from deploy_core.profile.verdict import reasons, tables
 from pages import _parts
 
 # What the original is compared with at first.

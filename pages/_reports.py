@@ -8,12 +8,13 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
-from deploy_core import catalogue, documents
+from deploy_core import documents
 from deploy_core.errors import DeployError, InvalidRequest
 from deploy_core.formats import FORMATS
-from deploy_core.profile.record import Record
-from deploy_core.profile.report import Report, parse
-from deploy_core.store import Stored
+from deploy_core.models import catalogue
+from deploy_core.profile.device.report import Report, parse
+from deploy_core.profile.record.record import Record
+from deploy_core.storage.store import Stored
 from pages import _parts, _picker, _profile_charts
 
 ADDRESS = "report"

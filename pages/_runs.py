@@ -7,8 +7,9 @@ import streamlit as st
 
 from deploy_core.errors import DeployError
 from deploy_core.formats import FORMATS
-from deploy_core.profile import compare, report
-from deploy_core.profile.record import Record
+from deploy_core.profile.device import report
+from deploy_core.profile.record.record import Record
+from deploy_core.profile.verdict import compare
 from deploy_core.profile.words import counted, percent
 from deploy_core.types import BuildRequest
 from pages import _parts, _picker, _reports

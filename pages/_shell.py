@@ -7,8 +7,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from deploy_core import home, settings
+from deploy_core import settings
 from deploy_core.errors import DeployError
+from deploy_core.storage import home
 from pages import _parts, _picker
 
 # Streamlit puts this folder on the import path: a page named like a module of the standard library would shadow it.

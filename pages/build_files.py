@@ -5,12 +5,13 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from deploy_core import documents, verify
+from deploy_core import documents
 from deploy_core.build import OPTIMIZE_CHOICES
 from deploy_core.formats import FORMATS, ORIGINAL, in_build_order
-from deploy_core.jobs import Job
-from deploy_core.processes import Task
-from deploy_core.store import Stored
+from deploy_core.inference import verify
+from deploy_core.processes.jobs import Job
+from deploy_core.processes.local import Task
+from deploy_core.storage.store import Stored
 from deploy_core.types import Artifact, BuildRequest, BuildResult, Unbuilt
 from pages import _links, _parts, _picker
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from deploy_core import embedded, models
-from deploy_core.processes import Task
+from deploy_core import embedded
+from deploy_core.models import load
+from deploy_core.processes.local import Task
 from deploy_core.types import Prediction
 from pages import _address, _batch, _code, _files_answers, _looks, _parts, _picker, _pictures
 from pages._charts import Bar, draw_bars
@@ -127,7 +128,7 @@ def classify() -> None:
     # Columns, which lie one below the other on a phone: the origins need its whole width.
     place, beside = st.columns([4, 1], vertical_alignment="bottom")
     with beside, st.container(horizontal_alignment="right"):
-        top, threshold = options(models.find(chosen.spec.reference).classes)
+        top, threshold = options(load.find(chosen.spec.reference).classes)
     pictures = []
     with place, _parts.errors_shown():
         pictures = _pictures.choose()

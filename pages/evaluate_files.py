@@ -8,11 +8,12 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from deploy_core import documents, embedded, evaluate_tables, scores, settings
-from deploy_core.evaluate import Disagreement, Evaluation, Opinion, Result, read_evaluation
+from deploy_core import documents, embedded, settings
+from deploy_core.evaluation import scores, tables
+from deploy_core.evaluation.evaluate import Disagreement, Evaluation, Opinion, Result, read_evaluation
+from deploy_core.evaluation.labelled import offered
 from deploy_core.formats import FORMATS, ORIGINAL
-from deploy_core.labelled import offered
-from deploy_core.processes import Task
+from deploy_core.processes.local import Task
 from deploy_core.types import BuildRequest
 from pages import _parts, _picker
 from pages._charts import Dot, Interval, Share, draw_diagonal, draw_intervals, draw_matrix
@@ -202,7 +203,7 @@ def figures(evaluation: Evaluation) -> None:
     )
     st.download_button(
         "Table as CSV",
-        evaluate_tables.as_csv(evaluation),
+        tables.as_csv(evaluation),
         f"{evaluation.model}_evaluation.csv",
         "text/csv",
         icon=":material/download:",

@@ -8,12 +8,14 @@ from typing import Any
 
 import streamlit as st
 
-from deploy_core import capacity, documents, embedded, models, settings
+from deploy_core import documents, embedded, settings
 from deploy_core.errors import DeployError
 from deploy_core.formats import FORMATS
-from deploy_core.processes import Task
-from deploy_core.profile.report import IN_BROWSERS
-from deploy_core.store import Stored
+from deploy_core.inference import capacity
+from deploy_core.models import load
+from deploy_core.processes.local import Task
+from deploy_core.profile.device.report import IN_BROWSERS
+from deploy_core.storage.store import Stored
 from deploy_core.types import BuildRequest
 from pages import _client, _links, _parts, _picker, _pictures, _reports
 from pages._pictures import Picture
@@ -174,7 +176,7 @@ def saved(chosen: _picker.Choice) -> None:
 def phone() -> None:
     """How a phone gets here."""
     with st.expander("Open this page on your phone", icon=":material/qr_code_2:"):
-        _links.draw_qr_code(f"device?model={models.find(st.session_state['model']).name}")
+        _links.draw_qr_code(f"device?model={load.find(st.session_state['model']).name}")
     with st.expander("https at home", icon=":material/lock:"):
         st.markdown(AT_HOME)
 

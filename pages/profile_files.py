@@ -7,12 +7,13 @@ import json
 
 import streamlit as st
 
-from deploy_core import capacity, documents, settings
+from deploy_core import documents, settings
 from deploy_core.formats import FORMATS
-from deploy_core.processes import Task
-from deploy_core.profile import shipping, tables, verdicts
-from deploy_core.profile.record import Record
-from deploy_core.profile.shipping import TARGETS, Limits
+from deploy_core.inference import capacity
+from deploy_core.processes.local import Task
+from deploy_core.profile.record.record import Record
+from deploy_core.profile.verdict import shipping, tables, verdicts
+from deploy_core.profile.verdict.shipping import TARGETS, Limits
 from deploy_core.profile.words import percent
 from deploy_core.types import BuildRequest
 from pages import _links, _parts, _picker, _profile_charts, _profile_tables, _reports, _runs

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy_core import classify, embedded, settings
+from deploy_core import embedded, settings
+from deploy_core.inference import classify
 from deploy_core.settings import Settings
 from tests.whole_build import WholeBuild, build_once
 

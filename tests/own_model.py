@@ -5,7 +5,7 @@ from __future__ import annotations
 import timm
 import torch
 
-from deploy_core.spec import FAMILIES, Architecture
+from deploy_core.models.spec import FAMILIES, Architecture
 
 LABELS = ("hamster", "parrot", "tortoise")
 # How it was trained, as timm notes it in ``config.json``.

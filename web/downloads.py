@@ -12,8 +12,8 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from deploy_core import documents
 from deploy_core.errors import DamagedArtifact, DeployError, InvalidArtifact
-from deploy_core.processes import Task
-from deploy_core.store import OWNED, Stored
+from deploy_core.processes.local import Task
+from deploy_core.storage.store import OWNED, Stored
 from pages import _parts
 
 NOT_FOUND = "There is no such file. Build it again on the Build page.\n"

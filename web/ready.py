@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from deploy_core import home, settings
+from deploy_core import settings
 from deploy_core.errors import DeployError
+from deploy_core.storage import home
 from pages import _parts
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from deploy_core.errors import InvalidArtifact, InvalidRequest
 from deploy_core.formats import eager, executorch, onnx, torchscript
 from deploy_core.formats.format import Format, Workbench
-from deploy_core.formats.inside import Run
+from deploy_core.formats.operators import Run
 
 __all__ = ["FORMATS", "ORIGINAL", "Format", "Run", "Workbench", "by_filename", "in_build_order"]
 

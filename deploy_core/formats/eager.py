@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from deploy_core import checkpoints, models, own
 from deploy_core.errors import InvalidArtifact, StorageFailed
-from deploy_core.formats import effects, inside
+from deploy_core.formats import effects, operators
 from deploy_core.formats.format import Format, Workbench
-from deploy_core.formats.inside import Run
+from deploy_core.formats.operators import Run
+from deploy_core.models import checkpoints, load
+from deploy_core.models.own import bring
 
 
 def _convert(bench: Workbench) -> Any:
@@ -21,7 +22,7 @@ def _save(bench: Workbench, state: Any, path: Path) -> None:
     from safetensors.torch import save_file
 
     try:
-        save_file(state, path, metadata={own.MODEL_KEY: own.header(bench.model.spec)})
+        save_file(state, path, metadata={bring.MODEL_KEY: bring.header(bench.model.spec)})
     except SafetensorError as error:
         raise StorageFailed(f"{path.parent} took no more data ({error}).", "Free some space and try again.") from error
 
@@ -31,7 +32,7 @@ def _load(path: Path) -> Run:
 
     try:
         with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(own.MODEL_KEY)
+            text = (file.metadata() or {}).get(bring.MODEL_KEY)
             # Not copied: artifacts are replaced whole, never written to.
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
@@ -40,9 +41,9 @@ def _load(path: Path) -> Run:
         raise InvalidArtifact(
             f"{path.name} holds weights, but does not say of which model.", "Pass it as --weights with a --model."
         )
-    spec = own.told_by(text, path)
-    module = models.create(spec, device="meta")
-    checkpoints.fill(module, own.fitted(state, spec.architecture), spec.name, path.name)
+    spec = bring.told_by(text, path)
+    module = load.create(spec, device="meta")
+    checkpoints.fill(module, bring.fitted(state, spec.architecture), spec.name, path.name)
     return module
 
 
@@ -70,7 +71,7 @@ FORMATS = (
         inspect=lambda _: (),
         app_code="timm",
         runs_in_torch=True,
-        observe=inside.by_torch(_load),
+        observe=operators.by_torch(_load),
         effect=effects.original,
     ),
 )

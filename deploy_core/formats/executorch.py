@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploy_core.errors import InvalidArtifact, InvalidRequest
-from deploy_core.formats import compatibility, effects
+from deploy_core.formats import effects, findings
 from deploy_core.formats.exporting import one_picture, quiet, with_plain_attention
 from deploy_core.formats.format import Format, Workbench, missing
-from deploy_core.formats.inside import Run
+from deploy_core.formats.operators import Run
 from deploy_core.types import Delegation, Runtime
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ FORMATS = (
         save=_save,
         load=_load,
         runtimes=RUNTIMES,
-        inspect=compatibility.inspect_executorch,
+        inspect=findings.inspect_executorch,
         app_code="executorch",
         runs_in_torch=False,
         observe=None,
@@ -238,7 +238,7 @@ FORMATS = (
         save=_save,
         load=_load,
         runtimes=RUNTIMES,
-        inspect=compatibility.inspect_executorch,
+        inspect=findings.inspect_executorch,
         app_code="executorch",
         runs_in_torch=False,
         observe=None,

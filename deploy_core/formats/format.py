@@ -8,11 +8,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy_core.formats.inside import Observe, Run
+from deploy_core.formats.operators import Observe, Run
 from deploy_core.types import BuildResult, Delegation, Finding, Runtime
 
 if TYPE_CHECKING:
-    from deploy_core.models import LoadedModel
+    from deploy_core.models.load import LoadedModel
 
 
 @dataclass

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploy_core.errors import InvalidArtifact
-from deploy_core.formats import compatibility, effects, inside
+from deploy_core.formats import effects, findings, operators
 from deploy_core.formats.exporting import one_picture, quiet, with_plain_attention
 from deploy_core.formats.format import Format, Workbench, missing
-from deploy_core.formats.inside import Run
+from deploy_core.formats.operators import Run
 from deploy_core.types import Runtime
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _save(bench: Workbench, model: Any, path: Path) -> None:  # noqa: ARG001
 def _load(path: Path) -> Run:
     import onnxruntime
 
-    options = inside.onnxruntime_options()
+    options = operators.onnxruntime_options()
     try:
         return _Session(onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]))
     except Exception as error:  # a dozen kinds, as above
@@ -156,10 +156,10 @@ FORMATS = (
         save=_save,
         load=_load,
         runtimes=RUNTIMES,
-        inspect=compatibility.inspect_onnx,
+        inspect=findings.inspect_onnx,
         app_code="onnx",
         runs_in_torch=False,
-        observe=inside.by_onnxruntime,
+        observe=operators.by_onnxruntime,
         effect=effects.onnx,
     ),
     Format(
@@ -182,10 +182,10 @@ FORMATS = (
         save=_save,
         load=_load,
         runtimes=RUNTIMES,
-        inspect=compatibility.inspect_onnx,
+        inspect=findings.inspect_onnx,
         app_code="onnx",
         runs_in_torch=False,
-        observe=inside.by_onnxruntime,
+        observe=operators.by_onnxruntime,
         effect=effects.onnx_int8,
     ),
 )

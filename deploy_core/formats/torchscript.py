@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from deploy_core.errors import InvalidArtifact, StorageFailed
-from deploy_core.formats import compatibility, effects, engines, inside
+from deploy_core.formats import effects, engines, findings, operators
 from deploy_core.formats.format import Format, Workbench
-from deploy_core.formats.inside import Run
+from deploy_core.formats.operators import Run
 from deploy_core.types import Runtime
 
 
@@ -149,10 +149,10 @@ FORMATS = (
         save=_save_with("save"),
         load=_load_with(_read_script),
         runtimes=(FULL_RUNTIME,),
-        inspect=compatibility.inspect_torchscript,
+        inspect=findings.inspect_torchscript,
         app_code="torchscript",
         runs_in_torch=True,
-        observe=inside.by_torch(_load_with(_read_script)),
+        observe=operators.by_torch(_load_with(_read_script)),
         effect=effects.scripted,
     ),
     Format(
@@ -175,10 +175,10 @@ FORMATS = (
         save=_save_with("save"),
         load=_load_with(_read_script),
         runtimes=(FULL_RUNTIME,),
-        inspect=compatibility.inspect_torchscript,
+        inspect=findings.inspect_torchscript,
         app_code="torchscript",
         runs_in_torch=True,
-        observe=inside.by_torch(_load_with(_read_script)),
+        observe=operators.by_torch(_load_with(_read_script)),
         effect=effects.quantized,
     ),
     Format(
@@ -201,10 +201,10 @@ FORMATS = (
         save=_save_with("save"),
         load=_load_with(_read_script),
         runtimes=(FULL_RUNTIME,),
-        inspect=compatibility.inspect_torchscript,
+        inspect=findings.inspect_torchscript,
         app_code="torchscript",
         runs_in_torch=True,
-        observe=inside.by_torch(_load_with(_read_script)),
+        observe=operators.by_torch(_load_with(_read_script)),
         effect=effects.optimized,
     ),
     Format(
@@ -227,10 +227,10 @@ FORMATS = (
         save=_save_with("_save_for_lite_interpreter"),
         load=_load_with(_read_lite),
         runtimes=(LITE_RUNTIME,),
-        inspect=compatibility.inspect_lite,
+        inspect=findings.inspect_lite,
         app_code="lite",
         runs_in_torch=True,
-        observe=inside.by_torch(_load_with(_read_lite)),
+        observe=operators.by_torch(_load_with(_read_lite)),
         effect=effects.lite,
     ),
 )

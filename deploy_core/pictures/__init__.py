@@ -1,1 +1,1 @@
-"""Strangers' pictures: read in processes of their own (``decoder``), which others ask through ``decoders``."""
+"""From the bytes of a picture to a model's input."""

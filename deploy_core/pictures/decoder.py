@@ -21,9 +21,10 @@ from typing import Any
 
 from PIL import Image
 
-from deploy_core import documents, images, view
+from deploy_core import documents
+from deploy_core.pictures import decode, preprocess, view
+from deploy_core.processes.server import TaskRunner, WithBytes, serve
 from deploy_core.settings import Settings
-from deploy_core.task_server import TaskRunner, WithBytes, serve
 from deploy_core.types import Event, Preprocessing, Progress
 
 # A phone's picture of 12 megapixels is none, so it waits for nobody.
@@ -43,9 +44,9 @@ def run_prepare(request: dict[str, Any], data: bytes, limits: Settings, progress
     how = documents.structured(request["how"], Preprocessing)
     with _admission(limits, progress) as admit:
         started = time.perf_counter()
-        picture = images.decode(data, limits, None if request["whole"] else images.enough_for(how), admit)
+        picture = decode.decode(data, limits, None if request["whole"] else preprocess.enough_for(how), admit)
         decoded = time.perf_counter()
-        tensor = images.preprocess(picture, how)
+        tensor = preprocess.preprocess(picture, how)
         prepared = time.perf_counter()
     spent = {"read": (decoded - started) * 1000, "preprocess": (prepared - decoded) * 1000}
     return WithBytes(spent, tensor.astype("<f4").tobytes())
@@ -55,7 +56,7 @@ def run_show(request: dict[str, Any], data: bytes, limits: Settings, progress: P
     """A small JPEG of the picture, or of its middle square."""
     side: int = request["side"]
     with _admission(limits, progress) as admit:
-        picture = images.decode(data, limits, side, admit)
+        picture = decode.decode(data, limits, side, admit)
     if request["is_square"]:
         return WithBytes(None, view.jpeg(view.square(picture, side)))
     picture.thumbnail((side, side))
@@ -67,10 +68,10 @@ def run_looks(request: dict[str, Any], data: bytes, limits: Settings, progress: 
     how = documents.structured(request["how"], Preprocessing)
     side: int = request["side"]
     with _admission(limits, progress) as admit:
-        whole = images.decode(data, limits, 2 * side, admit)
+        whole = decode.decode(data, limits, 2 * side, admit)
     whole.thumbnail((2 * side, 2 * side))
     heat = view.heat(view.fitted(view.seen(whole, how), side), request["shares"], request["opacity"])
-    pixels = images.crop(whole, how).resize((side, side), Image.Resampling.NEAREST)
+    pixels = preprocess.crop(whole, how).resize((side, side), Image.Resampling.NEAREST)
     drawn = [view.jpeg(one) for one in (view.framed(whole, how), pixels, heat)]
     return WithBytes({"size": whole.size, "lengths": [len(one) for one in drawn]}, b"".join(drawn))
 
@@ -133,5 +134,5 @@ if __name__ == "__main__":
 
     _silence_native_code()
     _bound_memory(settings.load())
-    images.know_all_formats()
+    decode.know_all_formats()
     serve(TASKS, *map(int, sys.argv[1:4]))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # A bootstrap of fewer medians than that takes chance for certainty.
 LEAST_ROUNDS = 12
+# More rounds tell nothing more, and a record of so many can still be sent around.
+MOST_ROUNDS = 5000
 RESAMPLES = 1000
 # So many at a time stay in the processor's cache.
 DRAWN_AT_ONCE = 50

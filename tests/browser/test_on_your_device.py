@@ -16,16 +16,19 @@ import requests
 import torch
 from playwright.sync_api import Browser, Locator, Page, Playwright, Route, ViewportSize, expect
 
-from deploy_core import documents, embedded, images, models, verify
+from deploy_core import documents, embedded
 from deploy_core.formats import FORMATS
-from deploy_core.profile import report
+from deploy_core.inference import verify
+from deploy_core.models import load
+from deploy_core.pictures import decode, preprocess
+from deploy_core.profile.device import report
 from deploy_core.settings import Settings
 from tests.browser import chromium
 from tests.browser.app import DESKTOP, PHONE, SECONDS
 from tests.conftest import PHOTOS
 from tests.whole_build import WholeBuild
 
-HOW = models.find("demo").preprocessing
+HOW = load.find("demo").preprocessing
 # Of a value between -2 and 2: decoders of JPEG may round a colour differently, and one more step apart is 0.016.
 INPUT_BOUND = 0.05
 LEAST_COSINE = {"onnx": 0.9999, "onnx_int8": 0.999}
@@ -212,7 +215,8 @@ def test_the_device_answers_as_the_server_on_every_picture(
     pictures = {path.name: path for path in paths if path.suffix in (".png", ".jpg", ".jpeg", ".webp")}
     assert len(pictures) >= 4
     inputs = {
-        name: images.preprocess(images.decode(path.read_bytes(), Settings()), HOW) for name, path in pictures.items()
+        name: preprocess.preprocess(decode.decode(path.read_bytes(), Settings()), HOW)
+        for name, path in pictures.items()
     }
     given = {f"/given/{name}": path for name, path in pictures.items()} | {"/given/model": whole_build.path(key)}
     page.route("**/given/*", lambda route: fulfill(route, given))

@@ -11,8 +11,8 @@ import requests
 from playwright.sync_api import Browser, Page, expect
 from safetensors.torch import save_file
 
-from deploy_core import models
 from deploy_core.formats import FORMATS
+from deploy_core.models import load
 from deploy_core.settings import Settings
 from tests.browser.app import PHONE, SECONDS, serving
 from tests.browser.steps import address_of, close_sidebar, no_error, open_sidebar
@@ -79,7 +79,7 @@ def test_a_model_that_is_out_of_reach_says_so_and_the_page_goes_on(server: str, 
 def test_a_checkpoint_larger_than_any_picture_is_taken(server: str, page: Page, tmp_path: Path) -> None:
     name = "deit_tiny_patch16_224"
     path = tmp_path / "mine.safetensors"
-    save_file(models.load(name, "random", Settings()).module.state_dict(), path)
+    save_file(load.load(name, "random", Settings()).module.state_dict(), path)
     assert path.stat().st_size > Settings().picture_bytes
     page.goto(server)
     open_sidebar(page)

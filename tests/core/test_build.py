@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from deploy_core import build, files, verify
+from deploy_core import build, files
 from deploy_core.errors import FormatUnavailable, InvalidArtifact, InvalidCheckpoint, InvalidRequest, StorageFailed
 from deploy_core.formats import FORMATS
+from deploy_core.inference import verify
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest, Event, Faithfulness, Unbuilt
 from tests.whole_build import WholeBuild

@@ -42,7 +42,7 @@ FULL_DISK = """
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, resource.RLIM_INFINITY))
-from deploy_core.command_line import main
+from deploy_core.cli.main import main
 sys.exit(main(["build", "--out", sys.argv[1], "--formats", sys.argv[2]]))
 """
 

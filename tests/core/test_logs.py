@@ -10,7 +10,7 @@ import logging
 from deploy_core import logs
 logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
 logs.keep_discreet()
-logging.getLogger("deploy_core.jobs").warning("The job %s failed", "build-1")
+logging.getLogger("deploy_core.processes.jobs").warning("The job %s failed", "build-1")
 logging.getLogger("elsewhere").warning("Rejecting %s of %s", "secret.jpg", "203.0.113.7")
 logging.getLogger("uvicorn.error").info('%s - "WebSocket %s" [accepted]', "203.0.113.7:1", "/secret.jpg")
 name = "secret.jpg"
@@ -23,7 +23,7 @@ def open_it():
 try:
     open_it()
 except ValueError:
-    logging.getLogger("deploy_core.worker").exception("The task '%s' failed", "classify")
+    logging.getLogger("deploy_core.worker.main").exception("The task '%s' failed", "classify")
 logging.getLogger("elsewhere").warning("still %d here", 1, exc_info=KeyError("secret.jpg"))
 """
 
@@ -31,7 +31,7 @@ logging.getLogger("elsewhere").warning("still %d here", 1, exc_info=KeyError("se
 def test_other_libraries_and_exceptions_are_told_without_what_they_quote() -> None:
     command = [sys.executable, "-c", PROGRAM]
     log = subprocess.run(command, capture_output=True, text=True, check=True).stderr
-    assert "WARNING deploy_core.jobs The job build-1 failed" in log
+    assert "WARNING deploy_core.processes.jobs The job build-1 failed" in log
     assert "Rejecting %s of %s" in log
     assert "WARNING huggingface_hub.utils something at <string>:" in log
     assert "The task 'classify' failed" in log

@@ -7,8 +7,9 @@ import io
 
 import pytest
 
-from deploy_core import embedded, evaluate_tables, spreadsheets
-from deploy_core.evaluate import read_evaluation
+from deploy_core import embedded, spreadsheets
+from deploy_core.evaluation import tables
+from deploy_core.evaluation.evaluate import read_evaluation
 from deploy_core.formats import FORMATS
 
 
@@ -34,7 +35,7 @@ def test_a_carriage_return_inside_a_text_begins_no_line() -> None:
 
 def test_an_evaluation_is_numbers_beside_the_names_of_its_files() -> None:
     evaluation = read_evaluation(embedded.SAVED_EVALUATION)
-    head, original, *others = cells(evaluate_tables.as_csv(evaluation))
+    head, original, *others = cells(tables.as_csv(evaluation))
     assert head == [
         *("File", "Top-1", "Top-1 low", "Top-1 high", "Change, points", "Change low", "Change high", "Won", "Lost"),
         *("Top-5", "Calibration error", "Pictures/s"),

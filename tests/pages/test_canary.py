@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from safetensors.torch import save
 
-from deploy_core import documents, embedded, own, worker
+from deploy_core import documents, embedded
 from deploy_core.errors import DeployError
-from deploy_core.profile import record
+from deploy_core.models.own import bring
+from deploy_core.profile.record import record
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest, silent
+from deploy_core.worker import main
 from pages import _parts
 from tests.own_model import LABELS, state
 from tests.pages.harness import open_page
@@ -30,7 +32,7 @@ def canary(tmp_path: Path) -> Path:
     (tmp_path / "host").mkdir()
     checkpoint = tmp_path / "host" / "private.safetensors"
     checkpoint.write_bytes(save(state()))
-    path = own.take_in(checkpoint, "canary", tmp_path / "host", Settings(), own.Corrections(labels=LABELS))
+    path = bring.take_in(checkpoint, "canary", tmp_path / "host", Settings(), bring.Corrections(labels=LABELS))
     rest(path)
     path.read_bytes()
     if not was_read(path):
@@ -112,7 +114,7 @@ def test_the_worker_checks_again(
     with pytest.raises(
         DeployError, match="There is no such model here|no file that a visitor brought|not offered here"
     ):
-        worker.TASKS[kind](request, b"", limits, silent)
+        main.TASKS[kind](request, b"", limits, silent)
     assert not was_read(canary)
 
 
@@ -120,5 +122,5 @@ def test_labelled_pictures_are_a_visitors_or_the_hosts_to_offer(canary: Path, li
     for path in (canary, limits.home / "datasets" / "..", limits.home / "uploads" / "x", Path("/etc")):
         request = wanted("demo", "pretrained") | {"pictures": str(path)}
         with pytest.raises(DeployError, match="There are no such pictures here"):
-            worker.run_evaluate(request, b"", limits, silent)
+            main.run_evaluate(request, b"", limits, silent)
     assert not was_read(canary)

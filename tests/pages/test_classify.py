@@ -13,12 +13,13 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import streamlit_app
-from deploy_core import catalogue, embedded, models
+from deploy_core import embedded
 from deploy_core.formats import FORMATS
-from deploy_core.jobs import FINISHED, job_name
-from deploy_core.processes import Task
+from deploy_core.models import catalogue, load
+from deploy_core.processes.jobs import FINISHED, job_name
+from deploy_core.processes.local import Task
 from deploy_core.settings import Settings
-from deploy_core.visitors import new_name
+from deploy_core.storage.visitors import new_name
 from pages import _batch, _parts, _pictures
 from tests.pages.harness import PAGES, SHELL, finished, open_page, texts
 
@@ -130,7 +131,7 @@ def test_the_thinnest_strip_is_looked_at_as_any_other() -> None:
 def test_what_is_given_is_shown_and_a_strip_is_warned_of(
     crop_mode: str, given: str, warning: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    demo = models.find("demo")
+    demo = load.find("demo")
     how = replace(demo.preprocessing, crop_mode=crop_mode)
     monkeypatch.setitem(catalogue.MODELS, "demo", replace(demo, preprocessing=how))
     app = open_page()

@@ -10,9 +10,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from deploy_core import settings
-from deploy_core.profile.reports import Reports
+from deploy_core.profile.device.reports import Reports
 from pages import _client, _parts
-from tests.core.test_report import DOCUMENT, ROW
+from tests.core.profile.test_report import DOCUMENT, ROW
 from tests.pages.harness import finished, open_page, texts
 
 pytestmark = pytest.mark.usefixtures("home")

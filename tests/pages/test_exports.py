@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import streamlit as st
 
-from deploy_core import evaluate_tables
+from deploy_core.evaluation import tables
 from tests.pages.harness import open_page
 from tests.pages.test_classify import sample, upload
 
@@ -41,6 +41,6 @@ def test_a_picture_that_is_called_as_a_formula_is_none(exported: dict[str, str])
 def test_the_changes_of_an_evaluation_are_numbers(exported: dict[str, str]) -> None:
     open_page("evaluate")
     original, *others = lines(exported["Table as CSV"])
-    assert tuple(original) == evaluate_tables.CSV_FIELDS
+    assert tuple(original) == tables.CSV_FIELDS
     assert original["Change, points"] == ""
     assert all(float(line["Change low"]) <= float(line["Change, points"]) for line in others)

@@ -14,11 +14,11 @@ from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 
 from deploy_core import documents, embedded
-from deploy_core.profile import record
-from deploy_core.profile.record import Unmeasured
-from deploy_core.profile.report import parse
+from deploy_core.profile.device.report import parse
+from deploy_core.profile.record import record
+from deploy_core.profile.record.record import Unmeasured
 from pages import _parts
-from tests.core.test_report import DOCUMENT
+from tests.core.profile.test_report import DOCUMENT
 from tests.own_model import state
 from tests.pages.harness import PAGES, SHELL, finished, open_page
 from tests.pages.test_classify import sample, upload

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 
-from deploy_core import own, settings
+from deploy_core import settings
+from deploy_core.models.own.bring import Corrections, correct
 from pages import _parts
 from tests.own_model import LABELS, state
 from tests.pages.harness import PAGES, open_page, texts
@@ -71,12 +72,12 @@ def test_after_a_correction_nothing_is_shown_of_the_answers_before(monkeypatch: 
     upload(app, *((name, sample(name)) for name in NAMES[:2]))
     assert set(app.dataframe[0].value["Answer"]) == {LABELS[1]}
     spec = _parts.visitors().models(app.session_state["visitor"])[0]
-    own.correct(Path(spec.reference), settings.load(), own.Corrections(labels=("eins", "zwei", "drei"), size=64))
+    correct(Path(spec.reference), settings.load(), Corrections(labels=("eins", "zwei", "drei"), size=64))
     app.run()
     assert set(app.dataframe[0].value["Answer"]) == {"zwei"}
     app.button_group(key="origin").set_value("Sample").run()
     assert len(app.session_state["shares"]) == 8
-    own.correct(Path(spec.reference), settings.load(), own.Corrections(size=32))
+    correct(Path(spec.reference), settings.load(), Corrections(size=32))
     app.run()
     assert len(app.session_state["shares"]) == 4
     assert "import pets.safetensors --labels labels.txt" in app.code[0].value

@@ -16,10 +16,10 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from deploy_core import documents, embedded, settings
-from deploy_core.catalogue import MODELS
 from deploy_core.formats import FORMATS
-from deploy_core.processes import WorkerProcess
-from deploy_core.profile import record
+from deploy_core.models.catalogue import MODELS
+from deploy_core.processes.local import WorkerProcess
+from deploy_core.profile.record import record
 from pages import _charts, _parts
 from tests.pages.harness import PAGES, finished, open_page, texts
 

@@ -22,7 +22,7 @@ from websockets.typing import Origin, Subprotocol
 
 from deploy_core import embedded
 from deploy_core.settings import Settings
-from deploy_core.store import EXPECTED, Store, Stored
+from deploy_core.storage.store import EXPECTED, Store, Stored
 from deploy_core.types import BuildRequest
 from tests.browser.app import Server, serving
 from tests.browser.visitor import Visitor
@@ -139,12 +139,12 @@ def test_a_stranger_who_opens_connections_and_says_nothing_locks_nobody_out(serv
 def test_a_stopped_inference_process_is_a_sentence_and_the_next_answer_comes(server: Server) -> None:
     with Visitor(server, 30) as visitor:
         visitor.look()
-        child(server, "deploy_core.worker").suspend()
+        child(server, "deploy_core.worker.main").suspend()
         assert visitor.look("Rocket") < 20
         assert any("stopped answering" in error for error in visitor.errors)
         visitor.errors.clear()
         assert visitor.look("Coffee") < 20
-        child(server, "deploy_core.worker").kill()
+        child(server, "deploy_core.worker.main").kill()
         # That it is gone is seen before anything is asked of it.
         assert visitor.look("Rocket") < 20
         assert visitor.errors == []

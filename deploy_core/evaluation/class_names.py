@@ -1,0 +1,70 @@
+"""From the name of a class folder to the index that a model answers with."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from deploy_core.errors import InvalidPictureSet
+from deploy_core.models import catalogue
+from deploy_core.models.spec import ModelSpec
+
+SEPARATORS = re.compile(r"[\s_-]+")
+SHOWN = 3
+FEW = 20
+
+
+class ClassNames:
+    """What the classes of a model may be called: label, one of its synonyms, ImageNet's WordNet id, or index.
+
+    Upper and lower case, spaces, hyphens and underscores do not matter. A name that two classes share names neither.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.labels = catalogue.labels(spec)
+        names = [*enumerate(self.labels)]
+        for index, label in enumerate(self.labels):
+            names += [(index, synonym) for synonym in label.split(",")] if "," in label else []
+        names += enumerate(catalogue.label_ids(spec))
+        candidates: dict[str, set[int]] = {}
+        for index, name in names:
+            candidates.setdefault(_normal(name), set()).add(index)
+        self._indices = {str(index): index for index in range(len(self.labels))}
+        self._indices |= {name: next(iter(found)) for name, found in candidates.items() if len(found) == 1}
+
+    def knows(self, name: str) -> bool:
+        return _normal(name) in self._indices
+
+    def indices(self, folders: Sequence[str]) -> dict[str, int]:
+        """The class index of each folder. Raises InvalidPictureSet, naming folders that are no class of the model."""
+        unknown = [name for name in folders if not self.knows(name)]
+        if unknown:
+            raise self._unknown(unknown)
+        found = {name: self._indices[_normal(name)] for name in folders}
+        twice = [index for index, count in Counter(found.values()).items() if count > 1]
+        if twice:
+            same = [name for name, index in found.items() if index == twice[0]]
+            raise InvalidPictureSet(
+                f"The folders {', '.join(same)} mean the same class.", "Put their pictures into one of them."
+            )
+        return found
+
+    def _unknown(self, unknown: Sequence[str]) -> InvalidPictureSet:
+        more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
+        similar = difflib.get_close_matches(_normal(unknown[0]), self._indices, n=1)
+        hint = f" Did you mean '{similar[0]}'?" if similar else ""
+        few = (
+            f"Its classes: {', '.join(self.labels)}."
+            if len(self.labels) <= FEW
+            else "ImageNet's ids work too: n02114367."
+        )
+        return InvalidPictureSet(
+            f"The model has no class {', '.join(repr(name) for name in unknown[:SHOWN])}{more}.",
+            f"Name each folder after a class of the model, or remove it.{hint} {few}",
+        )
+
+
+def _normal(name: str) -> str:
+    return SEPARATORS.sub(" ", name).strip().casefold()

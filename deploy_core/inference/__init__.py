@@ -1,0 +1,1 @@
+"""Ask a model about pictures: classify, compare a file with its original, show where the model looks."""

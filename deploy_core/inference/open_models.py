@@ -1,0 +1,45 @@
+"""The models in a process's memory: one copy of each, however many ask, and not many of them."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from deploy_core import memory
+from deploy_core.inference import classify
+from deploy_core.inference.classify import Classifier
+from deploy_core.models import load
+from deploy_core.settings import Settings
+
+Key = tuple[str, str, str]
+
+
+class OpenModels:
+    """At most ``most`` models; the least recently used goes, with its memory. Safe to share between threads."""
+
+    def __init__(self, settings: Settings, most: int) -> None:
+        self._settings, self._most = settings, most
+        self._open: OrderedDict[Key, Classifier] = OrderedDict()
+        self._turn = threading.Lock()
+
+    def get(self, model: str, weights: str) -> Classifier:
+        """The model, opened and warm. Raises as ``models.load`` does."""
+        # One at a time, so that two who ask for the same model do not both load it.
+        with self._turn:
+            key = (model, weights, load.weights_identity(load.find(model), weights))
+            if key not in self._open:
+                while len(self._open) >= self._most:
+                    self._open.popitem(last=False)
+                    memory.give_back()
+                opened = classify.open_model(model, weights, self._settings)
+                opened.warm_up()
+                self._open[key] = opened
+            self._open.move_to_end(key)
+            return self._open[key]
+
+    def forget(self, owner: str) -> None:
+        """Lets go of a visitor's own models."""
+        with self._turn:
+            for key in [key for key, opened in self._open.items() if opened.spec.owner == owner]:
+                del self._open[key]
+            memory.give_back()

@@ -1,0 +1,81 @@
+"""An artifact's answers against the original's, on the same pictures: photographs, because noise proves little."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from deploy_core import embedded
+from deploy_core.inference.classify import tensor_of
+from deploy_core.models.spec import ModelSpec
+from deploy_core.pictures import decode
+from deploy_core.settings import Settings
+from deploy_core.types import Faithfulness
+
+if TYPE_CHECKING:
+    import torch
+
+PICTURES = ("chelsea.png", "rocket.jpg", "coffee.png", "astronaut.png")
+LEAST_TOP1_AGREEMENT = 0.75
+# Two engines round int8 apart by up to 0.07 in a logit (onednn here, qnnpack on a phone), which decides a near tie.
+NEAR_TIE = 0.25
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A picture that every artifact is asked about, as the model's input: float32 (1, 3, S, S)."""
+
+    picture: str
+    tensor: torch.Tensor
+
+
+def references(spec: ModelSpec, settings: Settings) -> tuple[Reference, ...]:
+    """The reference pictures in the order of ``PICTURES``."""
+    return tuple(_reference(name, spec, settings) for name in PICTURES)
+
+
+def reference(spec: ModelSpec, settings: Settings) -> Reference:
+    """The first reference picture, for whoever needs one only."""
+    return _reference(PICTURES[0], spec, settings)
+
+
+def compare(originals: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> Faithfulness:
+    """Compares logits, one float32 (classes,) for each picture."""
+    import torch
+
+    pairs = [(original.double(), other.double()) for original, other in zip(originals, others, strict=True)]
+    return Faithfulness(
+        pictures=len(pairs),
+        same_top1=int(pairs[0][0].argmax()) == int(pairs[0][1].argmax()),
+        top1_agreement=statistics.fmean(_agrees(a, b) for a, b in pairs),
+        top5_overlap=statistics.fmean(_shared_top5(a, b) for a, b in pairs),
+        cosine=min(float(torch.nn.functional.cosine_similarity(a, b, dim=0)) for a, b in pairs),
+        max_abs_difference=max(float((a - b).abs().max()) for a, b in pairs),
+    )
+
+
+def disagrees(faithfulness: Faithfulness, least_cosine: float, weights: str) -> bool:
+    """Whether an artifact's answers are too far from the original's to ship it.
+
+    Random weights answer with near ties, so their top-1 says nothing; the cosine still does.
+    """
+    if faithfulness.cosine < least_cosine:
+        return True
+    return weights != "random" and faithfulness.top1_agreement < LEAST_TOP1_AGREEMENT
+
+
+def _reference(name: str, spec: ModelSpec, settings: Settings) -> Reference:
+    picture = decode.decode((embedded.SAMPLES / name).read_bytes(), settings)
+    return Reference(name, tensor_of(picture, spec))
+
+
+def _shared_top5(one: torch.Tensor, other: torch.Tensor) -> float:
+    count = min(5, len(one))
+    return len(set(one.topk(count).indices.tolist()) & set(other.topk(count).indices.tolist())) / count
+
+
+def _agrees(original: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether the first class of ``other`` is the original's, or one that the original holds for as likely."""
+    return float(original.max() - original[other.argmax()]) < NEAR_TIE

@@ -1,0 +1,1 @@
+"""A person's own checkpoint becomes a model file that this project can read."""

@@ -1,0 +1,1 @@
+"""Run work in other processes: progress, cancelling, results, and a queue."""

@@ -1,0 +1,1 @@
+"""What a visitor's own device measured. Nothing in these reports is trusted."""

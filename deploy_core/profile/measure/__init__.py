@@ -1,0 +1,1 @@
+"""Time the files in turn, and each one alone in a process of its own."""

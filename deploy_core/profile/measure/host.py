@@ -1,0 +1,114 @@
+"""What the measuring machine is, as far as it decides speed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from deploy_core.profile.record.record import Host
+
+PACKAGES = ("torch", "onnxruntime", "executorch")
+CPUINFO = Path("/proc/cpuinfo")
+# The names that Linux gives to the instructions which decide how fast int8 and half precision are.
+INSTRUCTIONS = {
+    "avx2": "AVX2",
+    "avx512f": "AVX-512",
+    "avx512_vnni": "AVX-512 VNNI",
+    "avx_vnni": "AVX VNNI",
+    "avx512_bf16": "AVX-512 BF16",
+    "amx_int8": "AMX int8",
+    "asimd": "NEON",
+    "asimddp": "NEON dot product",
+    "i8mm": "NEON int8 matrix product",
+    "sve": "SVE",
+}
+
+
+@dataclass
+class Load:
+    """``others``: the share of all processors, 0..1, that was busy with other work while something was measured."""
+
+    others: float = 0.0
+
+
+def describe() -> Host:
+    """This machine."""
+    import psutil
+
+    flags = _flags()
+    return Host(
+        cpu=_cpu_name(),
+        instructions=tuple(title for flag, title in INSTRUCTIONS.items() if flag in flags),
+        cores=psutil.cpu_count(logical=False),
+        cpus=os.cpu_count() or 1,
+        memory_bytes=psutil.virtual_memory().total,
+        machine=platform.machine(),
+        system=f"{platform.system()} {platform.release()}",
+        python=platform.python_version(),
+        versions={name: found for name in PACKAGES if (found := _version(name))},
+    )
+
+
+def usable_cpus() -> int:
+    """The processors that this process may run on: fewer than the machine's under taskset or in some containers."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def watched() -> Iterator[Load]:
+    """Tells afterwards how much other work the machine did meanwhile, beside this process and its children."""
+    import psutil
+
+    load = Load()
+    busy, own, started = _busy(psutil.cpu_times()), _own_seconds(), time.monotonic()
+    try:
+        yield load
+    finally:
+        spent = (time.monotonic() - started) * (os.cpu_count() or 1)
+        others = _busy(psutil.cpu_times()) - busy - (_own_seconds() - own)
+        load.others = min(1.0, max(0.0, others / spent)) if spent else 0.0
+
+
+def _busy(times: object) -> float:
+    idle = ("idle", "iowait", "guest", "guest_nice")
+    return float(sum(seconds for name, seconds in times._asdict().items() if name not in idle))  # type: ignore[attr-defined]
+
+
+def _own_seconds() -> float:
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def _flags() -> frozenset[str]:
+    return frozenset(_cpuinfo(("flags", "Features"), str.split))
+
+
+def _cpu_name() -> str:
+    return (
+        " ".join(_cpuinfo(("model name", "Model"), lambda text: [text])) or platform.processor() or platform.machine()
+    )
+
+
+def _cpuinfo(keys: tuple[str, ...], read: Callable[[str], list[str]]) -> list[str]:
+    """What the first line says that begins with one of ``keys``; nothing where this is not Linux."""
+    try:
+        lines = CPUINFO.read_text().splitlines()
+    except OSError:
+        return []
+    for line in lines:
+        if line.startswith(keys):
+            return read(line.split(":", 1)[1].strip())
+    return []

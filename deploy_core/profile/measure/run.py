@@ -1,0 +1,204 @@
+"""How fast each artifact of a build answers on this machine, and at what cost: measurements that a sceptic accepts.
+
+Every artifact is examined in processes of its own; then all of them take turns in one fresh process (``rounds``).
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from deploy_core import files
+from deploy_core.errors import DeployError, InvalidRequest, JobFailed
+from deploy_core.formats import FORMATS, ORIGINAL
+from deploy_core.models.load import find
+from deploy_core.profile.intervals import MOST_ROUNDS, estimates
+from deploy_core.profile.measure import alone, apart, host, rows
+from deploy_core.profile.measure.alone import Examination
+from deploy_core.profile.measure.rounds import Rounds, Until
+from deploy_core.profile.record import record
+from deploy_core.profile.record.record import Record, Scaling, Unmeasured
+from deploy_core.settings import Settings
+from deploy_core.types import Artifact, BuildResult, Event, Progress, part_of, silent
+
+BOUND = 0.02
+BUDGET_SECONDS = 60.0
+BATCHES = (1, 2, 4, 8)
+# Loading and the first answer happen once in a process.
+VISITS = 3
+# How much of the budget each further thread count may take.
+SCALING_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Options:
+    """``threads``: the counts to measure with, the first for everything; all cores where empty.
+
+    ``rounds`` fixes their number; otherwise they go on until the ratios are known to ``bound``, or ``seconds`` are
+    spent, and a quarter of that for each further thread count. Each artifact is examined ``VISITS`` times, or until
+    that has taken ``seconds``. ``traces`` is a folder for a Chrome trace of each artifact, None for none.
+    """
+
+    threads: tuple[int, ...] = ()
+    batches: tuple[int, ...] = BATCHES
+    bound: float = BOUND
+    seconds: float = BUDGET_SECONDS
+    rounds: int | None = None
+    traces: Path | None = None
+
+
+@dataclass
+class _Session:
+    """One profile under way: who is still in, and what could not be measured of others."""
+
+    result: BuildResult
+    paths: dict[str, Path]
+    settings: Settings
+    options: Options
+    unmeasured: list[Unmeasured] = field(default_factory=list)
+
+    @property
+    def order(self) -> list[Artifact]:
+        """Those that are still in, the original first."""
+        failed = {found.format for found in self.unmeasured if found.threads is None}
+        left = (artifact for artifact in self.result.artifacts if artifact.format not in failed)
+        return sorted(left, key=lambda artifact: artifact.format != ORIGINAL.key)
+
+    def leave_out(self, failed: Mapping[str, str], threads: int | None = None) -> None:
+        self.unmeasured += [Unmeasured(key, reason, threads) for key, reason in failed.items()]
+
+
+def profile(
+    result: BuildResult,
+    paths: Mapping[str, Path],
+    settings: Settings,
+    options: Options | None = None,
+    progress: Progress = silent,
+) -> Record:
+    """Measures every artifact of a build, one picture at a time; the original is the first row.
+
+    ``paths`` tells where each format's file lies. A file that vanished, is not what was built, or fails gets no row but
+    a reason. Raises InvalidRequest for numbers that make no sense, and what the original fails with, because without it
+    there is nothing to compare with.
+    """
+    options = _checked(options or Options())
+    session = _Session(result, dict(paths), settings, options)
+    if options.traces:
+        files.make_folder(options.traces)
+    with host.watched() as load:
+        visits = _examine_each(session, part_of(progress, 0.0, 0.4))
+        until = Until(options.bound, options.seconds, options.rounds)
+        turns = _take_turns(session, options.threads[0], until, part_of(progress, 0.4, 0.9))
+        session.leave_out(turns.failed)
+        scaling = [rows.points(options.threads[0], turns), *_scale(session, part_of(progress, 0.9, 1.0))]
+    found = estimates(turns.samples)
+    measured = tuple(
+        rows.row(
+            artifact,
+            alone.typical(visits[artifact.format]),
+            turns.samples[artifact.format],
+            found[artifact.format],
+            [points[artifact.format] for points in scaling if artifact.format in points],
+        )
+        for artifact in session.order
+    )
+    progress(Event("Done", 1.0))
+    return Record(
+        version=record.VERSION,
+        model=find(result.model).name,
+        weights=record.weights_name(result.weights),
+        optimize=result.optimize,
+        host=host.describe(),
+        threads=options.threads[0],
+        repeats=len(measured[0].samples_ms),
+        settled=turns.settled,
+        bound=options.bound,
+        budget_seconds=None if options.rounds else options.seconds,
+        visits=len(visits[ORIGINAL.key]),
+        others_load=load.others,
+        measured_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        rows=measured,
+        unmeasured=tuple(session.unmeasured),
+    )
+
+
+def _checked(options: Options) -> Options:
+    cores = host.usable_cpus()
+    threads = tuple(dict.fromkeys(options.threads)) or (cores,)
+    wrong = [count for count in threads if not 1 <= count <= cores]
+    if wrong:
+        raise InvalidRequest(
+            f"{wrong[0]} threads do not fit this machine's {cores} processors.", f"Ask for 1 to {cores}."
+        )
+    if any(batch < 1 for batch in options.batches):
+        raise InvalidRequest(f"A batch of {min(options.batches)} holds no picture.", "Ask for 1 or more.")
+    if options.rounds is not None and not 1 <= options.rounds <= MOST_ROUNDS:
+        raise InvalidRequest(f"{options.rounds} repeats cannot be measured.", f"Ask for 1 to {MOST_ROUNDS}.")
+    if not 0 < options.seconds < math.inf:
+        raise InvalidRequest(f"{options.seconds:g} seconds measure nothing.", "Give a number above 0.")
+    return replace(options, threads=threads)
+
+
+def _examine_each(session: _Session, progress: Progress) -> dict[str, list[Examination]]:
+    """Whole rounds of visits, so that a bad moment is not one file's alone."""
+    visits: dict[str, list[Examination]] = {artifact.format: [] for artifact in session.order}
+    started = time.monotonic()
+    for visit in range(VISITS):
+        if visit and time.monotonic() - started >= session.options.seconds:
+            break
+        order = session.order
+        for number, artifact in enumerate(order):
+            title = FORMATS[artifact.format].title
+            progress(Event(f"Examining {title}", (visit + number / len(order)) / VISITS))
+            try:
+                visits[artifact.format].append(_examine(session, artifact, is_first=not visit))
+            except DeployError as error:
+                if artifact.format == ORIGINAL.key:
+                    raise
+                session.leave_out({artifact.format: str(error)})
+    return visits
+
+
+def _examine(session: _Session, artifact: Artifact, is_first: bool) -> Examination:
+    """What takes long, batches and the trace, is for the first visit."""
+    path, options = session.paths[artifact.format], session.options
+    if not path.is_file():
+        raise JobFailed(f"{path.name} is gone.", "Build it again.")
+    if files.sha256(path) != artifact.sha256:
+        raise JobFailed(f"{path.name} is not what was built.", "Build it again.")
+    trace = options.traces / record.trace_name(path.name) if options.traces and is_first else None
+    return apart.examine(
+        {
+            "model": session.result.model,
+            "format": artifact.format,
+            "path": str(path),
+            "batches": options.batches if is_first else (),
+            "threads": options.threads[0],
+            "trace": str(trace) if trace else None,
+        },
+        session.settings,
+    )
+
+
+def _take_turns(session: _Session, threads: int, until: Until, progress: Progress) -> Rounds:
+    contenders = {artifact.format: (artifact.format, str(session.paths[artifact.format])) for artifact in session.order}
+    return apart.take_turns(session.result.model, contenders, threads, until, session.settings, progress)
+
+
+def _scale(session: _Session, progress: Progress) -> Iterator[dict[str, Scaling]]:
+    """What each takes with each further thread count; what fails there leaves a gap, and the run as it is."""
+    options, counts = session.options, session.options.threads[1:]
+    until = Until(options.bound, options.seconds * SCALING_SHARE, options.rounds)
+    for number, count in enumerate(counts):
+        step = part_of(progress, number / len(counts), (number + 1) / len(counts))
+        try:
+            turns = _take_turns(session, count, until, step)
+        except DeployError as error:
+            session.leave_out({artifact.format: str(error) for artifact in session.order}, count)
+            continue
+        session.leave_out(turns.failed, count)
+        yield rows.points(count, turns)

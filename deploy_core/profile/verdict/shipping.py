@@ -1,0 +1,164 @@
+"""What to ship: the file for a target within limits, from the numbers of a run and no more than they can tell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from deploy_core.formats import FORMATS
+from deploy_core.profile.intervals import LEAST_ROUNDS
+from deploy_core.profile.record.record import Record, Row
+from deploy_core.profile.verdict.verdicts import between
+from deploy_core.profile.words import counted, percent
+
+# Files whose sizes are so near each other that speed may decide.
+NEAR = 0.05
+LEAST_LIMIT = 1e-9
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a visitor can live with; None for no limit. ``agreement`` is the least share of equal top-1 answers."""
+
+    bytes: int | None = None
+    milliseconds: float | None = None
+    agreement: float | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a file is to run.
+
+    ``takes`` says which formats run there, ``wants_small`` whether only the smallest files count, however fast others
+    are, and ``caution`` what the measuring machine tells of it.
+    """
+
+    title: str
+    takes: Callable[[str], bool]
+    wants_small: bool
+    caution: Callable[[Record], str]
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What to ship for a target, None where nothing keeps the limits or the run ``is_too_short`` to say, and why."""
+
+    target: str
+    format: str | None
+    reason: str
+    is_too_short: bool = False
+
+    @property
+    def title(self) -> str:
+        if self.format:
+            return FORMATS[self.format].title
+        return "Cannot say yet" if self.is_too_short else "Nothing"
+
+    @property
+    def text(self) -> str:
+        return f"For {self.target}: {self.title}. {self.reason}"
+
+
+def _platforms(key: str) -> str:
+    return " ".join(runtime.platforms for runtime in FORMATS[key].runtimes)
+
+
+TARGETS: dict[str, Target] = {
+    "phone": Target(
+        "a phone app",
+        lambda key: any(name in _platforms(key) for name in ("Android", "iOS")),
+        True,
+        lambda _: "A PC is not a phone: sizes and answers hold there, milliseconds do not.",
+    ),
+    "web": Target(
+        "a web page",
+        lambda key: "browsers" in _platforms(key),
+        True,
+        lambda _: "Every visitor downloads it, so its size comes first; a browser's speed is its own.",
+    ),
+    "server": Target(
+        "a server like this",
+        lambda _: True,
+        False,
+        lambda run: f"Measured on {run.host.cpu} with {counted(run.threads, 'thread')}.",
+    ),
+}
+
+
+def recommend(run: Record, target: Target, limits: Limits) -> Recommendation:
+    """The file to ship for ``target`` within ``limits``: the fastest, for devices of those that are about the smallest.
+
+    Of files that cannot be told apart in that it is the smaller one. Too few rounds decide nothing about speed.
+    """
+    is_speed_known = run.repeats >= LEAST_ROUNDS
+    if not is_speed_known and (not target.wants_small or limits.milliseconds is not None):
+        rounds = counted(run.repeats, "round")
+        return Recommendation(
+            target.title, None, f"{rounds} cannot tell which file is fast enough. Measure longer.", True
+        )
+    able = [row for row in run.rows if target.takes(row.format)]
+    kept = [row for row in able if not _broken(row, limits)]
+    if not able:
+        return Recommendation(target.title, None, "No file of this run runs there.")
+    if not kept:
+        return Recommendation(
+            target.title, None, f"No file that runs there keeps these limits. {_nearest(able, limits)}"
+        )
+    smallest = min(kept, key=_size)
+    fit = [row for row in kept if row.bytes <= smallest.bytes * (1 + NEAR)] if target.wants_small else kept
+    alike = _as_fast_as_the_fastest(fit) if is_speed_known else [smallest]
+    chosen = min(alike, key=_size)
+    reasons = [_praise(run, chosen), _rivals([row for row in alike if row is not chosen]), target.caution(run)]
+    return Recommendation(target.title, chosen.format, " ".join(filter(None, reasons)))
+
+
+def _as_fast_as_the_fastest(rows: Sequence[Row]) -> list[Row]:
+    """The fastest, and those of which this run cannot tell that they are slower."""
+    fastest = min(rows, key=lambda row: row.median_ms)
+    return [row for row in rows if not between(fastest, row).finding.is_difference]
+
+
+def _size(row: Row) -> int:
+    return row.bytes
+
+
+def _broken(row: Row, limits: Limits) -> dict[str, float]:
+    """The limits that a file breaks, in words, and by which share of each."""
+    found: dict[str, float] = {}
+    if limits.bytes is not None and row.bytes > limits.bytes:
+        found[f"{row.bytes / 1e6:.1f} MB"] = row.bytes / max(limits.bytes, LEAST_LIMIT) - 1
+    if limits.milliseconds is not None and row.median_ms > limits.milliseconds:
+        found[f"{row.median_ms:.1f} ms"] = row.median_ms / max(limits.milliseconds, LEAST_LIMIT) - 1
+    if limits.agreement is not None and row.top1_agreement < limits.agreement:
+        found[f"{percent(row.top1_agreement)} equal answers"] = 1 - row.top1_agreement / limits.agreement
+    if row.disagrees:
+        found["answers too far from the original's"] = math.inf
+    return found
+
+
+def _nearest(able: Sequence[Row], limits: Limits) -> str:
+    nearest = min(able, key=lambda row: (max(_broken(row, limits).values()), row.bytes))
+    return f"The nearest is {FORMATS[nearest.format].title}: {', '.join(_broken(nearest, limits))}."
+
+
+def _praise(run: Record, chosen: Row) -> str:
+    original = run.rows[0]
+    if chosen is original:
+        return "Nothing else within the limits is better there."
+    speed = (
+        f"{chosen.ratio:.2f} times the original's {original.median_ms:.1f} ms"
+        if run.repeats >= LEAST_ROUNDS
+        else "chosen by size alone, because too few rounds were measured"
+    )
+    return (
+        f"{chosen.bytes / 1e6:.1f} MB instead of {original.bytes / 1e6:.1f}, {speed}, the same first answer on "
+        f"{percent(chosen.top1_agreement)} of the reference pictures."
+    )
+
+
+def _rivals(rivals: Sequence[Row]) -> str:
+    if not rivals:
+        return ""
+    names = ", ".join(FORMATS[row.format].title for row in rivals)
+    return f"No smaller, and as fast as far as this run can tell: {names}."

@@ -1,0 +1,190 @@
+"""A run as tables: for people, for spreadsheets, for a README, and the tutorial's own, line for line."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from deploy_core import spreadsheets
+from deploy_core.formats import FORMATS
+from deploy_core.profile.intervals import Interval
+from deploy_core.profile.record.record import Record, Row
+from deploy_core.profile.words import TOO_FEW, counted, percent
+
+Cells = tuple[str, ...]
+HEAD: Cells = (
+    "Model",
+    "Engine",
+    "Inference time",
+    "95 % interval",
+    "Spread",
+    "p95",
+    "Reduction",
+    "Same answer",
+    "Self CPU",
+    "Load",
+    "First",
+    "Memory",
+    "Size",
+)
+CSV_FIELDS = (
+    "format", "file", "sha256", "bytes", "run_engine", "median_ms", "median_low_ms", "median_high_ms", "p95_ms",
+    "spread_ms", "ratio", "ratio_low", "ratio_high", "reduction_percent", "self_cpu_ms", "load_ms", "first_ms",
+    "peak_bytes", "runtime_bytes", "top1_agreement", "cosine",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TutorialLine:
+    """A line of the tutorial's last table, and what the tutorial printed there: self CPU time and reduction."""
+
+    model: str
+    format: str
+    milliseconds: float
+    reduction_percent: float
+
+
+TUTORIAL = (
+    TutorialLine("original model", "original", 1236.69, 0.0),
+    TutorialLine("scripted model", "scripted", 1226.72, 0.81),
+    TutorialLine("scripted & quantized model", "quantized", 593.19, 52.03),
+    TutorialLine("scripted & quantized & optimized model", "optimized", 598.01, 51.64),
+    TutorialLine("lite model", "lite", 600.72, 51.43),
+)
+
+
+def tutorial_reduction(original: Row, row: Row) -> float | None:
+    """The tutorial's last column: how much less self CPU time than the original's, in per cent."""
+    if not original.self_cpu_ms or row.self_cpu_ms is None:
+        return None
+    return (1 - row.self_cpu_ms / original.self_cpu_ms) * 100
+
+
+def cells(run: Record) -> tuple[Cells, ...]:
+    """One line an artifact, as text."""
+    return tuple(_line(row) for row in run.rows)
+
+
+def rates_head(run: Record) -> Cells:
+    """Of ``rates``: the batches and the thread counts of this run."""
+    return (
+        "Model",
+        *(f"Batch of {batch}" for batch in _batches(run)),
+        *(counted(threads, "thread") for threads in _thread_counts(run)),
+    )
+
+
+def rates(run: Record) -> tuple[Cells, ...]:
+    """Pictures a second by batch, and the time of one picture by threads, one line an artifact, as text."""
+    return tuple(_rates(run, row) for row in run.rows)
+
+
+def unmeasured(run: Record) -> tuple[str, ...]:
+    """What is missing in a run, and why, a sentence or two for each reason."""
+    titles: dict[tuple[int | None, str], list[str]] = defaultdict(list)
+    for failed in run.unmeasured:
+        titles[failed.threads, failed.reason].append(FORMATS[failed.format].title)
+    found = []
+    for (threads, reason), names in titles.items():
+        condition = f" with {counted(threads, 'thread')}" if threads else ""
+        found.append(f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} not measured{condition}. {reason}")
+    return tuple(found)
+
+
+def as_csv(run: Record) -> str:
+    """Numbers as they are, one line an artifact."""
+    fields = (
+        *CSV_FIELDS,
+        *(f"throughput_{batch}" for batch in _batches(run)),
+        *(f"median_ms_threads_{threads}" for threads in _thread_counts(run)),
+    )
+    rows = (
+        vars(row)
+        | _bounds(row)
+        | {f"throughput_{found.batch}": found.pictures_per_second for found in row.throughput}
+        | {f"median_ms_threads_{point.threads}": point.median_ms for point in row.scaling}
+        for row in run.rows
+    )
+    return spreadsheets.as_csv(fields, rows)
+
+
+def as_markdown(run: Record) -> str:
+    """Tables for a README, with the host below them."""
+    main, more = _markdown(HEAD, cells(run)), _markdown(rates_head(run), rates(run))
+    return "\n".join([*main, "", *more, "", _markdown_text(f"{run.model}, {host_line(run)}")])
+
+
+def host_line(run: Record) -> str:
+    """Where, when and how a run was measured, in one line."""
+    host = run.host
+    instructions = f" ({', '.join(host.instructions)})" if host.instructions else ""
+    cores = f"{host.cores} cores, " if host.cores else ""
+    versions = ", ".join(f"{name} {version}" for name, version in host.versions.items())
+    return (
+        f"{host.cpu}{instructions}, {cores}{run.threads} of {counted(host.cpus, 'thread')}, "
+        f"{counted(run.repeats, 'round')}, {versions}, {run.measured_at[:10]}"
+    )
+
+
+def interval_text(interval: Interval | None) -> str:
+    return f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else TOO_FEW
+
+
+def _bounds(row: Row) -> dict[str, float | None]:
+    median_low, median_high = row.median_interval_ms or (None, None)
+    ratio_low, ratio_high = row.ratio_interval or (None, None)
+    return {
+        "median_low_ms": median_low,
+        "median_high_ms": median_high,
+        "ratio_low": ratio_low,
+        "ratio_high": ratio_high,
+    }
+
+
+def _batches(run: Record) -> list[int]:
+    return sorted({found.batch for row in run.rows for found in row.throughput})
+
+
+def _thread_counts(run: Record) -> list[int]:
+    return sorted({point.threads for row in run.rows for point in row.scaling})
+
+
+def _line(row: Row) -> Cells:
+    return (
+        FORMATS[row.format].title,
+        row.run_engine,
+        f"{row.median_ms:.2f} ms",
+        interval_text(row.median_interval_ms),
+        f"{row.spread_ms:.2f} ms",
+        f"{row.p95_ms:.2f} ms",
+        f"{row.reduction_percent:.2f} %",
+        percent(row.top1_agreement),
+        "" if row.self_cpu_ms is None else f"{row.self_cpu_ms:.2f} ms",
+        f"{row.load_ms:.0f} ms",
+        f"{row.first_ms:.1f} ms",
+        f"{row.peak_bytes / 1e6:.0f} MB",
+        f"{row.bytes / 1e6:.2f} MB",
+    )
+
+
+def _rates(run: Record, row: Row) -> Cells:
+    by_batch = {found.batch: f"{found.pictures_per_second:.0f} pictures/s" for found in row.throughput}
+    by_threads = {point.threads: f"{point.median_ms:.2f} ms" for point in row.scaling}
+    nothing = "" if by_batch else "one at a time"
+    return (
+        FORMATS[row.format].title,
+        *(by_batch.get(batch, nothing) for batch in _batches(run)),
+        *(by_threads.get(threads, "") for threads in _thread_counts(run)),
+    )
+
+
+def _markdown(head: Cells, lines: Sequence[Cells]) -> list[str]:
+    escaped = [tuple(_markdown_text(cell) for cell in line) for line in (head, *lines)]
+    return [f"| {' | '.join(line)} |" for line in (escaped[0], ("---",) * len(head), *escaped[1:])]
+
+
+def _markdown_text(text: str) -> str:
+    """A record may come from anybody, and its texts must stay texts, in one line."""
+    return re.sub(r"([\\|<>`*_\[\]])", r"\\\1", " ".join(text.split()))

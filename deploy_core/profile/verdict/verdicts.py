@@ -1,0 +1,102 @@
+"""What the numbers of a run say, in words: which file is faster, or that it cannot tell; and how sure that is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol, TypeVar
+
+from deploy_core.formats import FORMATS
+from deploy_core.profile.intervals import LEAST_ROUNDS, Finding, Interval, estimates, half_width, judged
+from deploy_core.profile.record.record import Record, Row
+from deploy_core.profile.words import PERCENT, counted, percent
+
+# A difference that is sure but smaller than this is of no use to anybody.
+TIE = 0.02
+# What is surely within this is called equal. A run that is settled tells that of any two that are.
+ALIKE = 0.05
+PAIRS_KEPT = 200
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How two artifacts of one run compare: ``ratio`` is the second's median in that of the first's."""
+
+    first: str
+    second: str
+    ratio: float
+    interval: Interval | None
+    rounds: int
+
+    @property
+    def finding(self) -> Finding:
+        return judged(self.ratio, self.interval, TIE, ALIKE)
+
+    @property
+    def text(self) -> str:
+        first, second = FORMATS[self.first].title, FORMATS[self.second].title
+        if self.interval is None:
+            return f"{counted(self.rounds, 'round')} cannot tell whether {second} or {first} is faster. Measure longer."
+        if self.finding is Finding.EQUAL:
+            within = max(abs(bound - 1) for bound in self.interval)
+            return f"{second} and {first} are equally fast, to within {math.ceil(within * PERCENT)} %."
+        if self.finding is Finding.UNKNOWN:
+            low, high = self.interval
+            return (
+                f"This run cannot tell whether {second} or {first} is faster: {second} takes {low:.2f} to {high:.2f} "
+                f"times as long (95 %). Measure longer."
+            )
+        low, high = sorted(abs(bound - 1) * PERCENT for bound in self.interval)
+        sure = f"95 %: {low:.0f} to {high:.0f} %"
+        return f"{second} is {percent(abs(self.ratio - 1))} {self.finding.value} than {first} ({sure})."
+
+
+@lru_cache(maxsize=PAIRS_KEPT)
+def between(first: Row, second: Row) -> Verdict:
+    """Compares two rows of one run, paired by their rounds. A page asks at each click, and a run never changes."""
+    found = estimates({"first": first.samples_ms, "second": second.samples_ms})["second"]
+    return Verdict(first.format, second.format, found.ratio, found.ratio_interval, len(first.samples_ms))
+
+
+def certainty(run: Record) -> str:
+    """Whether the run went on long enough, in one sentence."""
+    bound = percent(run.bound)
+    if run.settled:
+        return f"Every ratio to the original is known to ±{bound} (95 %)."
+    if run.repeats < LEAST_ROUNDS:
+        return f"{counted(run.repeats, 'round')} cannot give an interval: that takes {LEAST_ROUNDS}. Measure longer."
+    widest = max(run.rows, key=_half_width)
+    rounds, seconds = counted(run.repeats, "round"), run.budget_seconds
+    ended = rounds if seconds is None else f"The {seconds:g} seconds"
+    return (
+        f"{ended} ended before every ratio was known to ±{bound}: {FORMATS[widest.format].title} is at "
+        f"±{_half_width(widest) * PERCENT:.1f} %. Measure longer, or when the machine is quieter."
+    )
+
+
+def _half_width(row: Row) -> float:
+    return half_width(row.ratio, row.ratio_interval)
+
+
+class Weighed(Protocol):
+    """Whatever has a size and a speed."""
+
+    @property
+    def bytes(self) -> int: ...
+
+    @property
+    def median_ms(self) -> float: ...
+
+
+SomeRow = TypeVar("SomeRow", bound=Weighed)
+
+
+def pareto(rows: Sequence[SomeRow]) -> tuple[SomeRow, ...]:
+    """The rows that no other is both smaller and faster than, the smallest first."""
+    front: list[SomeRow] = []
+    for row in sorted(rows, key=lambda row: (row.bytes, row.median_ms)):
+        if not front or row.median_ms < front[-1].median_ms:
+            front.append(row)
+    return tuple(front)

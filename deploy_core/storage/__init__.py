@@ -1,0 +1,1 @@
+"""What the app keeps on disk: built files, uploads, visitors' models."""

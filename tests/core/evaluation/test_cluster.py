@@ -1,0 +1,419 @@
+"""A real scheduler and real workers, against the same evaluation on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from deploy_core import build, errors
+from deploy_core.cli.main import main
+from deploy_core.errors import ClusterUnavailable, DeployError, InvalidArtifact, InvalidPictureSet, InvalidRequest
+from deploy_core.evaluation import cluster, evaluate
+from deploy_core.evaluation.evaluate import SHARD, Evaluation, Shard
+from deploy_core.evaluation.labelled import LabelledSet
+from deploy_core.formats import FORMATS, ORIGINAL, Workbench
+from deploy_core.models import load
+from deploy_core.models.own import bring
+from deploy_core.settings import Settings
+from deploy_core.types import BuildRequest, Event, Progress
+from tests import own_model
+from tests.conftest import PROJECT
+
+SHARDS = 5
+PICTURES = SHARD * SHARDS - 10
+
+
+@dataclass(frozen=True)
+class Cluster:
+    address: str
+    folder: Path
+
+    def workers(self) -> dict[str, int]:
+        """The process of each worker, by its address."""
+        from distributed import Client
+
+        with Client(self.address, set_as_default=False) as client:
+            return dict(client.run(os.getpid))
+
+    def holds(self) -> list[str]:
+        """What evaluations have left on the workers."""
+        return [path.name for path in self.folder.rglob("deit-deploy-*")]
+
+
+@contextlib.contextmanager
+def dask(*arguments: str, log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A program of Dask's, killed at the end with all that it has started. What it prints goes to ``log``."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dask", *arguments],
+            stdout=output,
+            stderr=output,
+            cwd=log.parent,
+            env=os.environ | environment,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@contextlib.contextmanager
+def scheduler(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A scheduler, which cannot import this project, and its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = ("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard", "--no-show")
+    with dask(*arguments, log=folder / "scheduler.log") as process:
+        while process.poll() is None:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.05)
+        yield f"tcp://127.0.0.1:{port}", process
+
+
+def worker(address: str, folder: Path, name: str, *options: str, project: Path = PROJECT) -> Any:
+    """A worker; without other options, its nanny starts it again when it dies."""
+    arguments = ("worker", address, "--nthreads", "1", "--no-dashboard", "--local-directory", str(folder), *options)
+    return dask(*arguments, log=folder / f"{name}.log", PYTHONPATH=str(project), OMP_NUM_THREADS="1")
+
+
+@pytest.fixture(scope="module")
+def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("cluster")
+    with (
+        scheduler(folder) as (address, _),
+        worker(address, folder, "first"),
+        worker(address, folder, "second"),
+    ):
+        yield Cluster(address, folder)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """As the workers have: with more, those of this process and theirs would wait for each other's cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "PATIENCE_SECONDS", 1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Blots of many colours in three class folders, one of them large, and a file that is no picture."""
+    generator = np.random.default_rng(0)
+    root = tmp_path_factory.mktemp("labelled") / "pictures"
+    for number in range(PICTURES - 1):
+        place = root / ("bird", "cat", "ship")[number % 3]
+        place.mkdir(parents=True, exist_ok=True)
+        coarse = generator.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+        Image.fromarray(coarse).resize((48, 40)).save(place / f"{number:04}.jpg")
+    Image.new("RGB", (2000, 2000), "teal").save(root / "ship" / "large.bmp")
+    (root / "cat" / "broken.jpg").write_bytes(b"\xff\xd8 and no more")
+    return root
+
+
+@pytest.fixture(scope="module")
+def archive(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("archive") / "pictures.tar"
+    with tarfile.open(path, "w") as file:
+        file.add(folder / "cat", "pictures/cat")
+    return path
+
+
+@pytest.fixture(scope="module")
+def quantized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A format that answers one picture at a time."""
+    row = FORMATS["quantized"]
+    path = tmp_path_factory.mktemp("artifact") / row.filename("demo")
+    bench = Workbench(load.load("demo", "random", Settings()), "qnnpack", "default")
+    bench.results["scripted"] = FORMATS["scripted"].convert(bench)
+    row.save(bench, row.convert(bench), path)
+    return path
+
+
+def opened(path: Path) -> LabelledSet:
+    return evaluate.open_pictures(path, load.find("demo"), Settings())
+
+
+@functools.cache
+def here(what: str, weights: str, path: Path) -> Evaluation:
+    subject = evaluate.open_subject(what, "demo", weights, Settings())
+    return without_speed(evaluate.evaluate([subject], opened(path), Settings()))
+
+
+def there(what: str, weights: str, path: Path, address: str, **options: Any) -> Evaluation:
+    return without_speed(cluster.evaluate(what, "demo", weights, opened(path), address, Settings(), **options))
+
+
+def without_speed(evaluation: Evaluation) -> Evaluation:
+    results = (replace(result, score=replace(result.score, images_per_second=0)) for result in evaluation.results)
+    return replace(evaluation, results=tuple(results))
+
+
+def test_a_model_gets_the_figures_it_gets_here(two_workers: Cluster, folder: Path) -> None:
+    found = there("demo", "pretrained", folder, two_workers.address)
+    assert found == here("demo", "pretrained", folder)
+    assert (found.count, found.unreadable) == (PICTURES, ("cat/broken.jpg",))
+    assert two_workers.holds() == []
+
+
+def test_a_shared_folder_gives_the_same_while_few_shards_are_on_their_way(
+    two_workers: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards = evaluate.shards
+    sent: list[Shard] = []
+    ahead: list[int] = []
+
+    def noted(*arguments: Any) -> Iterator[Shard]:
+        for shard in shards(*arguments):
+            sent.append(shard)
+            yield shard
+
+    def progress(_: Event) -> None:
+        ahead.append(len(sent) - len(ahead))
+
+    expected = here("demo", "pretrained", folder)
+    monkeypatch.setattr(evaluate, "shards", noted)
+    found = there("demo", "pretrained", folder, two_workers.address, shared_data=True, progress=progress)
+    assert found == expected
+    assert len(sent) == SHARDS
+    assert not any(any(shard.data) for shard in sent)
+    assert max(ahead) <= cluster.SHARDS_PER_THREAD * 2 < SHARDS
+
+
+def test_an_artifact_gets_the_figures_it_gets_here(two_workers: Cluster, archive: Path, quantized: Path) -> None:
+    found = there(str(quantized), "random", archive, two_workers.address)
+    assert found == here(str(quantized), "random", archive)
+    assert found.results[0].subject == "quantized"
+
+
+def test_a_checkpoint_of_ones_own_travels(two_workers: Cluster, archive: Path, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "mine.pth"
+    torch.save(load.load("demo", "random", Settings()).module.state_dict(), checkpoint)
+    found = there("demo", str(checkpoint), archive, two_workers.address)
+    assert found == replace(here("demo", "random", archive), weights=str(checkpoint))
+
+
+def test_a_model_of_ones_own_and_its_files_travel(two_workers: Cluster, tmp_path: Path) -> None:
+    """No worker has the model file, and none knows its labels."""
+    checkpoint = tmp_path / "pets.safetensors"
+    save_file(own_model.state(), checkpoint)
+    spec = bring.bring(checkpoint, tmp_path / "models", Settings(), bring.Corrections(labels=own_model.LABELS))
+    request = BuildRequest(spec.reference, "pretrained", ("original", "onnx_int8"))
+    artifacts = build.build_into(tmp_path / "built", request, Settings()).artifacts
+    root = tmp_path / "pets"
+    for number, label in enumerate(own_model.LABELS):
+        (root / label).mkdir(parents=True)
+        Image.new("RGB", (40, 40), (80 * number, 200, 90)).save(root / label / "1.png")
+    pictures = evaluate.open_pictures(root, spec, Settings())
+    for path in (spec.file, *(tmp_path / "built" / artifact.file for artifact in artifacts)):
+        subject = evaluate.open_artifact(path, spec.reference, "pretrained") if path else None
+        assert subject
+        expected = evaluate.evaluate([subject], pictures, Settings())
+        found = cluster.evaluate(str(path), spec.reference, "pretrained", pictures, two_workers.address, Settings())
+        assert without_speed(found) == without_speed(expected)
+        assert found.labels == own_model.LABELS
+
+
+def test_the_speed_is_that_of_all_workers_together(two_workers: Cluster, folder: Path) -> None:
+    started = time.perf_counter()
+    found = cluster.evaluate("demo", "demo", "pretrained", opened(folder), two_workers.address, Settings())
+    took = time.perf_counter() - started
+    assert found.results[0].score.images_per_second >= found.count / took
+
+
+def test_a_worker_that_is_killed_costs_nothing_but_time(two_workers: Cluster, folder: Path) -> None:
+    victim = next(iter(two_workers.workers().values()))
+    events: list[Event] = []
+
+    def kill_in_the_middle(event: Event) -> None:
+        events.append(event)
+        if len(events) == 3:
+            os.kill(victim, signal.SIGKILL)
+
+    found = there("demo", "pretrained", folder, two_workers.address, progress=kill_in_the_middle)
+    assert found == here("demo", "pretrained", folder)
+    assert [event.fraction for event in events] == sorted({event.fraction for event in events})
+    assert events[2].fraction < 0.5
+    assert events[-1] == Event(f"{PICTURES + 1} of {PICTURES + 1} pictures", 1.0)
+    assert victim not in two_workers.workers().values()
+
+
+def test_a_worker_that_dies_while_the_artifact_is_brought_costs_nothing_but_time(
+    two_workers: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import Worker, WorkerPlugin
+
+    victim = next(iter(two_workers.workers().values()))
+    courier = cluster._courier
+
+    def deadly(*given: Any) -> Any:
+        inner: Any = courier(*given)
+
+        class Deadly(WorkerPlugin):
+            name = inner.name
+
+            @property
+            def desk(self) -> Any:
+                return inner.desk
+
+            def setup(self, worker: Worker) -> None:
+                if os.getpid() == victim:
+                    os.kill(victim, signal.SIGKILL)
+                inner.setup(worker)
+
+            def teardown(self, worker: Worker) -> None:
+                inner.teardown(worker)
+
+        return Deadly()
+
+    monkeypatch.setattr(cluster, "_courier", deadly)
+    assert there("demo", "pretrained", folder, two_workers.address) == here("demo", "pretrained", folder)
+    assert victim not in two_workers.workers().values()
+
+
+def test_the_command_gives_the_same_figures(
+    two_workers: Cluster, archive: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def printed(*options: str) -> Any:
+        assert main(["evaluate", "demo", "--data", str(archive), "--json", *options]) == 0
+        captured = capsys.readouterr()
+        assert "[100%]" in captured.err
+        assert "Traceback" not in captured.err
+        return json.loads(captured.out) | {"images_per_second": None}
+
+    assert printed("--scheduler", two_workers.address) == printed()
+
+
+def test_a_folder_that_a_worker_does_not_see_is_told(two_workers: Cluster, tmp_path: Path) -> None:
+    picture = tmp_path / "pictures" / "cat" / "1.png"
+    picture.parent.mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(picture)
+
+    def hide(_: Event) -> None:
+        (tmp_path / "pictures").rename(tmp_path / "hidden")
+
+    with pytest.raises(InvalidPictureSet, match="sees no folder .*/pictures. Mount it there"):
+        there("demo", "random", tmp_path / "pictures", two_workers.address, progress=hide, shared_data=True)
+
+
+def test_an_archive_cannot_be_shared(archive: Path) -> None:
+    with pytest.raises(InvalidRequest, match="pictures.tar is an archive.*leave --shared-data out"):
+        there("demo", "pretrained", archive, "tcp://127.0.0.1:9", shared_data=True)
+
+
+def test_an_error_on_a_worker_comes_back_as_itself(two_workers: Cluster, folder: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / ORIGINAL.filename("demo")
+    damaged.write_bytes(b"no safetensors")
+    with pytest.raises(InvalidArtifact, match="is damaged. Build it again"):
+        there(str(damaged), "pretrained", folder, two_workers.address)
+    assert two_workers.holds() == []
+
+
+def test_a_worker_with_other_versions_is_refused(
+    two_workers: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = ORIGINAL.versions()
+    monkeypatch.setattr(type(ORIGINAL), "versions", lambda _: ours | {"torch": "1.0"})
+    with pytest.raises(ClusterUnavailable, match=f"The worker tcp://.* has torch {ours['torch']}, not 1.0. Install"):
+        there("demo", "random", folder, two_workers.address)
+
+
+def test_a_cluster_without_workers_is_told_and_so_is_one_without_this_project(
+    folder: Path, tmp_path: Path, impatient: None
+) -> None:
+    with scheduler(tmp_path) as (address, _):
+        with pytest.raises(ClusterUnavailable, match=f"has no workers. Start some: dask worker {address}"):
+            there("demo", "random", folder, address)
+        with worker(address, tmp_path, "bare", "--no-nanny", project=tmp_path):
+            wait_for_worker(address)
+            with pytest.raises(ClusterUnavailable, match="cannot import deploy_core. Start it in a checkout"):
+                there("demo", "random", folder, address)
+
+
+def kill(process: subprocess.Popen[bytes]) -> Progress:
+    """Progress that kills a process once the first answers are there."""
+
+    def progress(event: Event) -> None:
+        if event.fraction:
+            process.kill()
+
+    return progress
+
+
+def test_a_cluster_whose_last_worker_dies_is_not_waited_for(archive: Path, tmp_path: Path, impatient: None) -> None:
+    with scheduler(tmp_path) as (address, _), worker(address, tmp_path, "only", "--no-nanny") as only:
+        wait_for_worker(address)
+        with pytest.raises(ClusterUnavailable, match="has no workers"):
+            there("demo", "random", archive, address, progress=kill(only))
+
+
+def test_a_scheduler_that_dies_is_not_waited_for(archive: Path, tmp_path: Path, impatient: None) -> None:
+    with scheduler(tmp_path) as (address, process), worker(address, tmp_path, "only"):
+        wait_for_worker(address)
+        with pytest.raises(ClusterUnavailable, match=f"The cluster at {address} was lost"):
+            there("demo", "random", archive, address, progress=kill(process))
+
+
+def wait_for_worker(address: str) -> None:
+    from distributed import Client
+
+    with Client(address, set_as_default=False) as client:
+        client.wait_for_workers(1, timeout=60)
+
+
+def test_an_address_where_nobody_listens_is_told(folder: Path, impatient: None) -> None:
+    with pytest.raises(ClusterUnavailable, match="No Dask scheduler answers at tcp://127.0.0.1:9"):
+        there("demo", "random", folder, "tcp://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("address", ["", "somewhere", "127.0.0.1", "http://127.0.0.1:8786", "tcp://127.0.0.1:eighty"])
+def test_an_address_that_is_none_is_told(address: str, folder: Path) -> None:
+    with pytest.raises(InvalidRequest, match=f"'{address}' is no address of a scheduler"):
+        there("demo", "random", folder, address)
+
+
+def test_encryption_that_is_not_set_up_is_told(folder: Path) -> None:
+    with pytest.raises(InvalidRequest, match="no certificate for TLS"):
+        there("demo", "random", folder, "tls://127.0.0.1:8786")
+
+
+def test_without_dask_the_command_that_installs_it_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ClusterUnavailable, match="pip install -r requirements-cluster.txt"):
+        there("demo", "random", folder, "tcp://127.0.0.1:8786")
+
+
+def test_every_error_survives_the_way_between_processes() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, DeployError)]
+    for kind in kinds:
+        error = pickle.loads(pickle.dumps(kind("Something is wrong.", "Mend it.")))
+        assert (type(error), error.problem, error.remedy) == (kind, "Something is wrong.", "Mend it.")
