@@ -1,0 +1,1 @@
+"""How fast each file answers, what it costs, and which one to ship."""
