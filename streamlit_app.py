@@ -26,7 +26,8 @@ from deploy_core import logs, memory, settings
 from deploy_core.errors import DeployError, HomeInUse
 from deploy_core.settings import Settings
 from deploy_core.storage import home
-from pages import _client, _parts
+from pages.device import client
+from pages.state import services
 from web import connections, downloads
 from web.headers import Headers
 from web.ready import ready
@@ -56,11 +57,11 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
                 holding.enter_context(home.held(settings.load()))
             except HomeInUse as error:
                 _refuse(error)
-            _parts.visitors()
+            services.visitors()
         looking = asyncio.create_task(_look_after())
         yield
         looking.cancel()
-        _parts.close()
+        services.close()
 
 
 async def _look_after() -> None:
@@ -68,9 +69,9 @@ async def _look_after() -> None:
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         try:
-            if _parts.departures().look(Runtime.instance(), held_uploads()):
+            if services.departures().look(Runtime.instance(), held_uploads()):
                 await asyncio.to_thread(memory.give_back)
-            await asyncio.to_thread(_parts.end_what_hangs)
+            await asyncio.to_thread(services.end_what_hangs)
         except DeployError:
             continue
         except Exception:
@@ -116,7 +117,7 @@ app = st.App(
         Route(f"{BASE}/bundles/{{key}}/{{file}}", downloads.bundle),
         Route(f"{BASE}/traces/{{key}}", downloads.traces),
         Route(f"{BASE}/ready", ready),
-        Mount(f"{BASE}/{_client.ADDRESS}", _client.Client()),
+        Mount(f"{BASE}/{client.ADDRESS}", client.Client()),
     ],
     middleware=[
         Middleware(Headers, framed_by=LIMITS.framed_by),

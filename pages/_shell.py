@@ -10,7 +10,8 @@ import streamlit as st
 from deploy_core import settings
 from deploy_core.errors import DeployError
 from deploy_core.storage import home
-from pages import _parts, _picker
+from pages.parts import notices
+from pages.state import picker, session
 
 # Streamlit puts this folder on the import path: a page named like a module of the standard library would shadow it.
 PAGES = Path(__file__).parent
@@ -28,12 +29,12 @@ page = st.navigation(
     ]
 )
 try:
-    _parts.note_session()
+    session.note_session()
     home.require(settings.load())
-    _picker.draw()
+    picker.draw()
     page.run()
 except DeployError as error:
-    _parts.show(error)
+    notices.show(error)
 except Exception:
     logging.getLogger("deit_deploy").exception("The page %s failed", page.title)
     st.error("Something went wrong on this page. Reload it; if it happens again, the server's log has the details.")

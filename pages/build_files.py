@@ -13,7 +13,8 @@ from deploy_core.processes.jobs import Job
 from deploy_core.processes.local import Task
 from deploy_core.storage.store import Stored
 from deploy_core.types import Artifact, BuildRequest, BuildResult, Unbuilt
-from pages import _links, _parts, _picker
+from pages.parts import notices, progress, text
+from pages.state import links, picker, services
 
 ENGINES = {"qnnpack": "qnnpack, for phones", "x86": "x86, for servers"}
 OPTIMIZE = {"default": "Default, fast", "tutorial": "As in the tutorial"}
@@ -92,17 +93,17 @@ def card(stored: Stored, result: BuildResult) -> None:
             st.markdown(f"**{line.title}** · {artifact.bytes / 1e6:.1f} MB", width="content")
             with st.container(horizontal=True, width="content"):
                 st.link_button(
-                    "File", _links.artifact(stored), icon=":material/download:", help=_parts.plain(artifact.file)
+                    "File", links.artifact(stored), icon=":material/download:", help=text.plain(artifact.file)
                 )
                 st.link_button(
                     "Bundle",
-                    _links.bundle(stored),
+                    links.bundle(stored),
                     icon=":material/folder_zip:",
                     help="A zip with the file, its labels and preprocessing, a test picture with the expected logits, "
                     "checksums, and code for an app",
                 )
                 with st.popover("QR code", icon=":material/qr_code_2:"):
-                    _links.draw_qr_code(_links.artifact(stored))
+                    links.draw_qr_code(links.artifact(stored))
         st.markdown(line.effect(result))
         if artifact.disagrees:
             st.error("**Its answers are not the original's.** Do not ship it before you know why.")
@@ -137,7 +138,7 @@ def phones(artifact: Artifact) -> None:
         st.markdown(f"- **{runtime.name} {runtime.version}** ({runtime.platforms}): `{runtime.install}`")
     for finding in artifact.findings:
         icon = ":green[:material/check:]" if finding.holds else ":orange[:material/warning:]"
-        st.markdown(f"- {icon} {_parts.plain(finding.text)}")
+        st.markdown(f"- {icon} {text.plain(finding.text)}")
 
 
 def failures(job: Job | None) -> None:
@@ -162,7 +163,7 @@ def preview(keys: list[str], model: str) -> None:
 
 
 def choose_formats() -> tuple[str, ...]:
-    reasons = {key: reason for key, reason in _parts.abilities().formats.items() if key != ORIGINAL.key}
+    reasons = {key: reason for key, reason in services.abilities().formats.items() if key != ORIGINAL.key}
     available = [key for key, reason in reasons.items() if reason is None]
     keys = st.pills(
         "Formats",
@@ -176,7 +177,7 @@ def choose_formats() -> tuple[str, ...]:
     )
     for key, reason in reasons.items():
         if reason is not None:
-            st.caption(f":material/block: {FORMATS[key].title} is not available here. {_parts.plain(reason)}")
+            st.caption(f":material/block: {FORMATS[key].title} is not available here. {text.plain(reason)}")
     return tuple(sorted(keys, key=available.index))
 
 
@@ -185,8 +186,8 @@ def choose_options() -> tuple[str, str]:
     with left:
         engine = st.segmented_control(
             "Engine",
-            _parts.abilities().engines,
-            default=_parts.abilities().engines[0],
+            services.abilities().engines,
+            default=services.abilities().engines[0],
             required=True,
             format_func=ENGINES.__getitem__,
             key="engine",
@@ -211,30 +212,30 @@ def _same_top1(artifact: Artifact) -> str:
 
 
 def _plain_reason(unbuilt: Unbuilt) -> str:
-    return f"gave no file: {_parts.plain(unbuilt.reason)}"
+    return f"gave no file: {text.plain(unbuilt.reason)}"
 
 
 def build() -> None:
-    chosen = _picker.choice()
+    chosen = picker.choice()
     keys = choose_formats()
     engine, optimize = choose_options()
     request = BuildRequest(chosen.spec.reference, chosen.weights, keys, engine, optimize)
     task = Task("build", {"build": documents.plain(request)})
-    job = _parts.follow(task)
-    found = _parts.store().find(request) if keys else {}
+    job = progress.follow(task)
+    found = services.store().find(request) if keys else {}
     missing = [row.key for row in in_build_order(keys) if row.key not in found]
-    if not _parts.is_unfinished(job):
+    if not progress.is_unfinished(job):
         failures(job)
         if not keys:
             st.info("Choose at least one format.", icon=":material/category:")
         elif missing:
             count = f"{len(missing)} {'file' if len(missing) == 1 else 'files'}"
-            label = f"Build {count} of {_parts.plain(chosen.spec.title)}"
+            label = f"Build {count} of {text.plain(chosen.spec.title)}"
             if st.button(label, type="primary", icon=":material/build:", key="build"):
-                _parts.submit(task)
+                progress.submit(task)
                 st.rerun()
     if found:
-        result = _parts.store().result(request)
+        result = services.store().result(request)
         warn(result)
         overview(result)
         for stored in found.values():
@@ -245,6 +246,6 @@ def build() -> None:
 
 st.title("Files for a phone")
 st.markdown("Turn the model into the files an app can load, and see what each step did to size and answers.")
-with _parts.errors_shown():
+with notices.errors_shown():
     build()
-_parts.explain(WHAT)
+notices.explain(WHAT)

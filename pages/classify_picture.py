@@ -8,9 +8,12 @@ from deploy_core import embedded
 from deploy_core.models import load
 from deploy_core.processes.local import Task
 from deploy_core.types import Prediction
-from pages import _address, _batch, _code, _files_answers, _looks, _parts, _picker, _pictures
-from pages._charts import Bar, draw_bars
-from pages._pictures import Picture
+from pages.charts.charts import Bar, draw_bars
+from pages.parts import notices, progress
+from pages.parts.text import plain
+from pages.pictures import answers, batch, code, looks, sources
+from pages.pictures.sources import Picture
+from pages.state import address, picker, services
 
 SHOWN_PIXELS = 720
 USUAL_TOP = 5
@@ -33,7 +36,7 @@ def options(classes: int) -> tuple[int, float]:
     """How many classes are shown, and below which probability the page says that the model is not sure."""
     most = min(MOST_SHOWN, classes)
     # What the visitor asked for stays while a model has fewer classes.
-    _address.recall("top_asked", "top", USUAL_TOP, lambda text: min(max(int(text), 1), MOST_SHOWN))
+    address.recall("top_asked", "top", USUAL_TOP, lambda text: min(max(int(text), 1), MOST_SHOWN))
     st.session_state["top"] = min(st.session_state["top_asked"], most)
     with st.popover("Options", icon=":material/tune:"):
         top = st.slider("Classes shown", 1, most, key="top", on_change=_ask_for)
@@ -41,7 +44,7 @@ def options(classes: int) -> tuple[int, float]:
             "Not sure below", 0, 100, USUAL_THRESHOLD, format="%d %%", key="threshold", persist_state="session"
         )
     asked = st.session_state["top_asked"]
-    _address.note(top=None if asked == USUAL_TOP else asked)
+    address.note(top=None if asked == USUAL_TOP else asked)
     return top, threshold / 100
 
 
@@ -62,7 +65,7 @@ def bars(prediction: Prediction) -> list[Bar]:
     ]
 
 
-def answer(chosen: _picker.Choice, prediction: Prediction, threshold: float) -> None:
+def answer(chosen: picker.Choice, prediction: Prediction, threshold: float) -> None:
     best = prediction.top[0]
     if prediction.weights == "random":
         st.warning("The weights are random, so this answer means nothing.", icon=":material/casino:")
@@ -73,7 +76,7 @@ def answer(chosen: _picker.Choice, prediction: Prediction, threshold: float) -> 
         )
     st.metric(
         f"Class {best.index}",
-        _parts.plain(best.label),
+        plain(best.label),
         f"{best.probability:.1%} sure",
         delta_color="off",
         delta_arrow="off",
@@ -90,56 +93,56 @@ def answer(chosen: _picker.Choice, prediction: Prediction, threshold: float) -> 
     )
 
 
-def ready(chosen: _picker.Choice) -> bool:
+def ready(chosen: picker.Choice) -> bool:
     """Whether the weights are here; draws the download otherwise."""
     if chosen.weights != "pretrained" or chosen.spec.is_here():
         return True
     download = Task("download", {"model": chosen.spec.name})
-    if not _parts.is_unfinished(_parts.follow(download)):
+    if not progress.is_unfinished(progress.follow(download)):
         size = f"{chosen.spec.download_bytes / 1e6:.0f} MB"
-        st.info(f"{_parts.plain(chosen.spec.title)} needs its weights once: {size} from the Hugging Face Hub.")
+        st.info(f"{plain(chosen.spec.title)} needs its weights once: {size} from the Hugging Face Hub.")
         if st.button(f"Download {size}", icon=":material/download:", type="primary"):
-            _parts.submit(download)
+            progress.submit(download)
             st.rerun()
     return False
 
 
-def one(chosen: _picker.Choice, picture: Picture, top: int, threshold: float) -> None:
+def one(chosen: picker.Choice, picture: Picture, top: int, threshold: float) -> None:
     left, right = st.columns(2, gap="large")
-    with left, _parts.errors_shown():
-        st.image(_pictures.small(picture, SHOWN_PIXELS), width="stretch", alt="The picture that is classified")
+    with left, notices.errors_shown():
+        st.image(sources.small(picture, SHOWN_PIXELS), width="stretch", alt="The picture that is classified")
     prediction = None
-    with right, _parts.errors_shown():
+    with right, notices.errors_shown():
         if ready(chosen):
-            with _parts.in_line("Looking …") as tell:
-                prediction = _parts.inference().classify(
+            with notices.in_line("Looking …") as tell:
+                prediction = services.inference().classify(
                     chosen.spec.reference, chosen.weights, picture.data, picture.name, top, tell
                 )
             answer(chosen, prediction, threshold)
     if prediction:
-        with _parts.errors_shown():
-            _looks.draw(chosen, picture)
-        with _parts.errors_shown():
-            _files_answers.draw(chosen, picture)
+        with notices.errors_shown():
+            looks.draw(chosen, picture)
+        with notices.errors_shown():
+            answers.draw(chosen, picture)
 
 
 def classify() -> None:
-    chosen = _picker.choice()
+    chosen = picker.choice()
     # Columns, which lie one below the other on a phone: the origins need its whole width.
     place, beside = st.columns([4, 1], vertical_alignment="bottom")
     with beside, st.container(horizontal_alignment="right"):
         top, threshold = options(load.find(chosen.spec.reference).classes)
     pictures = []
-    with place, _parts.errors_shown():
-        pictures = _pictures.choose()
+    with place, notices.errors_shown():
+        pictures = sources.choose()
     if not pictures:
         st.info("Give a picture, and the answer appears here.", icon=":material/image:")
     elif len(pictures) == 1:
-        _pictures.hold(pictures[0])
+        sources.hold(pictures[0])
         one(chosen, pictures[0], top, threshold)
     elif ready(chosen):
-        _batch.draw(chosen, pictures, top, threshold)
-    _code.draw(chosen, pictures, top)
+        batch.draw(chosen, pictures, top, threshold)
+    code.draw(chosen, pictures, top)
 
 
 st.title("What is in the picture?")
@@ -148,6 +151,6 @@ st.markdown(
     "then **Build** turns that model into files for a phone, **Evaluate** counts what they get right, and **Profile** "
     "tells which one to ship."
 )
-with _parts.errors_shown():
+with notices.errors_shown():
     classify()
-_parts.explain(WHAT)
+notices.explain(WHAT)

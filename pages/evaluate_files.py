@@ -15,8 +15,10 @@ from deploy_core.evaluation.labelled import offered
 from deploy_core.formats import FORMATS, ORIGINAL
 from deploy_core.processes.local import Task
 from deploy_core.types import BuildRequest
-from pages import _parts, _picker
-from pages._charts import Dot, Interval, Share, draw_diagonal, draw_intervals, draw_matrix
+from pages.charts.charts import Dot, Interval, Share, draw_diagonal, draw_intervals, draw_matrix
+from pages.parts import notices, progress
+from pages.parts.text import plain
+from pages.state import picker, services
 
 UPLOAD = "Upload"
 LARGEST_ARCHIVE_MB = 400
@@ -69,7 +71,7 @@ def choose_pictures() -> tuple[Path, str] | None:
             [*sets, UPLOAD],
             default=next(iter(sets)),
             required=True,
-            format_func=_parts.plain,
+            format_func=plain,
             key="pictures",
         )
         if name != UPLOAD:
@@ -83,13 +85,13 @@ def choose_pictures() -> tuple[Path, str] | None:
     if not uploaded:
         return None
     if st.session_state.get("archive_kept") != uploaded.file_id:
-        kept = _parts.uploads().keep(uploaded.name, uploaded.getvalue())
+        kept = services.uploads().keep(uploaded.name, uploaded.getvalue())
         st.session_state["archive_path"], st.session_state["archive_kept"] = str(kept), uploaded.file_id
     return Path(st.session_state["archive_path"]), uploaded.name
 
 
 def choose_formats() -> tuple[str, ...]:
-    reasons = _parts.abilities().formats
+    reasons = services.abilities().formats
     available = [key for key, reason in reasons.items() if key != ORIGINAL.key and reason is None]
     keys = st.pills(
         "Beside the original",
@@ -104,14 +106,14 @@ def choose_formats() -> tuple[str, ...]:
 
 
 def evaluate() -> None:
-    chosen = _picker.choice()
+    chosen = picker.choice()
     pictures = choose_pictures()
     saved = chosen.spec.is_embedded and chosen.weights == "pretrained"
     if pictures is None:
         if saved:
             show_saved()
         else:
-            title = _parts.plain(chosen.spec.title)
+            title = plain(chosen.spec.title)
             st.info(f"{title} needs labelled pictures of {chosen.spec.knows}.", icon=":material/dataset:")
         with st.expander("How the pictures must be packed", expanded=not saved, icon=":material/folder_zip:"):
             st.markdown(LAYOUT)
@@ -119,17 +121,17 @@ def evaluate() -> None:
     path, name = pictures
     request = BuildRequest(chosen.spec.reference, chosen.weights, choose_formats())
     task = Task("evaluate", {"build": documents.plain(request), "pictures": str(path), "name": name})
-    if _parts.is_unfinished(_parts.follow(task)):
+    if progress.is_unfinished(progress.follow(task)):
         return
-    found = _parts.store().evaluation(request, path)
-    label = f"Evaluate {len(request.formats)} files on {_parts.plain(name)}"
+    found = services.store().evaluation(request, path)
+    label = f"Evaluate {len(request.formats)} files on {plain(name)}"
     if st.button(
         f"{label} again" if found else label,
         type="secondary" if found else "primary",
         icon=":material/fact_check:",
         key="evaluate",
     ):
-        _parts.submit(task)
+        progress.submit(task)
         st.rerun()
     if found:
         show(found)
@@ -348,13 +350,13 @@ def disagreements(evaluation: Evaluation) -> None:
 def disagreement(found: Disagreement, labels: tuple[str, ...]) -> None:
     if found.thumbnail:
         st.image(base64.b64decode(found.thumbnail), width=96)
-    st.markdown(f"**{_parts.plain(_short(labels[found.true]))}**", help=_parts.plain(found.picture))
+    st.markdown(f"**{plain(_short(labels[found.true]))}**", help=plain(found.picture))
     answers: dict[int, list[Opinion]] = {}
     for opinion in found.opinions:
         answers.setdefault(opinion.answer, []).append(opinion)
     for answer, said in sorted(answers.items(), key=lambda pair: -len(pair[1])):
         icon = ":green[:material/check:]" if answer == found.true else ":red[:material/close:]"
-        st.markdown(f"{icon} {_parts.plain(_short(labels[answer]))}")
+        st.markdown(f"{icon} {plain(_short(labels[answer]))}")
         least, most = (f"{extreme(opinion.probability for opinion in said):.0%}" for extreme in (min, max))
         sure = most if least == most else f"{least} to {most}"
         names = ", ".join(FORMATS[opinion.subject].title for opinion in said)
@@ -363,7 +365,7 @@ def disagreement(found: Disagreement, labels: tuple[str, ...]) -> None:
 
 def left_out(evaluation: Evaluation) -> None:
     if evaluation.unreadable:
-        names = [_parts.plain(name) for name in evaluation.unreadable[:UNREADABLE_NAMED]]
+        names = [plain(name) for name in evaluation.unreadable[:UNREADABLE_NAMED]]
         if len(evaluation.unreadable) > UNREADABLE_NAMED:
             names.append("…")
         st.warning(
@@ -372,7 +374,7 @@ def left_out(evaluation: Evaluation) -> None:
         )
     empty = [name for name, share in evaluation.results[0].score.per_class.items() if share is None]
     if empty:
-        st.caption(f"No pictures in: {', '.join(_parts.plain(name) for name in empty)}.")
+        st.caption(f"No pictures in: {', '.join(plain(name) for name in empty)}.")
     if evaluation.ignored:
         st.caption(f"Left out, because their names are not those of pictures: {evaluation.ignored} of the files.")
 
@@ -391,6 +393,6 @@ def _signed(points: float) -> str:
 
 st.title("How often is it right?")
 st.markdown("The original and its files on labelled pictures: what int8 costs, counted instead of hoped.")
-with _parts.errors_shown():
+with notices.errors_shown():
     evaluate()
-_parts.explain(WHAT)
+notices.explain(WHAT)

@@ -17,8 +17,13 @@ from deploy_core.processes.local import Task
 from deploy_core.profile.device.report import IN_BROWSERS
 from deploy_core.storage.store import Stored
 from deploy_core.types import BuildRequest
-from pages import _client, _links, _parts, _picker, _pictures, _reports
-from pages._pictures import Picture
+from pages.device import client
+from pages.device.reports import ADDRESS, draw, of, server_run, take, together
+from pages.parts import notices, progress
+from pages.parts.text import plain
+from pages.pictures import sources
+from pages.pictures.sources import Picture
+from pages.state import links, picker, services
 
 WHAT = """
 The profile of the server is a profile of a PC. Here **your own device** runs the model, in the browser and with
@@ -58,8 +63,8 @@ NOT_FETCHED = (
 
 
 def on_your_device() -> None:
-    chosen = _picker.choice()
-    runtime = _client.runtime()
+    chosen = picker.choice()
+    runtime = client.runtime()
     if runtime is None:
         st.warning(NOT_FETCHED, icon=":material/deployed_code_alert:")
         return
@@ -68,42 +73,42 @@ def on_your_device() -> None:
         st.info("This server does not offer ONNX files, and browsers run nothing else.", icon=":material/block:")
         return
     if chosen.spec.is_embedded and chosen.weights == "pretrained":
-        _parts.store().adopt(embedded.ARTIFACTS)
-    stored = _parts.store().find(request(chosen, offered))
+        services.store().adopt(embedded.ARTIFACTS)
+    stored = services.store().find(request(chosen, offered))
     found = {key: stored[key] for key in offered if key in stored}
     if found:
-        picture = _pictures.at_hand()
-        st.caption(f"The picture: {_parts.plain(picture.name)}. Choose another on Classify.")
+        picture = sources.at_hand()
+        st.caption(f"The picture: {plain(picture.name)}. Choose another on Classify.")
         measure(chosen, picture, found, runtime)
     missing = [key for key in offered if key not in found]
     if missing:
         build(request(chosen, offered), chosen.spec.title, missing)
 
 
-def request(chosen: _picker.Choice, formats: Sequence[str]) -> BuildRequest:
+def request(chosen: picker.Choice, formats: Sequence[str]) -> BuildRequest:
     return BuildRequest(chosen.spec.reference, chosen.weights, tuple(formats))
 
 
 def build(everything: BuildRequest, title: str, missing: Sequence[str]) -> None:
     """Offers to build what a browser can run and is not there yet."""
     task = Task("build", {"build": documents.plain(everything)})
-    if _parts.is_unfinished(_parts.follow(task)):
+    if progress.is_unfinished(progress.follow(task)):
         return
     is_first = len(missing) == len(everything.formats)
     names = " and ".join(FORMATS[key].title for key in missing)
     label = f"Build {names}" if is_first else f"Build {names}, to time that as well"
     if is_first:
-        st.info(f"A browser runs ONNX files, and {_parts.plain(title)} has none yet.", icon=":material/smartphone:")
+        st.info(f"A browser runs ONNX files, and {plain(title)} has none yet.", icon=":material/smartphone:")
     if st.button(label, icon=":material/build:", key="build", type="primary" if is_first else "secondary"):
-        _parts.submit(task)
+        progress.submit(task)
         st.rerun()
 
 
-def measure(chosen: _picker.Choice, picture: Picture, found: dict[str, Stored], runtime: str) -> None:
-    told = _client.component()(
+def measure(chosen: picker.Choice, picture: Picture, found: dict[str, Stored], runtime: str) -> None:
+    told = client.component()(
         key="device",
         data={
-            "client": f"{_client.ADDRESS}/src/main.js",
+            "client": f"{client.ADDRESS}/src/main.js",
             "model": chosen.spec.name,
             "title": chosen.spec.title,
             "weights": chosen.weights,
@@ -139,18 +144,18 @@ def file(stored: Stored) -> dict[str, Any]:
         "key": artifact.format,
         "title": FORMATS[artifact.format].title,
         "file": artifact.file,
-        "url": _links.artifact(stored),
+        "url": links.artifact(stored),
         "bytes": artifact.bytes,
         "sha256": artifact.sha256,
     }
 
 
-def compare(chosen: _picker.Choice, picture: Picture, stored: Stored) -> None:
+def compare(chosen: picker.Choice, picture: Picture, stored: Stored) -> None:
     """Tells the device what the server's own ONNX Runtime answers."""
     try:
-        with _parts.in_line() as tell:
+        with notices.in_line() as tell:
             answer: Any = documents.plain(
-                _parts.inference().give(chosen.spec.reference, chosen.weights, stored.key, picture.data, tell)
+                services.inference().give(chosen.spec.reference, chosen.weights, stored.key, picture.data, tell)
             )
     except DeployError as error:
         answer = {"problem": f"The server did not answer, so nothing was compared with it. {error}"}
@@ -158,25 +163,25 @@ def compare(chosen: _picker.Choice, picture: Picture, stored: Stored) -> None:
 
 
 def save(text: str, found: dict[str, Stored]) -> None:
-    _reports.take(text.encode(), found)
+    take(text.encode(), found)
     st.toast("Saved.", icon=":material/check:")
 
 
-def saved(chosen: _picker.Choice) -> None:
-    reports = _reports.of(chosen.spec.name)
+def saved(chosen: picker.Choice) -> None:
+    reports = of(chosen.spec.name)
     if not reports:
-        if st.query_params.get(_reports.ADDRESS):
+        if st.query_params.get(ADDRESS):
             st.caption("The report of this link is of another model, or no longer here.")
         return
     st.subheader("This server and your device")
-    _reports.together(_reports.server_run(chosen), reports)
-    _reports.draw(reports[0])
+    together(server_run(chosen), reports)
+    draw(reports[0])
 
 
 def phone() -> None:
     """How a phone gets here."""
     with st.expander("Open this page on your phone", icon=":material/qr_code_2:"):
-        _links.draw_qr_code(f"device?model={load.find(st.session_state['model']).name}")
+        links.draw_qr_code(f"device?model={load.find(st.session_state['model']).name}")
     with st.expander("https at home", icon=":material/lock:"):
         st.markdown(AT_HOME)
 
@@ -186,9 +191,9 @@ st.markdown(
     "The device in your hand downloads a file of the model, runs it in the browser and times it. Nothing to install, "
     "and nothing is sent unless you press save."
 )
-with _parts.errors_shown():
+with notices.errors_shown():
     on_your_device()
-with _parts.errors_shown():
-    saved(_picker.choice())
+with notices.errors_shown():
+    saved(picker.choice())
 phone()
-_parts.explain(WHAT)
+notices.explain(WHAT)

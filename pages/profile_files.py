@@ -16,7 +16,13 @@ from deploy_core.profile.verdict import shipping, tables, verdicts
 from deploy_core.profile.verdict.shipping import TARGETS, Limits
 from deploy_core.profile.words import percent
 from deploy_core.types import BuildRequest
-from pages import _links, _parts, _picker, _profile_charts, _profile_tables, _reports, _runs
+from pages.device import reports
+from pages.parts import notices, progress
+from pages.parts.text import plain
+from pages.runs import charts
+from pages.runs.runs import choose, elsewhere, known, linked, measured_here, origin
+from pages.runs.tables import every_file, side_by_side, tutorial
+from pages.state import links, picker, services
 
 BUDGETS = {"10 seconds": 10.0, "30 seconds": 30.0, "2 minutes": 120.0}
 USUAL_BUDGET = "30 seconds"
@@ -40,15 +46,15 @@ not a phone**: take the order of the formats from here with care, and the millis
 
 
 def profile() -> None:
-    chosen, store = _picker.choice(), _parts.store()
+    chosen, store = picker.choice(), services.store()
     request = wanted(chosen)
     built = store.find(request)
     measured = dataclasses.replace(request, formats=tuple(built)) if len(built) > 1 else request
     controls = st.container(horizontal=True, vertical_alignment="bottom")
     with controls:
         seconds = BUDGETS[budget()]
-    is_running = _parts.is_unfinished(_parts.follow(asked(measured, seconds)))
-    was_measured = bool(_runs.measured_here(chosen, request))
+    is_running = progress.is_unfinished(progress.follow(asked(measured, seconds)))
+    was_measured = bool(measured_here(chosen, request))
     label = f"Profile {len(built)} files on this server" if len(built) > 1 else "Build and profile on this server"
     if controls.button(
         f"{label} again" if was_measured else label,
@@ -60,23 +66,23 @@ def profile() -> None:
         st.query_params.pop("run", None)
         task = Task("profile", {"build": documents.plain(measured), "seconds": seconds})
         st.session_state["profiling"] = task
-        _parts.submit(task)
+        progress.submit(task)
         st.rerun()
     missing = [FORMATS[key].title for key in request.formats if key not in built]
     if len(built) > 1 and missing:
         st.caption(f"Not built yet, so not measured: {', '.join(missing)}.")
-    runs, linked = _runs.known(chosen, request), _runs.linked()
-    if linked and linked.model != chosen.spec.name:
-        st.caption(f"This link opens a run of {_parts.plain(linked.model)}.")
-    elif linked and linked not in runs:
-        runs = (linked, *runs)
-    run = _runs.choose(runs, linked)
+    runs, opened = known(chosen, request), linked()
+    if opened and opened.model != chosen.spec.name:
+        st.caption(f"This link opens a run of {plain(opened.model)}.")
+    elif opened and opened not in runs:
+        runs = (opened, *runs)
+    run = choose(runs, opened)
     if run:
         show(run)
     elif not is_running:
-        st.info(f"{_parts.plain(chosen.spec.title)} has not been measured here yet.", icon=":material/speed:")
+        st.info(f"{plain(chosen.spec.title)} has not been measured here yet.", icon=":material/speed:")
     with st.expander("Compare two runs, or bring one from another machine", icon=":material/compare_arrows:"):
-        _runs.elsewhere(runs, chosen)
+        elsewhere(runs, chosen)
 
 
 def asked(measured: BuildRequest, seconds: float) -> Task:
@@ -101,7 +107,7 @@ def budget() -> str:
     )
 
 
-def wanted(chosen: _picker.Choice) -> BuildRequest:
+def wanted(chosen: picker.Choice) -> BuildRequest:
     """Every format, with the options that were chosen on the Build page."""
     everything = BuildRequest(chosen.spec.reference, chosen.weights, capacity.offered_formats(settings.load()))
     options = {name: st.session_state[name] for name in ("engine", "optimize") if name in st.session_state}
@@ -110,19 +116,19 @@ def wanted(chosen: _picker.Choice) -> BuildRequest:
 
 def show(run: Record) -> None:
     recommendation(run)
-    _profile_tables.every_file(run)
+    every_file(run)
     tabs = st.tabs(
         ["Latency", "Size and latency", "Inside", "Batches and threads", "Start and memory", "The tutorial's"]
     )
     for tab, draw in zip(
         tabs,
         (
-            _profile_charts.latency,
+            charts.latency,
             tradeoff,
             inside,
-            _profile_charts.scaling,
-            _profile_charts.costs,
-            _profile_tables.tutorial,
+            charts.scaling,
+            charts.costs,
+            tutorial,
         ),
         strict=True,
     ):
@@ -142,7 +148,7 @@ def recommendation(run: Record) -> None:
         with column.container(border=True, height="stretch", key=f"recommended_{key}"):
             st.caption(f"For {found.target}")
             st.markdown(f"#### {found.title}")
-            st.caption(_parts.plain(found.reason))
+            st.caption(plain(found.reason))
     st.caption(verdicts.certainty(run))
 
 
@@ -160,25 +166,25 @@ def choose_limits() -> Limits:
 
 
 def tradeoff(run: Record) -> None:
-    reports = _reports.of(run.model)
-    _profile_charts.tradeoff(run, reports)
-    for found in reports:
-        _reports.draw(found)
-    if not reports:
+    reported = reports.of(run.model)
+    charts.tradeoff(run, reported)
+    for report in reported:
+        reports.draw(report)
+    if not reported:
         st.page_link("on_your_device.py", label="Add your own device to this picture", icon=":material/smartphone:")
 
 
 def inside(run: Record) -> None:
-    _profile_charts.operators(run)
-    _profile_tables.side_by_side(run)
+    charts.operators(run)
+    side_by_side(run)
 
 
 def host(run: Record) -> None:
     machine = run.host
     st.caption(
-        f"{_runs.origin(run).capitalize()}: {_parts.plain(tables.host_line(run))}, "
-        f"{_parts.plain(run.weights)} weights, {_parts.plain(run.optimize)} way to optimize. "
-        f"{machine.memory_bytes / 1e9:.0f} GB of memory, {_parts.plain(machine.system)}. "
+        f"{origin(run).capitalize()}: {plain(tables.host_line(run))}, "
+        f"{plain(run.weights)} weights, {plain(run.optimize)} way to optimize. "
+        f"{machine.memory_bytes / 1e9:.0f} GB of memory, {plain(machine.system)}. "
         f"Other work took {percent(run.others_load)} of the processors meanwhile. A PC is not a phone."
     )
 
@@ -190,14 +196,14 @@ def exports(run: Record) -> None:
         offer("CSV", tables.as_csv(run), f"{name}.csv")
         offer("JSON", document, f"{name}.json")
         offer("Markdown", tables.as_markdown(run), f"{name}.md")
-        if _parts.runs().traces(run.key):
+        if services.runs().traces(run.key):
             st.link_button(
                 "Traces",
-                _links.traces(run.key),
+                links.traces(run.key),
                 icon=":material/download:",
                 help="When each operator ran, in each file: open one at ui.perfetto.dev or chrome://tracing",
             )
-        if run.key == _parts.shipped_run().key or _parts.runs().has(run.key):
+        if run.key == services.shipped_run().key or services.runs().has(run.key):
             st.link_button("Link to this run", f"?run={run.key}", icon=":material/link:")
 
 
@@ -207,6 +213,6 @@ def offer(label: str, text: str, name: str) -> None:
 
 st.title("Which file to ship?")
 st.markdown("Every file of the model, measured side by side: what it costs, what it saves, and where its time goes.")
-with _parts.errors_shown():
+with notices.errors_shown():
     profile()
-_parts.explain(WHAT)
+notices.explain(WHAT)

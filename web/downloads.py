@@ -14,7 +14,7 @@ from deploy_core import documents
 from deploy_core.errors import DamagedArtifact, DeployError, InvalidArtifact
 from deploy_core.processes.local import Task
 from deploy_core.storage.store import OWNED, Stored
-from pages import _parts
+from pages.state import services
 
 NOT_FOUND = "There is no such file. Build it again on the Build page.\n"
 NO_TRACES = "There are no traces of this run. Measure again on the Profile page.\n"
@@ -48,7 +48,7 @@ def bundle(request: Request) -> Response:
     """The bundle of a built file; it is zipped when it is asked for the first time."""
 
     def choose(stored: Stored) -> tuple[Path, str]:
-        return _parts.store().bundle(stored), f"bundle-{stored.artifact.sha256}"
+        return services.store().bundle(stored), f"bundle-{stored.artifact.sha256}"
 
     return _stream(request, choose)
 
@@ -56,7 +56,7 @@ def bundle(request: Request) -> Response:
 def traces(request: Request) -> Response:
     """What each operator did when, in the files of a run."""
     try:
-        path = _parts.runs().traces(request.path_params["key"])
+        path = services.runs().traces(request.path_params["key"])
     except DeployError as error:
         return PlainTextResponse(f"{error}\n", status_code=503)
     if path is None:
@@ -69,9 +69,9 @@ def _stream(request: Request, choose: Callable[[Stored], tuple[Path, str]]) -> R
     key = request.path_params["key"]
     known = None
     try:
-        known = _parts.store().entry(key)
+        known = services.store().entry(key)
         with ExitStack() as held:
-            path, etag = choose(held.enter_context(_parts.store().reading(key)))
+            path, etag = choose(held.enter_context(services.store().reading(key)))
             if path.name == request.path_params["file"]:
                 headers = {"ETag": f'"{etag}"', "Cache-Control": _sharing(key)}
                 if _has_already(request, headers["ETag"]):
@@ -100,7 +100,7 @@ def _rebuild(stored: Stored | None, damaged: DamagedArtifact) -> Response:
     text = f"{damaged.problem} It is being built again: try again in a minute.\n"
     try:
         if stored:
-            _parts.jobs().submit(Task("build", {"build": documents.plain(stored.record.request)}))
+            services.jobs().submit(Task("build", {"build": documents.plain(stored.record.request)}))
     except DeployError as error:
         text = f"{damaged.problem} {error}\n"
     return PlainTextResponse(text, status_code=503, headers={"Retry-After": str(RETRY_SECONDS)})

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from deploy_core import settings
 from deploy_core.errors import DeployError
 from deploy_core.storage import home
-from pages import _parts
+from pages.state import services
 
 
 def ready(_: Request) -> Response:
@@ -25,7 +25,7 @@ def _problems() -> Iterator[str]:
     except DeployError as error:
         yield str(error)
         return
-    if _parts.decoders().are_stuck:
+    if services.decoders().are_stuck:
         yield "The processes that read pictures do nothing."
-    if _parts.inference().is_stuck:
+    if services.inference().is_stuck:
         yield "The inference process does nothing."

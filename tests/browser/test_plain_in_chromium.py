@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from pages._parts import JOINER
+from pages.parts.text import JOINER
 from tests.browser.app import DESKTOP, serving
 
 TEXTS = (
@@ -21,7 +21,7 @@ TEXTS = (
 )  # fmt: skip
 SCRIPT = """
 import streamlit as st
-from pages._parts import plain
+from pages.parts.text import plain
 from tests.browser.test_plain_in_chromium import TEXTS
 for place, text in enumerate(TEXTS):
     with st.container(key=f"markdown-{place}"):

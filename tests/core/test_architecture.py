@@ -62,7 +62,7 @@ def test_only_pages_and_the_app_name_streamlit(path: Path) -> None:
     assert not any(name and name.split(".")[0] == "streamlit" for name in imported)
 
 
-WEB = [*(PROJECT / "pages").glob("*.py"), *(PROJECT / "web").glob("*.py"), PROJECT / "streamlit_app.py"]
+WEB = [*(PROJECT / "pages").rglob("*.py"), *(PROJECT / "web").glob("*.py"), PROJECT / "streamlit_app.py"]
 
 
 @pytest.mark.parametrize("path", WEB, ids=lambda path: path.stem)
@@ -103,7 +103,7 @@ def test_no_page_shadows_a_module_that_something_imports() -> None:
     from importlib.metadata import packages_distributions
 
     taken = set(sys.stdlib_module_names) | set(packages_distributions()) | {"deploy_core"}
-    assert {path.stem for path in (PROJECT / "pages").glob("*.py")} & taken == set()
+    assert {path.stem for path in (PROJECT / "pages").iterdir()} & taken == set()
 
 
 def test_every_direct_dependency_is_pinned_exactly() -> None:

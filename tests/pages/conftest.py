@@ -7,26 +7,26 @@ from collections.abc import Iterator
 import pytest
 import streamlit as st
 
-from pages import _parts
+from pages.state import services
 
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     """A queue and a store for each test; the processes that answer keep nothing of a visitor, and stay."""
     yield
-    _parts.jobs().close()
-    _parts.jobs.clear()
-    _parts.store.clear()
-    _parts.uploads.clear()
-    _parts.runs.clear()
-    _parts.reports.clear()
-    _parts.visitors.clear()
+    services.jobs().close()
+    services.jobs.clear()
+    services.store.clear()
+    services.uploads.clear()
+    services.runs.clear()
+    services.reports.clear()
+    services.visitors.clear()
 
 
 @pytest.fixture(scope="module", autouse=True)
 def processes() -> Iterator[None]:
     yield
-    _parts.close()
+    services.close()
     st.cache_resource.clear()
 
 

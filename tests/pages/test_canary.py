@@ -18,7 +18,7 @@ from deploy_core.profile.record import record
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest, silent
 from deploy_core.worker import main
-from pages import _parts
+from pages.state import services
 from tests.own_model import LABELS, state
 from tests.pages.harness import open_page
 from tests.pages.test_classify import opened
@@ -83,7 +83,7 @@ def test_an_address_with_a_path_for_a_model_reads_no_file(canary: Path) -> None:
 
 def test_a_record_that_names_a_path_reads_no_file(canary: Path) -> None:
     forged = documents.plain(record.read(embedded.SAVED_PROFILE)) | {"model": str(canary), "weights": str(canary)}
-    key = _parts.runs().take_in(json.dumps(forged).encode())
+    key = services.runs().take_in(json.dumps(forged).encode())
     app = opened({"run": key, "model": str(canary)})
     app.switch_page("profile_files.py").run()
     assert not app.exception

@@ -20,7 +20,8 @@ from deploy_core.processes.jobs import FINISHED, job_name
 from deploy_core.processes.local import Task
 from deploy_core.settings import Settings
 from deploy_core.storage.visitors import new_name
-from pages import _batch, _parts, _pictures
+from pages.pictures import batch, sources
+from pages.state import services
 from tests.pages.harness import PAGES, SHELL, finished, open_page, texts
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -157,15 +158,15 @@ def test_several_pictures_become_a_table_and_a_broken_one_is_a_row(answer: Calla
 
 
 def test_a_batch_can_be_stopped_and_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    inference = _parts.inference()
+    inference = services.inference()
     classify = inference.classify
-    given = [_pictures.Picture(sample(name), name, name).digest for name in NAMES]
+    given = [sources.Picture(sample(name), name, name).digest for name in NAMES]
     asked: list[str] = []
 
     def stop_after_one(*arguments: object, **others: object) -> object:
         """As if the visitor pressed Cancel while the second picture is asked about."""
         if asked:
-            _batch._stop(given)
+            batch._stop(given)
             st.rerun()
         asked.append("one")
         return classify(*arguments, **others)  # type: ignore[arg-type]
@@ -183,8 +184,8 @@ def test_a_batch_can_be_stopped_and_gone_on_with(monkeypatch: pytest.MonkeyPatch
 
 def test_every_file_is_asked_about_the_picture() -> None:
     # A process that another test has started looks for files in that test's home.
-    _parts.inference().close()
-    _parts.inference.clear()
+    services.inference().close()
+    services.inference.clear()
     app = open_page()
     assert app.button(key="build_files")
     assert not app.dataframe
@@ -219,9 +220,9 @@ def test_what_the_app_before_knew_of_its_visitors_is_gone_before_anybody_comes(l
 
 def test_what_a_visitor_waits_for_ends_with_the_visitor(limits: Settings) -> None:
     visitor = new_name()
-    _parts.jobs().submit(task := Task("download", {"model": f"/nowhere/{visitor}/pets.safetensors"}))
-    _parts.visitors()._end(visitor)
-    job = _parts.jobs().look(job_name(task))
+    services.jobs().submit(task := Task("download", {"model": f"/nowhere/{visitor}/pets.safetensors"}))
+    services.visitors()._end(visitor)
+    job = services.jobs().look(job_name(task))
     assert job
     assert job.state in FINISHED
 

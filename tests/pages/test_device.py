@@ -11,7 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 from deploy_core import settings
 from deploy_core.profile.device.reports import Reports
-from pages import _client, _parts
+from pages.device import client
+from pages.state import services
 from tests.core.profile.test_report import DOCUMENT, ROW
 from tests.pages.harness import finished, open_page, texts
 
@@ -44,7 +45,7 @@ def test_another_model_is_built_first() -> None:
 def test_without_the_runtime_the_page_says_so_and_the_others_work(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(_client, "FOLDER", tmp_path)
+    monkeypatch.setattr(client, "FOLDER", tmp_path)
     app = open_page("device")
     assert not app.exception
     assert "`make run` fetches it where npm is installed" in texts(app)
@@ -60,17 +61,17 @@ def test_a_report_is_brought_to_the_profile_and_marked() -> None:
 
 def test_half_a_runtime_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     modules = tmp_path / "node_modules"
-    for name in ("src/main.js", "node_modules/onnxruntime-web/dist/ort.wasm.min.mjs", _client.RUNTIME):
+    for name in ("src/main.js", "node_modules/onnxruntime-web/dist/ort.wasm.min.mjs", client.RUNTIME):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text('{"name": "onnxruntime-web", "version": "1.30.0"}')
-    monkeypatch.setattr(_client, "FOLDER", tmp_path)
-    assert _client.runtime() is None
+    monkeypatch.setattr(client, "FOLDER", tmp_path)
+    assert client.runtime() is None
     (modules / "@noble" / "hashes").mkdir(parents=True)
     (modules / "@noble" / "hashes" / "sha2.js").touch()
-    assert _client.runtime() == "onnxruntime-web 1.30.0"
-    (tmp_path / _client.RUNTIME).write_text('{"name"')
-    assert _client.runtime() is None
+    assert client.runtime() == "onnxruntime-web 1.30.0"
+    (tmp_path / client.RUNTIME).write_text('{"name"')
+    assert client.runtime() is None
 
 
 def test_a_report_of_another_model_says_which_to_pick() -> None:
@@ -97,9 +98,9 @@ def test_a_report_of_other_weights_is_not_drawn_in_the_picture_of_a_run() -> Non
 
 
 def test_a_file_that_the_servers_run_lacks_is_drawn_grey(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = _parts.shipped_run()
+    run = services.shipped_run()
     without = dataclasses.replace(run, rows=tuple(row for row in run.rows if row.format != "onnx_int8"))
-    monkeypatch.setattr(_parts, "shipped_run", lambda: without)
+    monkeypatch.setattr(services, "shipped_run", lambda: without)
     app = linked(DOCUMENT)
     assert not app.exception
     assert "Grey: this server's run has no such file" in texts(app)

@@ -17,7 +17,7 @@ from deploy_core import documents, embedded
 from deploy_core.profile.device.report import parse
 from deploy_core.profile.record import record
 from deploy_core.profile.record.record import Unmeasured
-from pages import _parts
+from pages.state import services
 from tests.core.profile.test_report import DOCUMENT
 from tests.own_model import state
 from tests.pages.harness import PAGES, SHELL, finished, open_page
@@ -108,7 +108,7 @@ def test_names_in_an_archive(own: AppTest) -> None:
 
 
 def test_labelled_pictures_that_the_host_offers() -> None:
-    folder = _parts.store().root.parent / "datasets" / NAME / "cat"
+    folder = services.store().root.parent / "datasets" / NAME / "cat"
     folder.mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(folder / "1.png")
     require_plain(open_page("evaluate"))
@@ -134,7 +134,7 @@ def test_a_record_from_elsewhere() -> None:
     assert not app.error
     require_plain(app)
     other = replace(forged, model=TEXT)
-    app.query_params["run"] = _parts.runs().take_in(encoded(other))
+    app.query_params["run"] = services.runs().take_in(encoded(other))
     require_plain(app.run())
 
 
@@ -145,7 +145,7 @@ def test_a_report_from_elsewhere() -> None:
     for weights in (TEXT, "pretrained"):
         for page in ("profile", "device"):
             app = open_page(page)
-            key = _parts.reports().keep(encoded(parse(json.dumps(document | {"weights": weights}).encode())))
+            key = services.reports().keep(encoded(parse(json.dumps(document | {"weights": weights}).encode())))
             app.query_params["report"] = key
             require_plain(app.run())
     app = open_page("profile")

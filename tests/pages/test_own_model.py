@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from deploy_core import settings
 from deploy_core.models.own.bring import Corrections, correct
-from pages import _parts
+from pages.state import services
 from tests.own_model import LABELS, state
 from tests.pages.harness import PAGES, open_page, texts
 from tests.pages.test_classify import EVIL, NAMES, sample, upload
@@ -47,7 +47,7 @@ def test_a_model_of_ones_own_answers_with_its_labels_and_is_ones_own() -> None:
     assert app.sidebar.selectbox[0].value == "demo"
     assert app.slider(key="top").value == 5
     assert "top" not in app.query_params
-    assert not _parts.visitors().models(visitor)
+    assert not services.visitors().models(visitor)
 
 
 def test_what_was_read_can_be_corrected() -> None:
@@ -71,7 +71,7 @@ def test_after_a_correction_nothing_is_shown_of_the_answers_before(monkeypatch: 
     app = bring(open_page(), "pets.safetensors", save(state()), "\n".join(LABELS).encode())
     upload(app, *((name, sample(name)) for name in NAMES[:2]))
     assert set(app.dataframe[0].value["Answer"]) == {LABELS[1]}
-    spec = _parts.visitors().models(app.session_state["visitor"])[0]
+    spec = services.visitors().models(app.session_state["visitor"])[0]
     correct(Path(spec.reference), settings.load(), Corrections(labels=("eins", "zwei", "drei"), size=64))
     app.run()
     assert set(app.dataframe[0].value["Answer"]) == {"zwei"}
@@ -87,7 +87,7 @@ def test_after_a_correction_nothing_is_shown_of_the_answers_before(monkeypatch: 
 
 def test_a_model_that_was_forgotten_gives_way_to_the_usual_one() -> None:
     app = bring(open_page(), "pets.safetensors", save(state()))
-    _parts.visitors()._end(app.session_state["visitor"])
+    services.visitors()._end(app.session_state["visitor"])
     app.run()
     assert not app.exception
     assert app.sidebar.selectbox[0].value == "demo"
@@ -110,7 +110,7 @@ def test_a_bad_checkpoint_is_a_sentence_and_changes_nothing(name: str, data: byt
     app.run()
     assert app.sidebar.selectbox[0].value == "demo"
     assert app.metric
-    assert not list(_parts.visitors().folder(app.session_state["visitor"]).glob("**/*"))
+    assert not list(services.visitors().folder(app.session_state["visitor"]).glob("**/*"))
 
 
 def test_labels_that_do_not_match_in_number_are_told() -> None:

@@ -20,7 +20,8 @@ from deploy_core.formats import FORMATS
 from deploy_core.models.catalogue import MODELS
 from deploy_core.processes.local import WorkerProcess
 from deploy_core.profile.record import record
-from pages import _charts, _parts
+from pages.charts import charts
+from pages.state import services
 from tests.pages.harness import PAGES, finished, open_page, texts
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -130,7 +131,7 @@ def test_a_killed_worker_is_a_sentence_and_the_next_try_works() -> None:
     app = open_page("build")
     app.button_group(key="formats").set_value(["scripted"]).run()
     app.button(key="build").click().run()
-    (process,) = _parts.jobs()._executors
+    (process,) = services.jobs()._executors
     assert isinstance(process, WorkerProcess)
     deadline = time.monotonic() + 60
     while process.process_id is None:
@@ -176,7 +177,7 @@ def test_profile_shows_the_saved_run_and_offers_to_measure_what_is_built() -> No
 def test_a_kept_run_opens_by_its_link() -> None:
     saved = record.read(embedded.SAVED_PROFILE)
     run = replace(saved, measured_at="2026-01-01T00:00:00+00:00", rows=saved.rows[:3])
-    _parts.runs().keep(run)
+    services.runs().keep(run)
     link = open_page("profile")
     link.query_params["run"] = run.key
     link.run()
@@ -196,7 +197,7 @@ def test_a_profile_asked_for_while_a_build_runs_waits_and_says_so() -> None:
 def test_a_run_from_another_machine_is_brought_in_and_compared() -> None:
     saved = record.read(embedded.SAVED_PROFILE)
     there = replace(saved, host=replace(saved.host, cpu="Cortex-A76"), measured_at="2026-01-01T00:00:00+00:00")
-    _parts.runs().keep(saved)
+    services.runs().keep(saved)
     app = open_page("profile")
     document = json.dumps(documents.plain(there)).encode()
     app.file_uploader(key="run_file").upload("pi.json", document, "application/json").run()
@@ -211,7 +212,7 @@ def test_the_run_that_was_brought_is_compared_with_another() -> None:
     saved = record.read(embedded.SAVED_PROFILE)
     kept = [replace(saved, measured_at=f"2026-0{month}-01T00:00:00+00:00") for month in (1, 2)]
     for run in kept:
-        _parts.runs().keep(run)
+        services.runs().keep(run)
     there = replace(saved, host=replace(saved.host, cpu="Cortex-A76"), measured_at="2025-01-01T00:00:00+00:00")
     app = open_page("profile")
     document = json.dumps(documents.plain(there)).encode()
@@ -225,7 +226,7 @@ def test_a_link_to_no_run_leaves_the_page_as_it_is() -> None:
     for key in ("deadbeefdeadbeef", "damaged"):
         if key == "damaged":
             run = replace(record.read(embedded.SAVED_PROFILE), measured_at="2026-01-01T00:00:00+00:00")
-            key = _parts.runs().keep(run)
+            key = services.runs().keep(run)
             (settings.load().home / "runs" / f"{key}.json").write_text("{")
         app = open_page("profile")
         app.query_params["run"] = key
@@ -253,7 +254,7 @@ def test_a_run_of_one_round_is_shown_and_claims_nothing() -> None:
     short = replace(saved, rows=rows, repeats=1, settled=False, threads=1, measured_at="2026-01-01T00:00:00+00:00")
     short = replace(short, rows=tuple(replace(row, scaling=()) for row in rows))
     app = open_page("profile")
-    app.query_params["run"] = _parts.runs().keep(short)
+    app.query_params["run"] = services.runs().keep(short)
     app.run()
     assert not app.exception
     text = texts(app)
@@ -271,8 +272,8 @@ def test_operators_of_two_files_are_laid_side_by_side() -> None:
 
 
 def test_a_file_has_another_colour_than_a_kind_of_operator() -> None:
-    assert len(_charts.FILE_COLOURS) == len(FORMATS)
-    assert not set(_charts.FILE_COLOURS) & set(_charts.KIND_COLOURS)
+    assert len(charts.FILE_COLOURS) == len(FORMATS)
+    assert not set(charts.FILE_COLOURS) & set(charts.KIND_COLOURS)
 
 
 def test_a_run_that_is_none_is_a_sentence() -> None:

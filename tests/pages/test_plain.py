@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pages._parts import JOINER, plain
+from pages.parts.text import JOINER, plain
 
 
 @pytest.mark.parametrize(

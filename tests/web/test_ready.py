@@ -13,7 +13,7 @@ import streamlit as st
 from starlette.requests import Request
 
 from deploy_core.processes import local
-from pages import _parts
+from pages.state import services
 from web.ready import ready
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -23,7 +23,7 @@ ASKED = Request({"type": "http", "method": "GET", "path": "/ready", "headers": [
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     yield
-    _parts.close()
+    services.close()
     st.cache_resource.clear()
 
 
@@ -38,7 +38,7 @@ def test_a_process_that_does_nothing_is_told(monkeypatch: pytest.MonkeyPatch) ->
     assert ready(ASKED).status_code == 200
     monkeypatch.setattr(local, "STUCK_SECONDS", 1.0)
     monkeypatch.setattr(local, "DOUBT_SECONDS", 0.3)
-    reading = _parts.decoders()
+    reading = services.decoders()
     reading._all[0].start()
     (started,) = reading.process_ids
     psutil.Process(started).suspend()
@@ -47,7 +47,7 @@ def test_a_process_that_does_nothing_is_told(monkeypatch: pytest.MonkeyPatch) ->
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert "read pictures do nothing" in bytes(ready(ASKED).body).decode()
-    _parts.end_what_hangs()
+    services.end_what_hangs()
     while ready(ASKED).status_code != 200:
         assert time.monotonic() < deadline
         time.sleep(0.1)

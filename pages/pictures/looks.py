@@ -8,8 +8,9 @@ from deploy_core.models.spec import ModelSpec
 from deploy_core.pictures import preprocess
 from deploy_core.pictures.pool import Looks
 from deploy_core.types import Preprocessing
-from pages import _parts, _picker
-from pages._pictures import Picture
+from pages.parts import notices
+from pages.pictures.sources import Picture
+from pages.state import picker, services
 
 SIDE = 480
 USUAL_OPACITY = 55
@@ -17,12 +18,12 @@ LEAST_KEPT = 0.5
 MOST_SQUASHED = 2.5
 
 
-def draw(chosen: _picker.Choice, picture: Picture) -> None:
+def draw(chosen: picker.Choice, picture: Picture) -> None:
     st.subheader("What it sees, and where it looks")
     key = (*chosen.state, picture.digest)
     if st.session_state.get("looked_at") != key:
-        with _parts.in_line("Following its attention …") as tell:
-            st.session_state["shares"] = _parts.inference().attention(
+        with notices.in_line("Following its attention …") as tell:
+            st.session_state["shares"] = services.inference().attention(
                 chosen.spec.reference, chosen.weights, picture.data, tell
             )
         st.session_state["looked_at"] = key
@@ -32,8 +33,8 @@ def draw(chosen: _picker.Choice, picture: Picture) -> None:
 @st.fragment
 def _draw(spec: ModelSpec, picture: Picture, shares: list[list[float]]) -> None:
     how, opacity = spec.preprocessing, st.session_state.get("opacity", USUAL_OPACITY) / 100
-    with _parts.errors_shown():
-        looks = _parts.decoders().looks(picture.data, how, shares, opacity, SIDE)
+    with notices.errors_shown():
+        looks = services.decoders().looks(picture.data, how, shares, opacity, SIDE)
         _columns(looks, how, len(shares))
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from deploy_core import embedded, settings
 from deploy_core.pictures.fetch import fetch
-from pages import _address, _parts
+from pages.state import address, services
 
 SAMPLES = {"Cat": "chelsea.png", "Rocket": "rocket.jpg", "Coffee": "coffee.png", "Astronaut": "astronaut.png"}
 ORIGINS = ("Sample", "Upload", "URL", "Camera")
@@ -51,11 +51,11 @@ class Picture:
 def choose() -> list[Picture]:
     """The pictures that the visitor gives. Raises DeployError."""
     if "url" in st.query_params:
-        _address.recall("origin", "url", "URL", lambda _: "URL")
-    _address.recall("origin", "from", "Sample", _one_of_origins)
+        address.recall("origin", "url", "URL", lambda _: "URL")
+    address.recall("origin", "from", "Sample", _one_of_origins)
     origin = st.segmented_control("Picture from", ORIGINS, required=True, key="origin", persist_state="session")
     given = {"Sample": _sample, "Upload": _uploads, "URL": _url, "Camera": _camera}[str(origin)]()
-    _address.note(
+    address.note(
         sample=st.session_state["sample"] if origin == "Sample" else None,
         url=given[0].source if origin == "URL" and given else None,
     )
@@ -78,7 +78,7 @@ def sample(name: str) -> Picture:
 
 
 def _sample() -> list[Picture]:
-    _address.recall("sample", "sample", next(iter(SAMPLES)), lambda name: name if name in SAMPLES else "Cat")
+    address.recall("sample", "sample", next(iter(SAMPLES)), lambda name: name if name in SAMPLES else "Cat")
     shown = st.pills(
         "Sample", SAMPLES, required=True, label_visibility="collapsed", key="sample", persist_state="session"
     )
@@ -112,7 +112,7 @@ def _camera() -> list[Picture]:
 
 def _url() -> list[Picture]:
     limits = settings.load()
-    _address.recall("address", "url", "")
+    address.recall("address", "url", "")
     with st.form("url", border=False):
         st.text_input("Address of a picture", placeholder="https://…", key="address", persist_state="session")
         is_asked = st.form_submit_button("Fetch", icon=":material/download:", key="fetch")
@@ -134,7 +134,7 @@ def _url() -> list[Picture]:
 
 def small(picture: Picture, side: int) -> bytes:
     """A JPEG of the picture, upright and small enough to send: no side above ``side`` pixels. Raises InvalidPicture."""
-    return _parts.decoders().small(picture.data, side)
+    return services.decoders().small(picture.data, side)
 
 
 def _one_of_origins(name: str) -> str:

@@ -6,8 +6,9 @@ import shlex
 
 import streamlit as st
 
-from pages import _own_model, _picker
-from pages._pictures import Picture
+from pages.own import own_model
+from pages.pictures.sources import Picture
+from pages.state import picker
 
 SNIPPET = """from deploy_core import classify, settings
 
@@ -18,14 +19,14 @@ for source in {sources!r}:
         print(f"{{answer.probability:7.2%}}  {{answer.index:4}}  {{answer.label}}")"""
 
 
-def draw(chosen: _picker.Choice, pictures: list[Picture], top: int) -> None:
+def draw(chosen: picker.Choice, pictures: list[Picture], top: int) -> None:
     with st.expander("Use this from code", icon=":material/terminal:"):
         model = f"models/{chosen.spec.file.name}" if chosen.spec.file else chosen.spec.name
         sources = [picture.source for picture in pictures] or ["picture.jpg"]
         lines = []
         if chosen.spec.file:
             st.caption("First make a model file of your checkpoint; then its path is the model's name.")
-            lines.append(f"python -m deploy_core {shlex.join(_own_model.import_words(chosen.spec))}")
+            lines.append(f"python -m deploy_core {shlex.join(own_model.import_words(chosen.spec))}")
         for source in sources:
             words = ["classify", source, "--model", model, "--top", str(top)]
             words += ["--weights", chosen.weights] if chosen.weights != "pretrained" else []

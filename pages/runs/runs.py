@@ -12,28 +12,31 @@ from deploy_core.profile.record.record import Record
 from deploy_core.profile.verdict import compare
 from deploy_core.profile.words import counted, percent
 from deploy_core.types import BuildRequest
-from pages import _parts, _picker, _reports
+from pages.device import reports
+from pages.parts import notices, text
+from pages.state import services
+from pages.state import picker
 
 LARGEST_RECORD_MB = 5
 
 
-def known(chosen: _picker.Choice, request: BuildRequest) -> tuple[Record, ...]:
+def known(chosen: picker.Choice, request: BuildRequest) -> tuple[Record, ...]:
     """The runs of the chosen model: measured here, the newest first; brought by this visitor; the one that ships."""
     brought = [run for key in st.session_state.get("brought", ()) if (run := _opened(key))]
-    shipped = [_parts.shipped_run()] if chosen.spec.is_embedded and chosen.weights == "pretrained" else []
+    shipped = [services.shipped_run()] if chosen.spec.is_embedded and chosen.weights == "pretrained" else []
     others = [run for run in (*brought, *shipped) if run.model == chosen.spec.name]
     measured = measured_here(chosen, request)
     return tuple({run.key: run for run in (*measured, *others)}.values())
 
 
-def measured_here(chosen: _picker.Choice, request: BuildRequest) -> tuple[Record, ...]:
-    return _parts.runs().of(chosen.spec.name, request.weights, request.optimize, chosen.spec.owner)
+def measured_here(chosen: picker.Choice, request: BuildRequest) -> tuple[Record, ...]:
+    return services.runs().of(chosen.spec.name, request.weights, request.optimize, chosen.spec.owner)
 
 
 def _opened(key: str) -> Record | None:
     """None where it is gone, or damaged."""
     try:
-        return _parts.runs().get(key)
+        return services.runs().get(key)
     except DeployError:
         return None
 
@@ -44,9 +47,9 @@ def linked() -> Record | None:
     if not key:
         return None
     try:
-        return _parts.shipped_run() if key == _parts.shipped_run().key else _parts.runs().get(key)
+        return services.shipped_run() if key == services.shipped_run().key else services.runs().get(key)
     except DeployError as error:
-        _parts.show(error)
+        notices.show(error)
         return None
 
 
@@ -71,9 +74,9 @@ def name_of(run: Record) -> str:
 
 
 def origin(run: Record) -> str:
-    if run.key == _parts.shipped_run().key:
+    if run.key == services.shipped_run().key:
         return "ships with the project"
-    return "measured here" if _parts.runs().was_measured_here(run.key) else "brought from elsewhere"
+    return "measured here" if services.runs().was_measured_here(run.key) else "brought from elsewhere"
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
@@ -83,15 +86,15 @@ def compared(first_key: str, second_key: str, _first: Record, _second: Record) -
 
 def take_in(data: bytes) -> None:
     if report.is_report(data):
-        _reports.take(data)
+        reports.take(data)
         st.toast("The device's report is under Size and latency.", icon=":material/smartphone:")
         return
-    key = _parts.runs().take_in(data)
+    key = services.runs().take_in(data)
     st.session_state["brought"] = tuple(dict.fromkeys((*st.session_state.get("brought", ()), key)))
     st.query_params["run"] = key
 
 
-def elsewhere(runs: tuple[Record, ...], chosen: _picker.Choice) -> None:
+def elsewhere(runs: tuple[Record, ...], chosen: picker.Choice) -> None:
     st.markdown(
         "On another machine, a Raspberry Pi for one: `python -m deploy_core profile DIR --json > run.json`. "
         "Give that file here, or one that the page On your device wrote."
@@ -104,7 +107,7 @@ def elsewhere(runs: tuple[Record, ...], chosen: _picker.Choice) -> None:
         st.session_state["run_taken"] = given.file_id
         st.rerun()
     if len(runs) < 2:
-        st.caption(f"Two runs of {_parts.plain(chosen.spec.title)} can be compared here once there are two.")
+        st.caption(f"Two runs of {text.plain(chosen.spec.title)} can be compared here once there are two.")
         return
     left, right = st.columns(2)
     # The run that was brought last is what its visitor wants to compare with another.
@@ -114,7 +117,7 @@ def elsewhere(runs: tuple[Record, ...], chosen: _picker.Choice) -> None:
     first = left.selectbox("First run", runs, other, name_of, key=f"first_run_{latest}", filter_mode=None)
     second = right.selectbox("Second run", runs, index, name_of, key=f"second_run_{latest}", filter_mode=None)
     found = compared(first.key, second.key, first, second)
-    st.markdown(_parts.plain(found.text))
+    st.markdown(text.plain(found.text))
     st.dataframe(
         pd.DataFrame(
             [

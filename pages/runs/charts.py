@@ -13,22 +13,8 @@ from deploy_core.profile.intervals import LEAST_ROUNDS
 from deploy_core.profile.record.record import Record, Row, Scaling
 from deploy_core.profile.verdict import reasons, verdicts
 from deploy_core.profile.words import PERCENT, TOO_FEW, counted
-from pages import _parts
-from pages._charts import (
-    Bar,
-    Distribution,
-    Interval,
-    Piece,
-    Spot,
-    Step,
-    draw_bars,
-    draw_distributions,
-    draw_intervals,
-    draw_lines,
-    draw_stacks,
-    draw_tradeoff,
-    thinned,
-)
+from pages.parts.text import plain
+from pages.charts.charts import Bar, Distribution, Interval, Piece, Spot, Step, draw_bars, draw_distributions, draw_intervals, draw_lines, draw_stacks, draw_tradeoff, thinned
 
 # How far the chart of the latencies goes, in the largest p95.
 ROOM_BEYOND = 1.25
@@ -103,7 +89,7 @@ def _reading(spots: Sequence[Spot], run: Record, are_some_left_out: bool) -> Ite
     if is_crowded:
         yield "The axis of time is logarithmic. Point at a mark without a name to read it."
     if are_some_left_out:
-        yield f"Only reports with {_parts.plain(run.weights)} weights, as in this run, are drawn."
+        yield f"Only reports with {plain(run.weights)} weights, as in this run, are drawn."
 
 
 def _is_any_line_seen(spots: Sequence[Spot]) -> bool:
@@ -162,7 +148,7 @@ def operators(run: Record) -> None:
         )
     for row in run.rows:
         if row.delegated_percent is not None:
-            left = f"; left outside: {_parts.plain(', '.join(row.undelegated))}" if row.undelegated else ""
+            left = f"; left outside: {plain(', '.join(row.undelegated))}" if row.undelegated else ""
             st.caption(
                 f"{title(row)} does not tell the time of its operators. Its delegate, XNNPACK, computes "
                 f"{row.delegated_percent:.0f} % of them{left}."

@@ -15,7 +15,9 @@ from deploy_core.models import catalogue
 from deploy_core.profile.device.report import Report, parse
 from deploy_core.profile.record.record import Record
 from deploy_core.storage.store import Stored
-from pages import _parts, _picker, _profile_charts
+from pages.parts import text
+from pages.runs import charts
+from pages.state import picker, services
 
 ADDRESS = "report"
 
@@ -25,10 +27,10 @@ def take(data: bytes, offered: dict[str, Stored] | None = None) -> None:
 
     Raises DeployError, for one of another model too.
     """
-    chosen, found = _picker.choice(), parse(data)
+    chosen, found = picker.choice(), parse(data)
     if (found.model, found.weights) != (chosen.spec.name, chosen.weights):
         raise InvalidRequest(f"This is a report of {_subject(found)}.", "Pick that model and weights in the sidebar.")
-    key = _parts.reports().keep(data, offered, chosen.spec.owner)
+    key = services.reports().keep(data, offered, chosen.spec.owner)
     st.session_state["reports"] = tuple(dict.fromkeys((key, *st.session_state.get("reports", ()))))
     st.query_params[ADDRESS] = key
 
@@ -40,11 +42,11 @@ def of(model: str) -> list[Report]:
     return [found for key in keys if (found := _opened(key)) and found.model == model]
 
 
-def server_run(chosen: _picker.Choice) -> Record | None:
+def server_run(chosen: picker.Choice) -> Record | None:
     """The newest run of the chosen model on this server; else the one that ships with the project."""
     optimize = st.session_state.get("optimize", "default")
-    measured = _parts.runs().of(chosen.spec.name, chosen.weights, optimize, chosen.spec.owner)
-    shipped = [_parts.shipped_run()] if chosen.spec.is_embedded and chosen.weights == "pretrained" else []
+    measured = services.runs().of(chosen.spec.name, chosen.weights, optimize, chosen.spec.owner)
+    shipped = [services.shipped_run()] if chosen.spec.is_embedded and chosen.weights == "pretrained" else []
     return next(iter((*measured, *shipped)), None)
 
 
@@ -72,7 +74,7 @@ def draw(report: Report) -> None:
         }
         | {"Cosine": st.column_config.NumberColumn(format="%.6f", help="Of the logits, to the server's on one input")},
     )
-    st.caption(f"Reported by a visitor, and not checked here: {_parts.plain(_about(report))}.")
+    st.caption(f"Reported by a visitor, and not checked here: {text.plain(_about(report))}.")
     for row in report.rows:
         if row.disagreement:
             st.warning(
@@ -97,13 +99,13 @@ def together(run: Record | None, reports: list[Report]) -> None:
     if run is None:
         st.caption("Profile the model on this server, and both appear in one picture.")
     else:
-        _profile_charts.tradeoff(run, reports)
+        charts.tradeoff(run, reports)
 
 
 def _opened(key: str) -> Report | None:
     """The report of a key; None where it is gone, or was kept by a version that believed more."""
     try:
-        return _parts.reports().get(key)
+        return services.reports().get(key)
     except DeployError:
         return None
 

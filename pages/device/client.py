@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from streamlit.components.v2.types import ComponentRenderer
 
-FOLDER = Path(__file__).parents[1] / "device"
+FOLDER = Path(__file__).parents[2] / "device"
 SERVED = ("src/*.js", "node_modules/@noble/hashes/*.js", "node_modules/onnxruntime-web/dist/ort*")
 RUNTIME = "node_modules/onnxruntime-web/package.json"
 ADDRESS = "client"

@@ -8,7 +8,7 @@ import streamlit as st
 from deploy_core.formats import FORMATS
 from deploy_core.profile.record.record import Record, Row
 from deploy_core.profile.verdict import reasons, tables
-from pages import _parts
+from pages.parts import text
 
 # What the original is compared with at first.
 USUAL_OTHER = FORMATS["quantized"].title
@@ -42,7 +42,7 @@ def every_file(run: Record) -> None:
         },
     )
     for missing in tables.unmeasured(run):
-        st.warning(_parts.plain(missing), icon=":material/error:")
+        st.warning(text.plain(missing), icon=":material/error:")
 
 
 def _line(row: Row) -> dict[str, object]:
@@ -75,7 +75,7 @@ def side_by_side(run: Record) -> None:
         st.caption("These are the same file.")
         return
     first, second = by_title[one], by_title[other]
-    st.markdown(_parts.plain(reasons.told(first, second)))
+    st.markdown(text.plain(reasons.told(first, second)))
     st.dataframe(
         pd.DataFrame(
             [

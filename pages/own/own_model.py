@@ -12,7 +12,8 @@ from deploy_core.models.own.bring import NORMALIZATIONS, Corrections
 from deploy_core.models.spec import ModelSpec
 from deploy_core.storage.visitors import VisitorsFile
 from deploy_core.worker.intake import fetch_task
-from pages import _parts
+from pages.parts import notices, progress, text
+from pages.state import services, session
 
 LARGEST_CHECKPOINT_MB = 400
 LARGEST_LABELS_MB = 2
@@ -25,7 +26,7 @@ def brought() -> tuple[ModelSpec, ...]:
     """The models that this visitor has brought."""
     if "visitor" not in st.session_state:
         return ()
-    return _parts.visitors().models(_parts.visitor())
+    return services.visitors().models(session.visitor())
 
 
 def open_dialog(name: str) -> None:
@@ -71,15 +72,15 @@ def _bring() -> None:
         key="own_labels",
     )
     named = ["--labels", labels.name] if labels else []
-    with _parts.errors_shown():
+    with notices.errors_shown():
         told = Corrections(labels=bring.parse_labels(labels.getvalue())) if labels else Corrections()
         if origin == "File":
             if st.button("Read it", type="primary", disabled=not checkpoint, key="own_read") and checkpoint:
                 with (
-                    _parts.in_line("Reading the checkpoint …") as tell,
-                    _parts.visitors().uploaded(_parts.visitor(), checkpoint.name, checkpoint.getvalue()) as upload,
+                    notices.in_line("Reading the checkpoint …") as tell,
+                    services.visitors().uploaded(session.visitor(), checkpoint.name, checkpoint.getvalue()) as upload,
                 ):
-                    reference = _parts.intake().take_in(upload, checkpoint.name, told, tell)
+                    reference = services.intake().take_in(upload, checkpoint.name, told, tell)
                 _note_source(reference, [checkpoint.name, *named])
                 _use(reference)
         else:
@@ -89,8 +90,8 @@ def _bring() -> None:
 def describe(spec: ModelSpec) -> None:
     """What was read from the checkpoint, and how to mend it."""
     labels = ", ".join(spec.own_labels[:LABELS_SHOWN]) + (", …" if spec.classes > LABELS_SHOWN else "")
-    st.caption(f"{_parts.plain(bring.described(spec))}.")
-    st.caption(f"Labels: {_parts.plain(labels)}")
+    st.caption(f"{text.plain(bring.described(spec))}.")
+    st.caption(f"Labels: {text.plain(labels)}")
     st.caption("Yours alone, and deleted soon after you leave.")
     with st.container(horizontal=True):
         st.button("Correct", icon=":material/edit:", on_click=open_dialog, args=[CORRECT], key="own_correct")
@@ -131,7 +132,7 @@ def _correct(spec: ModelSpec) -> None:
     labels = st.file_uploader(
         "Other labels: one a line, or JSON", type=["txt", "json"], max_upload_size=LARGEST_LABELS_MB
     )
-    with _parts.errors_shown():
+    with notices.errors_shown():
         if st.button("Apply", type="primary"):
             told = Corrections(
                 heads=heads,
@@ -141,8 +142,8 @@ def _correct(spec: ModelSpec) -> None:
                 normalization=normalization,
                 labels=bring.parse_labels(labels.getvalue()) if labels else None,
             )
-            with _parts.in_line("Reading it again …") as tell:
-                _use(_parts.intake().correct(VisitorsFile.of(spec.file), told, tell))
+            with notices.in_line("Reading it again …") as tell:
+                _use(services.intake().correct(VisitorsFile.of(spec.file), told, tell))
 
 
 def follow_fetch() -> None:
@@ -150,8 +151,8 @@ def follow_fetch() -> None:
     if "own_fetching" not in st.session_state:
         return
     task, words = st.session_state["own_fetching"]
-    job = _parts.follow(task)
-    if not _parts.is_unfinished(job):
+    job = progress.follow(task)
+    if not progress.is_unfinished(job):
         del st.session_state["own_fetching"]
         if job is not None and job.result:
             _note_source(job.result, words)
@@ -161,10 +162,10 @@ def follow_fetch() -> None:
 def _fetch(name: str, told: Corrections, named: list[str]) -> None:
     is_fetching = "own_fetching" in st.session_state
     if st.button("Fetch it", type="primary", disabled=not name.strip() or is_fetching, key="own_fetch"):
-        source, visitor = HubName.parse(name), _parts.visitor()
-        _parts.visitors().require_room(visitor, 0)
+        source, visitor = HubName.parse(name), session.visitor()
+        services.visitors().require_room(visitor, 0)
         task = fetch_task(source, visitor, told)
-        _parts.submit(task)
+        progress.submit(task)
         st.session_state["own_fetching"] = task, [str(source), *named]
         _close()
         st.rerun()
@@ -199,5 +200,5 @@ def newly_brought() -> str | None:
 
 
 def _remove(spec: ModelSpec) -> None:
-    _parts.visitors().remove(spec)
+    services.visitors().remove(spec)
     st.session_state["model"] = settings.load().default_model

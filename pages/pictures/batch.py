@@ -13,8 +13,9 @@ import streamlit as st
 from deploy_core import documents, spreadsheets
 from deploy_core.errors import DeployError
 from deploy_core.types import Prediction
-from pages import _parts, _picker
-from pages._pictures import Picture
+from pages.parts import notices, text
+from pages.pictures.sources import Picture
+from pages.state import picker, services
 
 FACTS = ("Picture", "Answer", "Index", "Probability", "Sure", "Time")
 COLUMNS = 4
@@ -23,7 +24,7 @@ SIDE = 240
 Answered = dict[str, Prediction | DeployError]
 
 
-def draw(chosen: _picker.Choice, pictures: list[Picture], top: int, threshold: float) -> None:
+def draw(chosen: picker.Choice, pictures: list[Picture], top: int, threshold: float) -> None:
     about = (*chosen.state, top)
     if st.session_state.get("batch_about") != about:
         st.session_state["batch_about"], st.session_state["batch"] = about, {}
@@ -42,14 +43,14 @@ def draw(chosen: _picker.Choice, pictures: list[Picture], top: int, threshold: f
         _gallery(done, threshold)
 
 
-def _answer(chosen: _picker.Choice, waiting: list[Picture], top: int, answered: Answered, these: list[str]) -> None:
+def _answer(chosen: picker.Choice, waiting: list[Picture], top: int, answered: Answered, these: list[str]) -> None:
     bar, place = st.progress(0.0), st.empty()
     place.button("Cancel", icon=":material/close:", on_click=_stop, args=[these], key="stop_batch")
     for number, picture in enumerate(waiting):
-        bar.progress(number / len(waiting), f"{number} of {len(waiting)}: {_parts.plain(picture.name)} …")
-        with _parts.in_line() as tell:
+        bar.progress(number / len(waiting), f"{number} of {len(waiting)}: {text.plain(picture.name)} …")
+        with notices.in_line() as tell:
             try:
-                answered[picture.digest] = _parts.inference().classify(
+                answered[picture.digest] = services.inference().classify(
                     chosen.spec.reference, chosen.weights, picture.data, picture.name, top, tell
                 )
             except DeployError as error:
@@ -66,7 +67,7 @@ def _go_on() -> None:
     st.session_state.pop("batch_stopped", None)
 
 
-def _table(chosen: _picker.Choice, done: list[tuple[Picture, Prediction | DeployError]], threshold: float) -> None:
+def _table(chosen: picker.Choice, done: list[tuple[Picture, Prediction | DeployError]], threshold: float) -> None:
     rows = [_row(picture, answer, threshold) for picture, answer in done]
     # Whole numbers also where a picture has none.
     table = pd.DataFrame(rows, columns=FACTS).astype({"Index": "Int64"})
@@ -129,18 +130,18 @@ def _gallery(done: list[tuple[Picture, Prediction | DeployError]], threshold: fl
 
 def _card(picture: Picture, answer: Prediction | DeployError, threshold: float) -> None:
     if isinstance(answer, DeployError):
-        st.caption(f":material/broken_image: {_parts.plain(picture.name)}  \n{_parts.plain(answer.problem)}")
+        st.caption(f":material/broken_image: {text.plain(picture.name)}  \n{text.plain(answer.problem)}")
         return
     best = answer.top[0]
     st.image(_thumbnail(picture), width="stretch", alt=f"{picture.name}: {best.label}")
     doubt = "" if best.probability >= threshold else " · not sure"
-    label = _parts.plain(best.label.split(",")[0])
-    st.caption(f"{_parts.plain(picture.name)}  \n**{label}** {best.probability:.0%}{doubt}")
+    label = text.plain(best.label.split(",")[0])
+    st.caption(f"{text.plain(picture.name)}  \n**{label}** {best.probability:.0%}{doubt}")
 
 
 def _thumbnail(picture: Picture) -> bytes:
     """Kept for the session, because each click draws all of them again."""
     kept: dict[str, bytes] = st.session_state.setdefault("thumbnails", {})
     if picture.digest not in kept:
-        kept[picture.digest] = _parts.decoders().square(picture.data, SIDE)
+        kept[picture.digest] = services.decoders().square(picture.data, SIDE)
     return kept[picture.digest]

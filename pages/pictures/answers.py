@@ -12,25 +12,26 @@ from deploy_core.inference.replies import Reply
 from deploy_core.processes.local import Task
 from deploy_core.storage.store import Stored
 from deploy_core.types import BuildRequest
-from pages import _parts, _picker
-from pages._charts import Change, draw_changes
-from pages._pictures import Picture
+from pages.charts.charts import Change, draw_changes
+from pages.parts import notices, progress, text
+from pages.pictures.sources import Picture
+from pages.state import picker, services
 
 # What was asked of each file, by the address of the file: an answer, or why there is none.
 Asked = dict[str, Reply | DeployError]
 
 
-def draw(chosen: _picker.Choice, picture: Picture) -> None:
+def draw(chosen: picker.Choice, picture: Picture) -> None:
     st.subheader("Every file's answer")
     request = _request(chosen)
     task = Task("build", {"build": documents.plain(request)})
-    if _parts.is_unfinished(_parts.follow(task)):
+    if progress.is_unfinished(progress.follow(task)):
         return
-    found = _parts.store().find(request)
+    found = services.store().find(request)
     if set(found) <= {ORIGINAL.key}:
         st.markdown("Does a file for a phone answer as the model does? Build them, and ask each about this picture.")
         if st.button("Build the files", icon=":material/build:", key="build_files"):
-            _parts.submit(task)
+            progress.submit(task)
             st.rerun()
         return
     asked = _asked(picture, found)
@@ -44,9 +45,9 @@ def draw(chosen: _picker.Choice, picture: Picture) -> None:
         _show(answers)
 
 
-def _request(chosen: _picker.Choice) -> BuildRequest:
+def _request(chosen: picker.Choice) -> BuildRequest:
     """Every format that this machine can build, with the options that were chosen on the Build page."""
-    keys = tuple(key for key, reason in _parts.abilities().formats.items() if reason is None)
+    keys = tuple(key for key, reason in services.abilities().formats.items() if reason is None)
     options = {name: st.session_state[name] for name in ("engine", "optimize") if name in st.session_state}
     return BuildRequest(chosen.spec.reference, chosen.weights, keys, **options)
 
@@ -60,13 +61,13 @@ def _asked(picture: Picture, found: dict[str, Stored]) -> Asked:
     return asked
 
 
-def _ask(chosen: _picker.Choice, picture: Picture, missing: list[Stored], asked: Asked) -> None:
+def _ask(chosen: picker.Choice, picture: Picture, missing: list[Stored], asked: Asked) -> None:
     bar = st.progress(0.0)
     for number, stored in enumerate(missing):
         bar.progress(number / len(missing), f"Asking {FORMATS[stored.artifact.format].title} …")
-        with _parts.in_line() as tell:
+        with notices.in_line() as tell:
             try:
-                asked[stored.key] = _parts.inference().reply(
+                asked[stored.key] = services.inference().reply(
                     chosen.spec.reference, chosen.weights, stored.key, picture.data, tell
                 )
             except DeployError as error:
@@ -107,9 +108,7 @@ def _show(answers: list[tuple[Stored, Reply | DeployError]]) -> None:
         st.caption("The original's most probable classes, with its probability. Each dot is a file.")
     for stored, reply in answers:
         if isinstance(reply, DeployError):
-            st.error(
-                f"**{FORMATS[stored.artifact.format].title}:** {_parts.plain(str(reply))}", icon=":material/error:"
-            )
+            st.error(f"**{FORMATS[stored.artifact.format].title}:** {text.plain(str(reply))}", icon=":material/error:")
 
 
 def _row(stored: Stored, reply: Reply | DeployError) -> dict[str, object]:

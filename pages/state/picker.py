@@ -10,7 +10,9 @@ from deploy_core import settings
 from deploy_core.inference import capacity
 from deploy_core.models import catalogue, load
 from deploy_core.models.spec import ModelSpec
-from pages import _address, _own_model, _parts
+from pages.own import own_model
+from pages.parts.text import plain
+from pages.state import address
 
 WEIGHTS = {"pretrained": "Pretrained", "random": "Random"}
 
@@ -35,16 +37,16 @@ def choice() -> Choice:
 
 
 def draw() -> None:
-    unknown = _address.recall("model", "model", load.find(settings.load().default_model).name, _known)
+    unknown = address.recall("model", "model", load.find(settings.load().default_model).name, _known)
     if unknown is not None:
-        _tell(f"There is no model '{_parts.plain(unknown)}' here. Choose one in the sidebar.")
-    _address.recall("weights", "weights", "pretrained", _known_weights)
+        _tell(f"There is no model '{plain(unknown)}' here. Choose one in the sidebar.")
+    address.recall("weights", "weights", "pretrained", _known_weights)
     st.session_state["weights"] = _known_weights(st.session_state["weights"])
     with st.sidebar:
-        _own_model.follow_fetch()
-    st.session_state["model"] = _own_model.newly_brought() or st.session_state["model"]
+        own_model.follow_fetch()
+    st.session_state["model"] = own_model.newly_brought() or st.session_state["model"]
     offered = capacity.offered_models(settings.load())
-    own = {spec.reference: spec for spec in _own_model.brought()}
+    own = {spec.reference: spec for spec in own_model.brought()}
     if st.session_state["model"] not in (*offered, *own):
         if st.session_state["model"] not in catalogue.MODELS:
             _tell("Your own model was forgotten while you were away. Bring it again.")
@@ -66,7 +68,7 @@ def draw() -> None:
         )
         spec = choice().spec
         if spec.file:
-            _own_model.describe(spec)
+            own_model.describe(spec)
         else:
             _describe(spec)
         if spec.name != catalogue.TUTORIAL_MODEL and catalogue.TUTORIAL_MODEL in offered:
@@ -76,13 +78,13 @@ def draw() -> None:
         st.button(
             "Bring your own DeiT",
             icon=":material/upload_file:",
-            on_click=_own_model.open_dialog,
-            args=[_own_model.BRING],
+            on_click=own_model.open_dialog,
+            args=[own_model.BRING],
             width="stretch",
             key="bring",
         )
-    _own_model.draw_dialog(spec)
-    _address.note(
+    own_model.draw_dialog(spec)
+    address.note(
         model=None if spec.file else spec.name,
         weights=None if spec.file or st.session_state["weights"] == "pretrained" else st.session_state["weights"],
     )

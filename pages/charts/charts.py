@@ -12,7 +12,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from pages import _svg
+from pages.charts import svg
 
 ROW_PIXELS = 36
 CELL_PIXELS = 34
@@ -378,7 +378,7 @@ def draw_lines(steps: Sequence[Step], lines: Sequence[str], alt_text: str, acros
 def _draw(chart: alt.Chart | alt.LayerChart, height: int, alt_text: str) -> None:
     """A chart with Streamlit's menu, which saves it as PNG, and the button that saves it as SVG."""
     st.altair_chart(chart, height=height, alt=alt_text)
-    _svg.offer(alt_text)
+    svg.offer(alt_text)
 
 
 def _coloured(field: str, known: Sequence[str], used: Sequence[str], colours: Sequence[str]) -> alt.Color:

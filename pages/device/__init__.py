@@ -1,0 +1,1 @@
+"""The browser side of "On your device", and what it reported."""

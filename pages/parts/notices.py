@@ -1,0 +1,56 @@
+"""What several pages say: errors, explanations, who comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import streamlit as st
+
+from deploy_core.errors import DeployError
+from deploy_core.processes.line import Waiting
+from pages.parts import text
+
+LINKS = (
+    "[Paper](https://arxiv.org/abs/2012.12877) · [Code of the authors](https://github.com/facebookresearch/deit) · "
+    "[Tutorial](https://pytorch.org/tutorials/beginner/vt_tutorial.html) · "
+    "[iOS demo app](https://github.com/pytorch/ios-demo-app/tree/master/ViT4MNIST) · "
+    "[Android demo app](https://github.com/pytorch/android-demo-app/tree/master/ViT4MNIST)"
+)
+
+
+def show(error: DeployError) -> None:
+    """An error for people: what is wrong, and what to do."""
+    st.error(f"**{text.plain(error.problem)}** {text.plain(error.remedy)}", icon=":material/error:")
+
+
+@contextmanager
+def errors_shown() -> Iterator[None]:
+    """Shows an error where it happens, so that the rest of the page is still drawn."""
+    try:
+        yield
+    except DeployError as error:
+        show(error)
+
+
+@contextmanager
+def in_line(doing: str | None = None) -> Iterator[Waiting]:
+    """Says what is being done, unless a progress bar does, and how many others come first as long as that is so."""
+    place = st.empty()
+    with st.spinner(doing, show_time=True) if doing else nullcontext():
+
+        def tell(ahead: int) -> None:
+            others = "One other visitor comes" if ahead == 1 else f"{ahead} other visitors come"
+            place.caption(f":material/hourglass: {others} before you …")
+
+        try:
+            yield tell
+        finally:
+            place.empty()
+
+
+def explain(what: str) -> None:
+    """The text on a page for someone who never read the tutorial."""
+    with st.expander("What this step does, and why", icon=":material/menu_book:"):
+        st.markdown(what)
+        st.markdown(LINKS)

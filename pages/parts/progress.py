@@ -1,0 +1,60 @@
+"""Jobs on a page: asked for, and followed until they end."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from deploy_core.processes.jobs import FINISHED, LEAST_FRACTION_FOR_ESTIMATE, Job, State, job_name
+from deploy_core.processes.local import Task
+from pages.parts import notices, text
+from pages.state import services, session
+
+
+def submit(task: Task) -> None:
+    """Queues a task for this session. Raises QueueFull, StorageFailed."""
+    services.jobs().submit(task, session.name_for_jobs())
+
+
+def follow(task: Task) -> Job | None:
+    """What is known of the task's job; draws its progress while it waits or runs, or why it failed.
+
+    None, too, where others still wait for it and this visitor has cancelled it.
+    """
+    job = services.jobs().look(job_name(task))
+    if job is None or (job.state not in FINISHED and not services.jobs().join(job.name, session.name_for_jobs())):
+        return None
+    if job.error is not None:
+        notices.show(job.error)
+    if job.state not in FINISHED:
+        _follow(job.name)
+    return job
+
+
+def is_unfinished(job: Job | None) -> bool:
+    return job is not None and job.state not in FINISHED
+
+
+@st.fragment(run_every=0.5)
+def _follow(name: str) -> None:
+    job = services.jobs().look(name)
+    if job is None or job.state in FINISHED:
+        st.rerun()
+    st.progress(job.fraction, text=_progress(job))
+    if st.button("Cancel", icon=":material/close:", key=f"cancel-{name}"):
+        is_over = services.jobs().cancel(name, session.name_for_jobs())
+        st.toast("Cancelled." if is_over else "Cancelled. Others still wait for it.", icon=":material/cancel:")
+        st.rerun()
+
+
+def _progress(job: Job) -> str:
+    if job.state is State.WAITING:
+        return f"Waiting: {job.ahead} {'job is' if job.ahead == 1 else 'jobs are'} before yours …"
+    if not job.stage:
+        return "Starting the worker …"
+    if job.remaining_seconds is not None:
+        left = f"about {text.duration(job.remaining_seconds)} left"
+    elif job.fraction < LEAST_FRACTION_FOR_ESTIMATE:
+        left = f"{text.duration(job.elapsed_seconds)} so far"
+    else:
+        left = "longer than expected"
+    return f"{text.plain(job.stage)} … {left}"

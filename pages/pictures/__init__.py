@@ -1,0 +1,1 @@
+"""The parts of Classify: pictures in, answers out."""

@@ -1,0 +1,1 @@
+"""What a page knows: the model that is picked, the address, the visitor, and the objects that all share."""

@@ -1,0 +1,113 @@
+"""The objects that all visitors share: one of each for the app."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from deploy_core import embedded, settings
+from deploy_core.pictures.pool import Decoders
+from deploy_core.processes.jobs import Jobs
+from deploy_core.processes.local import WorkerProcess
+from deploy_core.profile.device.reports import Reports
+from deploy_core.profile.record import record
+from deploy_core.profile.record.record import Record
+from deploy_core.profile.record.runs import Runs
+from deploy_core.storage.store import Store
+from deploy_core.storage.uploads import Uploads
+from deploy_core.storage.visitors import Visitors
+from deploy_core.worker.client import Abilities, Inference
+from deploy_core.worker.intake import Intake, reader_process
+from web.sessions import Departures
+
+# Building takes every core; whoever waits for a page comes first.
+BEHIND_PAGES = 5
+# What a worker may keep from one job to the next: torch and a small model, but not the libraries of every format.
+LEFT_BYTES = 900e6
+
+
+@st.cache_resource(show_spinner=False)
+def store() -> Store:
+    return Store(settings.load())
+
+
+@st.cache_resource
+def uploads() -> Uploads:
+    return Uploads(settings.load())
+
+
+@st.cache_resource(show_spinner=False)
+def runs() -> Runs:
+    kept = Runs(settings.load())
+    kept.sweep()
+    return kept
+
+
+@st.cache_resource(show_spinner=False)
+def reports() -> Reports:
+    kept = Reports(settings.load())
+    kept.sweep()
+    return kept
+
+
+@st.cache_resource
+def shipped_run() -> Record:
+    """The embedded model's, measured by this project."""
+    return record.read(embedded.SAVED_PROFILE)
+
+
+@st.cache_resource(show_spinner=False)
+def jobs() -> Jobs:
+    limits = settings.load()
+    workers = [WorkerProcess("worker", limits, BEHIND_PAGES, most_bytes=LEFT_BYTES) for _ in range(limits.builds)]
+    return Jobs(limits, workers, store().sweep)
+
+
+@st.cache_resource(show_spinner=False)
+def inference() -> Inference:
+    limits = settings.load()
+    process = WorkerProcess("inference process", limits, at_once=limits.inferences)
+    return Inference(process, decoders(), limits.inferences, limits.answer_seconds)
+
+
+@st.cache_resource(show_spinner=False)
+def decoders() -> Decoders:
+    return Decoders(settings.load())
+
+
+@st.cache_resource(show_spinner=False)
+def intake() -> Intake:
+    return Intake(reader_process(settings.load()))
+
+
+@st.cache_resource(show_spinner=False)
+def visitors() -> Visitors:
+    def forget(visitor: str) -> None:
+        jobs().cancel_all(visitor)
+        store().forget(visitor)
+        runs().forget(visitor)
+        reports().forget(visitor)
+        inference().forget(visitor)
+
+    return Visitors(settings.load(), forget)
+
+
+@st.cache_resource(show_spinner=False)
+def departures() -> Departures:
+    return Departures(st.get_option("server.disconnectedSessionTTL"))
+
+
+def end_what_hangs() -> None:
+    """Ends the processes for pages that do nothing any more; a job's is ended by whoever waits for it."""
+    for asked in (inference(), intake(), decoders()):
+        asked.end_if_stuck()
+
+
+def close() -> None:
+    """Ends all other processes."""
+    for asked in (jobs(), inference(), intake(), decoders()):
+        asked.close()
+
+
+@st.cache_resource(show_spinner="Asking torch what it can build here …")
+def abilities() -> Abilities:
+    return inference().abilities()
