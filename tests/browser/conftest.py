@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, ViewportSize, expect, sync_playwright
 
-from tests.browser import chromium
+from tests.browser import chromium, reports
 from tests.browser.app import DESKTOP, PHONE, SECONDS, Server, serving_soundly
 
 
@@ -19,6 +19,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return not (mark and isinstance(item, pytest.Function)) or item.callspec.params["viewport"] == mark.args[0]
 
     items[:] = filter(is_wanted, items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """The report of a failed test says what its pages and its apps said."""
+    report = yield
+    if report.failed and call.when != "teardown":
+        reports.add_to(report, item.name, call.start)
+    return report
 
 
 @pytest.fixture(scope="module", params=[DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -41,16 +52,15 @@ def server(app: Server) -> str:
 
 @pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
+    chromium.path()
     with sync_playwright() as started:
         yield started
 
 
 @pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
-    path = chromium.find()
-    assert path, "no Chromium: run `make test`, or python -m tests.browser.chromium"
-    with playwright.chromium.launch(executable_path=path, args=chromium.ARGUMENTS) as opened:
-        yield opened
+    with chromium.opened(playwright) as started:
+        yield started
 
 
 @pytest.fixture

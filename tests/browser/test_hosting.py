@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect
 
 from deploy_core import embedded
 from deploy_core.formats import FORMATS
@@ -60,12 +60,9 @@ def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosted]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    arguments = [*chromium.ARGUMENTS, f"--host-resolver-rules=MAP {HOST} 127.0.0.1"]
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium.find(), args=arguments)
-        yield opened
-        opened.close()
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    with chromium.opened(playwright, [*chromium.ARGUMENTS, f"--host-resolver-rules=MAP {HOST} 127.0.0.1"]) as started:
+        yield started
 
 
 @pytest.fixture

@@ -118,8 +118,7 @@ def launch(playwright: Playwright) -> Iterator[Callable[..., Browser]]:
     with ExitStack() as opened:
 
         def start_one(*arguments: str) -> Browser:
-            started = playwright.chromium.launch(executable_path=chromium.find(), args=[*usual, *arguments])
-            return opened.enter_context(started)
+            return opened.enter_context(chromium.opened(playwright, [*usual, *arguments]))
 
         yield start_one
 
