@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, ViewportSize, expect, sync_playwright
 
 from tests.browser import chromium, reports
-from tests.browser.app import DESKTOP, PHONE, SECONDS, Server, serving_soundly
+from tests.browser.app import DESKTOP, PHONE, SECONDS, Server, serving
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,10 +38,18 @@ def viewport(request: pytest.FixtureRequest) -> ViewportSize:
     return size
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving_soundly(tmp_path_factory.mktemp("server")) as served:
+@pytest.fixture(scope="session")
+def shared_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("server")) as served:
         yield served
+
+
+@pytest.fixture(scope="module")
+def app(shared_app: Server) -> Iterator[Server]:
+    """One app for all modules that do not start their own; each must leave no traceback in its log."""
+    before = shared_app.log.count("Traceback")
+    yield shared_app
+    assert shared_app.log.count("Traceback") == before
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from deploy_core.formats import FORMATS
 from deploy_core.models import load
 from deploy_core.settings import Settings
 from tests.browser.app import PHONE, SECONDS, serving
-from tests.browser.steps import address_of, close_sidebar, no_error, open_sidebar
+from tests.browser.steps import address_of, close_sidebar, no_error, open_sidebar, visit
 
 
 def test_a_file_that_was_damaged_on_disk_is_built_again_and_never_served(tmp_path: Path, browser: Browser) -> None:
@@ -90,4 +90,7 @@ def test_a_checkpoint_larger_than_any_picture_is_taken(server: str, page: Page, 
     expect(page.get_by_text("192 wide, 12 deep, 3 heads")).to_be_attached()
     close_sidebar(page)
     expect(page.get_by_text("class ", exact=False).first).to_be_attached()
+    no_error(page)
+    visit(page, "Build")
+    expect(page.get_by_role("button", name="Build 9 files of mine")).to_be_visible()
     no_error(page)
