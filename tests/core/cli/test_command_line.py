@@ -369,7 +369,7 @@ def test_a_home_that_is_a_file_is_one_line_where_it_is_needed(
         assert line.endswith("cannot be written (Not a directory). Name a folder that you may write to.")
     assert run_json(capsys, "classify", CAT)["model"] == "demo"
     out = tmp_path / "elsewhere"
-    assert run_json(capsys, "build", "--formats", "scripted", "--out", str(out))["folder"] == str(out)
-    assert run_json(capsys, "bundle", str(out / FORMATS["scripted"].filename("demo")))["bytes"]
-    saving = ("profile", str(out), "--repeats", "1", "--budget", "1", "--save")
+    assert run_json(capsys, "build", "--formats", "original", "--out", str(out))["folder"] == str(out)
+    assert run_json(capsys, "bundle", str(out / FORMATS["original"].filename("demo")))["bytes"]
+    saving = ("profile", str(out), "--repeats", "1", "--budget", "0.1", "--save")
     assert "Not a directory" in refused(capsys, *saving)
