@@ -12,7 +12,7 @@ from benchmarks.figure import Figure
 from deploy_core import settings
 from deploy_core.profile.intervals import estimates
 from deploy_core.profile.measure import run
-from deploy_core.profile.measure.apart import take_turns
+from deploy_core.profile.measure.isolated import take_turns
 from deploy_core.profile.measure.rounds import Until
 
 RUNS = 10

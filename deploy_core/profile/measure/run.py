@@ -17,7 +17,7 @@ from deploy_core.errors import DeployError, InvalidRequest, JobFailed
 from deploy_core.formats import FORMATS, ORIGINAL
 from deploy_core.models.load import find
 from deploy_core.profile.intervals import MOST_ROUNDS, estimates
-from deploy_core.profile.measure import alone, apart, host, rows
+from deploy_core.profile.measure import alone, host, isolated, rows
 from deploy_core.profile.measure.alone import Examination
 from deploy_core.profile.measure.rounds import Rounds, Until
 from deploy_core.profile.record import record

@@ -25,7 +25,7 @@ from deploy_core.errors import InvalidArtifact, InvalidRequest, JobFailed
 from deploy_core.formats import FORMATS, engines
 from deploy_core.formats.operators import GROUPS, OTHER, group_of, typical
 from deploy_core.profile.intervals import LEAST_ROUNDS, MOST_ROUNDS, Finding, estimates, judged
-from deploy_core.profile.measure import apart, host
+from deploy_core.profile.measure import host, isolated
 from deploy_core.profile.measure.alone import Examination
 from deploy_core.profile.measure.rounds import Rounds, Until, take_turns
 from deploy_core.profile.measure.run import BOUND, VISITS, Options, profile
