@@ -8,18 +8,15 @@ from __future__ import annotations
 import functools
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploy_core import build, documents, memory
-from deploy_core.errors import DeployError, InvalidArtifact
 from deploy_core.evaluation import evaluate
 from deploy_core.files import make_folder
-from deploy_core.formats import FORMATS, engines, in_build_order
-from deploy_core.inference import attention, capacity, classify, replies, verify
+from deploy_core.formats import FORMATS, engines
+from deploy_core.inference import attention, capacity, classify, replies
 from deploy_core.inference.classify import Classifier
 from deploy_core.inference.open_models import OpenModels
 from deploy_core.models import hub, load
@@ -27,19 +24,15 @@ from deploy_core.models.hub import HubName
 from deploy_core.models.own import bring
 from deploy_core.models.own.bring import Corrections
 from deploy_core.pictures.pool import Prepared
-from deploy_core.processes.local import Task, WorkerProcess
 from deploy_core.processes.server import TaskRunner, serve
-from deploy_core.profile.measure import alone, rounds
-from deploy_core.profile.measure.host import usable_cpus
-from deploy_core.profile.measure.mark import Mark
-from deploy_core.profile.measure.rounds import Until
-from deploy_core.profile.measure.run import Options, profile
-from deploy_core.profile.record.runs import Runs
+from deploy_core.profile.measure.alone import ExamineRequest, examine_file
+from deploy_core.profile.measure.build_and_measure import ProfileRequest, build_and_measure
+from deploy_core.profile.measure.turns import TurnsRequest, time_files
 from deploy_core.settings import Settings
 from deploy_core.storage import uploads, visitors
 from deploy_core.storage.store import Store
 from deploy_core.storage.visitors import VisitorsFile
-from deploy_core.types import BuildRequest, BuildResult, Event, Progress, part_of
+from deploy_core.types import BuildRequest, BuildResult, Progress, part_of
 from deploy_core.worker.intake import READ_SECONDS, reader_process, take_in_task
 
 if TYPE_CHECKING:
@@ -53,68 +46,15 @@ def run_build(request: dict[str, Any], _: bytes, limits: Settings, progress: Pro
 
 
 def run_profile(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
-    """Builds what is missing first. Building and measuring are for other processes, so that this one stays small."""
-    wanted = _wanted(request, limits)
-    store = Store(limits)
-    with store.shelf(wanted) as shelf:
-        result = _built_elsewhere(store, wanted, limits, part_of(progress, 0.0, 0.3))
-        held = [shelf.find(FORMATS[artifact.format]) for artifact in result.artifacts]
-        if None in held:
-            raise InvalidArtifact("A file was removed before it could be measured.", "Try again.")
-        paths = {artifact.format: shelf.path(FORMATS[artifact.format]) for artifact in result.artifacts}
-        cores = usable_cpus()
-        threads = tuple(dict.fromkeys((min(limits.cpu_threads or cores, cores), 1)))
-        with tempfile.TemporaryDirectory(dir=make_folder(limits.home / "runs"), prefix=".", suffix=".part") as traces:
-            options = Options(threads=threads, seconds=request["seconds"], traces=Path(traces))
-            run = profile(result, paths, limits, options, part_of(progress, 0.3, 1.0))
-            return Runs(limits).keep(run, Path(traces), load.find(wanted.model).owner)
+    return build_and_measure(documents.structured(request, ProfileRequest), limits, progress)
 
 
-def _built_elsewhere(store: Store, wanted: BuildRequest, limits: Settings, progress: Progress) -> BuildResult:
-    if len(store.find(wanted)) == len(in_build_order(wanted.formats)):
-        return store.result(wanted)
-    builder = WorkerProcess("worker", limits)
-    try:
-        handle = builder.submit(Task("build", {"build": documents.plain(wanted)}))
-        for event in handle.events():
-            progress(event)
-        return documents.structured(handle.result(), BuildResult)
-    finally:
-        builder.close()
+def run_examine(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
+    return documents.plain(examine_file(documents.structured(request, ExamineRequest), limits, progress))
 
 
-def run_examine(request: dict[str, Any], _: bytes, limits: Settings, __: Progress) -> Any:
-    """A part of a profile, which wants a fresh process."""
-    picture = verify.reference(load.find(request["model"]), limits).tensor
-    trace = Path(request["trace"]) if request["trace"] else None
-    found = alone.examine(
-        Path(request["path"]), request["format"], picture, request["batches"], request["threads"], trace
-    )
-    return documents.plain(found)
-
-
-def run_take_turns(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
-    """A part of a profile, which wants a fresh process."""
-    import torch
-
-    torch.set_num_threads(request["threads"])
-    picture = verify.reference(load.find(request["model"]), limits).tensor
-    progress(Event("Loading the artifacts", 0.0))
-    runs: dict[str, Callable[[], object]] = {}
-    failed: dict[str, str] = {}
-    in_hand = Mark(Path(request["in_hand"]))
-    with torch.inference_mode():
-        for name, (key, path) in request["contenders"].items():
-            in_hand.set(name)
-            try:
-                runs[name] = partial(FORMATS[key].load(Path(path)), picture)
-            except DeployError as error:
-                if not runs:
-                    raise
-                failed[name] = str(error)
-        until = documents.structured(request["until"], Until)
-        found = rounds.take_turns(runs, until, progress, announce=in_hand.set)
-    return documents.plain(replace(found, failed=failed | found.failed))
+def run_time_files(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
+    return documents.plain(time_files(documents.structured(request, TurnsRequest), limits, progress))
 
 
 def run_evaluate(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
@@ -223,7 +163,7 @@ TASKS: dict[str, TaskRunner] = {
     "build": run_build,
     "profile": run_profile,
     "examine": run_examine,
-    "take_turns": run_take_turns,
+    "time_files": run_time_files,
     "evaluate": run_evaluate,
     "download": run_download,
     "classify": run_classify,

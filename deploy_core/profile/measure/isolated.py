@@ -1,4 +1,4 @@
-"""The two measurements, each in a fresh process: one artifact alone, and all of them in turn."""
+"""Runs the two measurements in new processes: each file alone (``alone``), and all files in turn (``turns``)."""
 
 from __future__ import annotations
 
@@ -11,21 +11,19 @@ from deploy_core import documents
 from deploy_core.errors import JobFailed
 from deploy_core.processes.local import Task, WorkerProcess
 from deploy_core.profile.measure import mark
-from deploy_core.profile.measure.alone import Examination
+from deploy_core.profile.measure.alone import Examination, ExamineRequest
 from deploy_core.profile.measure.rounds import Rounds, Until
+from deploy_core.profile.measure.turns import Contender, TurnsRequest
 from deploy_core.settings import Settings
 from deploy_core.types import Progress, silent
 
-# A format, and the path of its file.
-Contender = tuple[str, str]
+
+def examine_isolated(request: ExamineRequest, settings: Settings) -> Examination:
+    """``examine_file`` in a new process."""
+    return documents.structured(_in_new_process(Task("examine", documents.plain(request)), settings), Examination)
 
 
-def examine(request: dict[str, object], settings: Settings) -> Examination:
-    """``request`` is what the worker's task takes."""
-    return documents.structured(_in_a_fresh_process(Task("examine", request), settings), Examination)
-
-
-def take_turns(
+def time_isolated(
     model: str,
     contenders: Mapping[str, Contender],
     threads: int,
@@ -33,37 +31,31 @@ def take_turns(
     settings: Settings,
     progress: Progress = silent,
 ) -> Rounds:
-    """As ``rounds.take_turns``. Who brings the process down drops out with a reason, and the others begin again.
+    """``time_files`` in a new process.
 
-    Raises what the first fails with, because without it there is nothing to compare with.
+    A file that crashes the process is excluded, with the reason in ``Rounds.failed``; the rest are measured again.
+    Raises what the first one fails with, because nothing is left to compare with.
     """
     remaining, failed = dict(contenders), dict[str, str]()
     first = next(iter(remaining))
     with tempfile.TemporaryDirectory() as folder:
-        in_hand = Path(folder) / "in_hand"
+        path = Path(folder) / "mark"
         while True:
-            request = {
-                "model": model,
-                "contenders": remaining,
-                "threads": threads,
-                "until": documents.plain(until),
-                "in_hand": str(in_hand),
-            }
+            request = TurnsRequest(model, remaining, threads, until, path)
+            task = Task("time_files", documents.plain(request))
             try:
-                found = documents.structured(
-                    _in_a_fresh_process(Task("take_turns", request), settings, progress), Rounds
-                )
+                timed = documents.structured(_in_new_process(task, settings, progress), Rounds)
             except JobFailed as error:
-                name = mark.read(in_hand)
+                name = mark.read(path)
                 if name is None or name == first:
                     raise
                 failed[name] = f"{error.problem} It was this file's turn. Build it again."
                 del remaining[name]
             else:
-                return replace(found, failed=failed | found.failed)
+                return replace(timed, failed=failed | timed.failed)
 
 
-def _in_a_fresh_process(task: Task, settings: Settings, progress: Progress = silent) -> object:
+def _in_new_process(task: Task, settings: Settings, progress: Progress = silent) -> object:
     process = WorkerProcess("measuring process", settings)
     try:
         handle = process.submit(task)
