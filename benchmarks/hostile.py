@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from deploy_core.profile.measure.build_and_measure import ProfileRequest
 
 from benchmarks.figure import Figure, together
 from deploy_core import embedded, settings
@@ -33,6 +32,7 @@ from deploy_core.processes.job import FINISHED, Job
 from deploy_core.processes.jobs import Jobs
 from deploy_core.processes.local import WorkerProcess
 from deploy_core.processes.task import Task
+from deploy_core.profile.measure.build_and_measure import Profile
 from deploy_core.settings import Settings
 from deploy_core.storage.visitors import Visitors, new_name
 from deploy_core.types import BuildRequest, ModelChoice
@@ -168,9 +168,9 @@ def _hurt(limits: Settings) -> Iterator[Figure]:
         # Built first, so that the profiles below measure right away.
         _end(jobs, jobs.submit(Build(untrained)))
         for number in SIGNALS:
-            below = ProfileRequest(untrained, 3.0 + number / 100)
+            below = Profile(untrained, 3.0 + number / 100)
             slowest = max(slowest, _hurt_job(jobs, worker, below, number, is_below=True))
-            itself = ProfileRequest(untrained, 4.0 + number / 100)
+            itself = Profile(untrained, 4.0 + number / 100)
             slowest = max(slowest, _hurt_job(jobs, worker, itself, number, is_below=False))
             failed += _end(jobs, jobs.submit(Build(build))).error is not None
     finally:

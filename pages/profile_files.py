@@ -6,11 +6,11 @@ import dataclasses
 import json
 
 import streamlit as st
-from deploy_core.profile.measure.build_and_measure import ProfileRequest
 
 from deploy_core import documents, settings
 from deploy_core.formats import FORMATS
 from deploy_core.inference import capacity
+from deploy_core.profile.measure.build_and_measure import Profile
 from deploy_core.profile.record.record import Record
 from deploy_core.profile.verdict import shipping, tables, verdicts
 from deploy_core.profile.verdict.shipping import TARGETS, Limits
@@ -64,7 +64,7 @@ def profile() -> None:
         disabled=is_running,
     ):
         st.query_params.pop("run", None)
-        task = ProfileRequest(measured, seconds)
+        task = Profile(measured, seconds)
         st.session_state["profiling"] = task
         progress.submit(task)
         st.rerun()
@@ -85,12 +85,12 @@ def profile() -> None:
         elsewhere(runs, chosen)
 
 
-def asked(measured: BuildRequest, seconds: float) -> ProfileRequest:
+def asked(measured: BuildRequest, seconds: float) -> Profile:
     """What this visitor asked for last of this model, whatever was built or chosen since; else what they could ask."""
-    task: ProfileRequest | None = st.session_state.get("profiling")
+    task: Profile | None = st.session_state.get("profiling")
     if task and task.build.choice == measured.choice:
         return task
-    return ProfileRequest(measured, seconds)
+    return Profile(measured, seconds)
 
 
 def budget() -> str:

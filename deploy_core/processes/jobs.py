@@ -173,9 +173,8 @@ class Jobs:
     def cancel_all(self, owner: str) -> None:
         """Ends the jobs whose requests hold a visitor's secret name. Returns when they have ended."""
         with self._lock:
-            theirs = {
-                name: job for name, job in self._attempts.items() if owner in json.dumps(documents.plain(job.task))
-            }
+            requests = {name: json.dumps(documents.plain(job.task)) for name, job in self._attempts.items()}
+            theirs = {name: self._attempts[name] for name, request in requests.items() if owner in request}
         self._end_all(theirs)
         wait([attempt.future for attempt in theirs.values() if attempt.future.running()])
 

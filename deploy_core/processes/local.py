@@ -19,7 +19,7 @@ from deploy_core.errors import DeployError, JobCancelled, JobFailed, TookTooLong
 from deploy_core.processes.child import ChildProcess, Command, Messages
 from deploy_core.processes.task import Answer, Task, WithBytes
 from deploy_core.settings import Settings
-from deploy_core.types import Event
+from deploy_core.types import Event, Progress, silent
 
 # Whoever waits for a task checks this often that its process is alive.
 LOOK_SECONDS = 0.25
@@ -143,6 +143,18 @@ class WorkerProcess:
             child.end()
 
 
+def run_in_new_process(name: str, task: Task[Answer], settings: Settings, progress: Progress = silent) -> Answer:
+    """Does one task in a process that ends with it. Raises as ``LocalTask.result`` does."""
+    process = WorkerProcess(name, settings)
+    try:
+        begun = process.submit(task)
+        for event in begun.events():
+            progress(event)
+        return begun.result()
+    finally:
+        process.close()
+
+
 class LocalTask(Generic[Answer]):
     """A task that has begun in a ``WorkerProcess``."""
 
@@ -187,7 +199,8 @@ class LocalTask(Generic[Answer]):
             pass
         end = self._end or {}
         if "result" in end:
-            return self._answer(end)
+            answer: Answer = self._answer(end)
+            return answer
         if self._is_cancelled:
             raise JobCancelled("It was cancelled.", "Start it again when you want it.")
         if "error" in end:

@@ -27,10 +27,10 @@ from deploy_core.models.own import bring
 from deploy_core.pictures.pool import Prepared
 from deploy_core.processes.server import serve
 from deploy_core.processes.task import Work, does, table
-from deploy_core.profile.measure.alone import Examination, ExamineRequest, examine_file
-from deploy_core.profile.measure.build_and_measure import ProfileRequest, build_and_measure
+from deploy_core.profile.measure.alone import Examination, Examine, examine_file
+from deploy_core.profile.measure.build_and_measure import Profile, build_and_measure
 from deploy_core.profile.measure.rounds import Rounds
-from deploy_core.profile.measure.turns import TurnsRequest, time_files
+from deploy_core.profile.measure.turns import TimeFiles, time_files
 from deploy_core.settings import Settings
 from deploy_core.storage import uploads, visitors
 from deploy_core.storage.evaluations import Evaluations
@@ -66,15 +66,15 @@ def run_build(request: Build, work: Work) -> BuildResult:
         return build.build(wanted, shelf, work.settings, work.progress)
 
 
-def run_profile(request: ProfileRequest, work: Work) -> str:
+def run_profile(request: Profile, work: Work) -> str:
     return build_and_measure(request, work.settings, work.progress)
 
 
-def run_examine(request: ExamineRequest, work: Work) -> Examination:
+def run_examine(request: Examine, work: Work) -> Examination:
     return examine_file(request, work.settings)
 
 
-def run_time_files(request: TurnsRequest, work: Work) -> Rounds:
+def run_time_files(request: TimeFiles, work: Work) -> Rounds:
     return time_files(request, work.settings, work.progress)
 
 
@@ -161,9 +161,9 @@ def run_abilities(_: ListAbilities, work: Work) -> Abilities:
 
 TASKS = table(
     does(Build, run_build),
-    does(ProfileRequest, run_profile),
-    does(ExamineRequest, run_examine),
-    does(TurnsRequest, run_time_files),
+    does(Profile, run_profile),
+    does(Examine, run_examine),
+    does(TimeFiles, run_time_files),
     does(Evaluate, run_evaluate),
     does(Download, run_download),
     does(Classify, run_classify),

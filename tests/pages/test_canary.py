@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deploy_core.profile.measure.build_and_measure import ProfileRequest
 from safetensors.torch import save
 
 from deploy_core import documents, embedded
@@ -17,6 +16,7 @@ from deploy_core.build import Build
 from deploy_core.errors import DeployError
 from deploy_core.models.own import bring
 from deploy_core.processes.task import Task, Work
+from deploy_core.profile.measure.build_and_measure import Profile
 from deploy_core.profile.record import record
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest, ModelChoice
@@ -104,7 +104,7 @@ REQUESTS: tuple[Callable[[ModelChoice], Task[Any]], ...] = (
     lambda model: CompareFile(model, "x"),
     lambda model: AskFile(model, "x"),
     lambda model: Build(wanted(model)),
-    lambda model: ProfileRequest(wanted(model), 1.0),
+    lambda model: Profile(wanted(model), 1.0),
     lambda model: Evaluate(wanted(model), model.reference, "x"),
 )
 

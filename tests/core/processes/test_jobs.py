@@ -25,7 +25,7 @@ from deploy_core.processes.local import WorkerProcess
 from deploy_core.settings import Settings
 from deploy_core.storage.store import Store
 from deploy_core.types import BuildRequest, Event
-from tests.core.processes.fake_worker import AloneStages, Stages, Threads
+from tests.core.processes.fake_worker import AloneStages, Passed, Stages, Threads
 
 STAGES = ["Loading", "Exporting", "Checking"]
 FAKE = "tests.core.processes.fake_worker"
@@ -89,7 +89,7 @@ def test_jobs_run_in_the_order_they_came_and_tell_their_place(jobs: Jobs, gates:
     ]
     gates.open(*STAGES)
     done = finished(jobs, names[2])
-    assert (done.state, done.fraction, done.result) == (State.DONE, 1.0, {"stages": STAGES, "blob": 0})
+    assert (done.state, done.fraction, done.result) == (State.DONE, 1.0, Passed(tuple(STAGES), 0))
     assert [job.state for name in names if (job := jobs.look(name))] == [State.DONE] * 3
 
 

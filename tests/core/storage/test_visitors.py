@@ -122,9 +122,9 @@ def brought(visitors: Visitors, visitor: str, name: str = "pets.safetensors") ->
 def test_a_model_that_changed_is_opened_again_and_a_visitors_is_let_go(limits: Settings) -> None:
     visitors, kept = Visitors(limits, lambda _: None), OpenModels(limits, 2)
     path = brought(visitors, visitor := new_name())
-    first = kept.get(str(path), "pretrained")
+    first = kept.get(ModelChoice(str(path), "pretrained"))
     bring.correct(path, limits, Corrections(labels=("a", "b", "c")))
-    second = kept.get(str(path), "pretrained")
+    second = kept.get(ModelChoice(str(path), "pretrained"))
     assert (first.labels, second.labels) == (LABELS, ("a", "b", "c"))
     gone = weakref.ref(second.module)
     del first, second
