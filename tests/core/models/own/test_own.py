@@ -25,6 +25,7 @@ from deploy_core.models.own import bring
 from deploy_core.models.own.bring import Corrections
 from deploy_core.models.spec import FAMILIES, Architecture
 from deploy_core.settings import Settings
+from deploy_core.storage.shelf import open_shelf
 from deploy_core.storage.store import Store
 from deploy_core.types import BuildRequest
 from tests.core.cli.test_command_line import refused, run_json
@@ -146,7 +147,7 @@ def test_what_is_made_of_a_visitors_model_is_the_visitors_alone(checkpoint: Path
     for owner in owners:
         path = bring.take_in(checkpoint, checkpoint.name, limits.home / "visitors" / owner, limits)
         request = BuildRequest(str(path), "pretrained", ("scripted",))
-        with store.shelf(request) as shelf:
+        with open_shelf(store, request) as shelf:
             build.build(request, shelf, limits)
         assert all(stored.key.startswith(f"{owner}-") for stored in store.find(request).values())
     assert store.entries() == []
