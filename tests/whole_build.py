@@ -15,7 +15,8 @@ import pytest
 from deploy_core import build, documents
 from deploy_core.formats import FORMATS
 from deploy_core.settings import Settings
-from deploy_core.storage.store import Shelf, Store
+from deploy_core.storage.shelf import Shelf, open_shelf
+from deploy_core.storage.store import Store
 from deploy_core.types import Artifact, BuildRequest, BuildResult, Event
 
 
@@ -57,7 +58,7 @@ def _build(folder: Path, home: Path) -> WholeBuild:
     store = Store(Settings(home=home))
     with (
         pytest.MonkeyPatch.context() as patch,
-        store.shelf(request) as shelf,
+        open_shelf(store, request) as shelf,
         contextlib.redirect_stdout(printed),
     ):
         # As python is found when it is called by its path: without the environment's own programs.

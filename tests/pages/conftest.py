@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from deploy_core import build
 from deploy_core.errors import DeployError
 from deploy_core.settings import Settings
+from deploy_core.storage.shelf import open_shelf
 from deploy_core.storage.store import Store
 from deploy_core.types import BuildRequest
 from pages.state import services
@@ -72,7 +73,7 @@ def two_formats(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The embedded model, scripted and quantized, as the app's store keeps them."""
     settings = Settings(home=tmp_path_factory.mktemp("two formats"))
     request = BuildRequest("demo", "pretrained", ("scripted", "quantized"))
-    with Store(settings).shelf(request) as shelf:
+    with open_shelf(Store(settings), request) as shelf:
         build.build(request, shelf, settings)
     return settings.home / "artifacts"
 
