@@ -23,7 +23,7 @@ from tests.browser.steps import visit
 from tests.own_model import LABELS, state
 
 # A model of two blocks is lowered to ExecuTorch in seconds.
-BUILT = ("scripted", "quantized", "executorch_int8")
+BUILT = ("scripted", "executorch_int8")
 PASTED = """
 ([name, type, data]) => {
   const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
@@ -96,11 +96,11 @@ def test_a_model_of_ones_own_goes_through_all_pages_and_answers_with_its_labels(
     for row in FORMATS.values():
         if row.key not in ("original", *BUILT):
             choose(page, row.title)
-    page.get_by_role("button", name="Build 4 files of My Pets").click()
+    page.get_by_role("button", name="Build 3 files of My Pets").click()
     links = page.locator('a[href*="bundles/"]:visible')
-    expect(links).to_have_count(4, timeout=120 * SECONDS)
-    href = page.locator('a[href*="-quantized-"][href*="bundles/"]:visible').evaluate("link => link.href")
-    assert re.search(r"/bundles/[0-9a-f]{32}-quantized-[0-9a-f]{16}/my_pets_scripted_quantized_bundle.zip", href)
+    expect(links).to_have_count(3, timeout=240 * SECONDS)
+    href = page.locator('a[href*="-scripted-"][href*="bundles/"]:visible').evaluate("link => link.href")
+    assert re.search(r"/bundles/[0-9a-f]{32}-scripted-[0-9a-f]{16}/my_pets_scripted_bundle.zip", href)
     downloaded = requests.get(href, timeout=60).content
     with zipfile.ZipFile(io.BytesIO(downloaded)) as archive:
         assert archive.read("labels.txt").decode().split() == list(LABELS)
@@ -108,16 +108,16 @@ def test_a_model_of_ones_own_goes_through_all_pages_and_answers_with_its_labels(
     assert write.verify(tmp_path / "bundle.zip", Settings()).holds
 
     visit(page, "Classify")
-    page.get_by_role("button", name="Ask all 4 files").click()
-    expect(page.get_by_text("All 4 name the original's class.")).to_be_visible()
+    page.get_by_role("button", name="Ask all 3 files").click()
+    expect(page.get_by_text("All 3 name the original's class.")).to_be_visible()
     expect(
         page.locator('[data-testid="stVegaLiteChart"][aria-label="How far each file moved the probabilities"]')
     ).to_be_visible()
 
     visit(page, "Profile")
     choose(page, "10 seconds")
-    page.get_by_role("button", name="Profile 4 files on this server").click()
-    expect(page.get_by_role("button", name="Profile 4 files on this server again")).to_be_visible(timeout=120 * SECONDS)
+    page.get_by_role("button", name="Profile 3 files on this server").click()
+    expect(page.get_by_role("button", name="Profile 3 files on this server again")).to_be_visible(timeout=240 * SECONDS)
     expect(page.get_by_text("Which file to ship?")).to_be_visible()
 
     stranger = browser.new_page()
