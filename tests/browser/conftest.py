@@ -74,6 +74,7 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 @pytest.fixture
 def page(viewport: ViewportSize, browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport=viewport)
+    reports.listen(context)
     page = context.new_page()
     page.set_default_timeout(60 * SECONDS)
     expect.set_options(60 * SECONDS)

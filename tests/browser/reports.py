@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Error, Page
+from playwright.sync_api import BrowserContext, ConsoleMessage, Error, Page, Request
 
 from tests.browser import app, chromium
 
@@ -15,6 +15,27 @@ TITLE = "What visitors saw"
 # What Streamlit draws for errors, warnings and tracebacks, and what the browser side of "On your device" says.
 ALERTS = '[data-testid="stAlert"], [data-testid="stException"], [role="alert"]'
 LOG_LINES = 40
+# What went wrong inside each context that is listened to, oldest first.
+_heard: dict[BrowserContext, list[str]] = {}
+
+
+def listen(context: BrowserContext) -> None:
+    """Notes the requests of all its pages that get no answer, and the errors in their consoles."""
+    lines = _heard[context] = []
+
+    def note_request(request: Request) -> None:
+        lines.append(f"no answer: {request.method} {request.url} ({request.failure})")
+
+    def note_message(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            lines.append(f"console: {message.text}")
+
+    def forget(closed: BrowserContext) -> None:
+        _heard.pop(closed, None)
+
+    context.on("requestfailed", note_request)
+    context.on("console", note_message)
+    context.on("close", forget)
 
 
 def add_to(report: pytest.TestReport, name: str, began: float) -> None:
@@ -39,7 +60,7 @@ def _of_page(page: Page, picture: Path) -> str:
     except Error as error:
         return "\n".join([*lines, f"cannot be read: {error.message.splitlines()[0]}"])
     lines += [f"alert: {' '.join(text.split())}" for text in alerts] or ["no alert"]
-    return "\n".join([*lines, f"screenshot: {picture}"])
+    return "\n".join([*lines, *_heard.get(page.context, []), f"screenshot: {picture}"])
 
 
 def _of_app(server: app.Server) -> str:

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page, Playwright, expect
 
 from deploy_core import embedded
 from deploy_core.formats import FORMATS
-from tests.browser import chromium
+from tests.browser import chromium, reports
 from tests.browser.app import Server, serving
 from tests.browser.proxy import HOST, VISITOR, certificate, proxied
 
@@ -68,6 +68,7 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(ignore_https_errors=True)
+    reports.listen(context)
     page = context.new_page()
     page.set_default_timeout(60 * SECONDS)
     expect.set_options(60 * SECONDS)

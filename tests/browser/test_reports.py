@@ -11,7 +11,8 @@ from tests.browser import reports
 from tests.browser.app import DESKTOP
 
 PAGE = """
-<h1>Build</h1><div data-testid="stAlert"><div role="alert">The worker was killed.
+<h1>Build</h1><script src="http://127.0.0.1:9/chart.js"></script>
+<div data-testid="stAlert"><div role="alert">The worker was killed.
 Try it again.</div></div><div id="device"></div>
 <script>
 document.querySelector("#device").attachShadow({ mode: "open" }).innerHTML = "<p role=alert>No camera.</p>";
@@ -33,6 +34,7 @@ def test_the_report_of_a_failed_test_holds_them(
     report = request.node.ihook.pytest_runtest_makereport(item=request.node, call=call)
     text = dict(report.sections)[reports.TITLE]
     assert "alert: The worker was killed. Try it again.\nalert: No camera.\n" in text
+    assert "no answer: GET http://127.0.0.1:9/chart.js (net::ERR_" in text
     assert f"The last lines of the log of {server}:\n" in text
     assert "URL: http://127.0.0.1" in text
     (picture,) = (tmp_path / "results").iterdir()
