@@ -24,7 +24,6 @@ from deploy_core.errors import ClusterUnavailable
 from deploy_core.evaluation import cluster
 from deploy_core.formats import FORMATS
 from deploy_core.models.catalogue import MODELS
-from deploy_core.profile.measure import run as measurement
 from deploy_core.profile.record import record
 from deploy_core.profile.record.record import Record
 from deploy_core.profile.record.runs import Runs
@@ -156,14 +155,8 @@ def test_store_lists_and_clears(capsys: pytest.CaptureFixture[str], limits: Sett
     assert run_json(capsys, "store", "--clear")["artifacts"] == []
 
 
-@pytest.fixture
-def one_visit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each file is examined in one process. That there are more, and what they are for, test_profile shows."""
-    monkeypatch.setattr(measurement, "VISITS", 1)
-
-
 def test_a_profile_is_a_table_for_people_and_json_for_scripts(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, one_visit: None, monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built, traces, measure = str(tmp_path / "built"), tmp_path / "traces", profile_files.profile
     runs: list[Record] = []
