@@ -34,7 +34,7 @@ MODULES = {sources.name_of(path): path for path in sources.CORE}
 
 def imports(name: str) -> set[str]:
     """The modules of ``deploy_core`` that a module imports."""
-    return sources.imported(MODULES[name]) & set(MODULES)
+    return {*sources.imported(MODULES[name])} & set(MODULES)
 
 
 def floor_of(name: str, floors: tuple[set[str], ...], depth: int) -> int:

@@ -24,6 +24,7 @@ from deploy_core.errors import ClusterUnavailable
 from deploy_core.evaluation import cluster
 from deploy_core.formats import FORMATS
 from deploy_core.models.catalogue import MODELS
+from deploy_core.profile.measure.run import profile
 from deploy_core.profile.record import record
 from deploy_core.profile.record.record import Record
 from deploy_core.profile.record.runs import Runs
@@ -158,12 +159,12 @@ def test_store_lists_and_clears(capsys: pytest.CaptureFixture[str], limits: Sett
 def test_a_profile_is_a_table_for_people_and_json_for_scripts(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    built, traces, measure = str(tmp_path / "built"), tmp_path / "traces", profile_files.profile
+    built, traces = str(tmp_path / "built"), tmp_path / "traces"
     runs: list[Record] = []
 
     def measure_once(*given: Any) -> Record:
         if not runs:
-            runs.append(measure(*given))
+            runs.append(profile(*given))
         return runs[0]
 
     monkeypatch.setattr(profile_files, "profile", measure_once)
