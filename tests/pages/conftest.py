@@ -47,6 +47,7 @@ def fresh() -> Iterator[None]:
     services.jobs().close()
     services.jobs.clear()
     services.store.clear()
+    services.evaluations.clear()
     services.uploads.clear()
     services.runs.clear()
     services.reports.clear()

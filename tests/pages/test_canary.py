@@ -54,7 +54,7 @@ def was_read(path: Path) -> bool:
     return path.stat().st_atime_ns != 10**18
 
 
-TYPED = ("{path}", "hf-hub:{path}", "{folder}/../host/{name}", "host/{name}", "file://{path}")
+TYPED = ("{path}", "hf-hub:{path}", "{folder}/../host/{name}", "file://{path}", "host/{name}")
 
 
 def test_the_box_for_names_on_the_hub_reads_no_file(canary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
