@@ -85,6 +85,20 @@ class Expected:
 
 
 @dataclass(frozen=True)
+class RuntimeNote:
+    """A runtime as ``versions.json`` names it: ``platforms`` is text."""
+
+    name: str
+    platforms: str
+    version: str
+    install: str
+
+    @classmethod
+    def of(cls, runtime: Runtime) -> RuntimeNote:
+        return cls(runtime.name, runtime.places, runtime.version, runtime.install)
+
+
+@dataclass(frozen=True)
 class Versions:
     """``versions.json``: what made the artifact, and what loads it. Options that do not matter to it are None.
 
@@ -100,7 +114,7 @@ class Versions:
     engine: str | None
     optimize: str | None
     packages: dict[str, str | None]
-    runtimes: tuple[Runtime, ...]
+    runtimes: tuple[RuntimeNote, ...]
     architecture: Architecture | None = None
 
 
@@ -231,7 +245,7 @@ def _versions(row: Format, artifact: Artifact, build: BuildResult, spec: ModelSp
         engine=build.engine if "engine" in row.options else None,
         optimize=build.optimize if "optimize" in row.options else None,
         packages=row.versions(),
-        runtimes=row.runtimes,
+        runtimes=tuple(map(RuntimeNote.of, row.runtimes)),
         architecture=spec.architecture,
     )
 
@@ -304,7 +318,9 @@ def _app_code(row: Format, values: Mapping[str, object]) -> dict[str, bytes]:
 
 
 def _runtimes(row: Format, platform: str) -> str:
-    installs = [runtime.install for runtime in row.runtimes if platform in runtime.platforms.lower()]
+    installs = [
+        runtime.install for runtime in row.runtimes if platform in {known.app_folder for known in runtime.platforms}
+    ]
     return "; ".join(installs) or f"see {README}"
 
 
@@ -358,7 +374,7 @@ def _readme(
         "built_with": ", ".join(packages + [f"option {value}" for value in options]),
         "faithfulness": "\n".join(f"- {line}" for line in _faithfulness(row, artifact)),
         "runtimes_list": "\n".join(
-            f"- {runtime.name} {runtime.version} or later, {runtime.platforms}: {runtime.install}"
+            f"- {runtime.name} {runtime.version} or later, {runtime.places}: {runtime.install}"
             for runtime in row.runtimes
         )
         or "- Python, with the packages named above",

@@ -40,8 +40,6 @@ Outcome = tuple[Any, str, int]
 UNREADABLE_NAMED = 5
 OPERATORS_TOLD = 12
 LABELS_TOLD = 5
-# Kinds of app code whose files are programs.
-PROGRAMS = ("torchscript", "lite")
 EXIT_INCOMPLETE = 1
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
@@ -107,8 +105,9 @@ def _classify(options: argparse.Namespace, limits: Settings) -> Outcome:
 
 def _origin(path: Path, options: argparse.Namespace, limits: Settings) -> tuple[str, str]:
     """The model and weights that an artifact was built from: what the build beside it says, else the options."""
-    if by_filename(path).app_code in PROGRAMS:
-        _warn(f"{path.name} is a TorchScript program, and loading it runs it")
+    row = by_filename(path)
+    if row.is_program:
+        _warn(f"{path.name} is a {row.family.title} program, and loading it runs it")
     try:
         built = build.read_result(path.parent)
     except DeployError:
@@ -414,7 +413,8 @@ def _built(path: Path, limits: Settings) -> tuple[BuildResult, Artifact]:
 
 
 def _verify(options: argparse.Namespace, limits: Settings) -> Outcome:
-    _warn("A bundle may hold a TorchScript program, and verifying runs it")
+    kinds = " or ".join(dict.fromkeys(row.family.title for row in FORMATS.values() if row.is_program))
+    _warn(f"A bundle may hold a {kinds} program, and verifying runs it")
     check = write.verify(options.bundle, limits)
     return documents.plain(check), check.text, 0 if check.holds else EXIT_INCOMPLETE
 

@@ -1,7 +1,4 @@
-"""FORMATS: one explicit, ordered table, a row per artifact.
-
-Pages, command line, README and tests read this table; nowhere else does code branch on a format's name.
-"""
+"""FORMATS: the ordered table of all formats, one row for each kind of file."""
 
 from __future__ import annotations
 
@@ -10,19 +7,14 @@ from pathlib import Path
 
 from deploy_core.errors import InvalidArtifact, InvalidRequest
 from deploy_core.formats import eager, executorch, onnx, torchscript
-from deploy_core.formats.format import Format, Workbench
-from deploy_core.formats.operators import Run
+from deploy_core.formats.format import ORIGINAL_KEY, Format
 
-__all__ = ["FORMATS", "ORIGINAL", "Format", "Run", "Workbench", "by_filename", "in_build_order"]
-
-FORMATS: dict[str, Format] = {
-    row.key: row for row in (*eager.FORMATS, *torchscript.FORMATS, *executorch.FORMATS, *onnx.FORMATS)
-}
-ORIGINAL = FORMATS["original"]
+FORMATS: dict[str, Format] = {row.key: row for row in (*eager.ROWS, *torchscript.ROWS, *executorch.ROWS, *onnx.ROWS)}
+ORIGINAL = FORMATS[ORIGINAL_KEY]
 
 
 def in_build_order(keys: Iterable[str]) -> tuple[Format, ...]:
-    """The rows of ``keys``, what they need, and the original, in the table's order.
+    """The rows of ``keys``, of the formats they need, and of the original, in the table's order.
 
     Raises InvalidRequest for a key that the table does not hold.
     """
@@ -38,7 +30,10 @@ def in_build_order(keys: Iterable[str]) -> tuple[Format, ...]:
 
 
 def by_filename(path: Path) -> Format:
-    """The format that a file's name tells: by its whole suffix, else by its extension. Raises InvalidArtifact."""
+    """The format of a file by its name: the row with the longest matching suffix, else the first with its extension.
+
+    Raises InvalidArtifact.
+    """
     longest_first = sorted(FORMATS.values(), key=lambda row: len(row.suffix), reverse=True)
     for row in longest_first:
         if path.name.endswith(row.suffix):

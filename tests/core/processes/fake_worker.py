@@ -35,9 +35,9 @@ def tell_threads(_: dict[str, Any], __: bytes, ___: Settings, ____: Progress) ->
     """How many threads torch takes, and with it the other runtimes."""
     import torch
 
-    from deploy_core.formats import operators
+    from deploy_core.formats.onnx import running
 
-    return [torch.get_num_threads(), operators.onnxruntime_options().intra_op_num_threads]
+    return [torch.get_num_threads(), running.session_options().intra_op_num_threads]
 
 
 def hurt_itself(request: dict[str, Any], _: bytes, __: Settings, ___: Progress) -> Any:
