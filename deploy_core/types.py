@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True)
@@ -132,14 +133,37 @@ class Delegation:
     undelegated: tuple[str, ...]
 
 
+class Platform(StrEnum):
+    """Where apps run that load built files; the values are the names for people."""
+
+    ANDROID = "Android"
+    IOS = "iOS"
+    MACOS = "macOS"
+    BROWSERS = "browsers"
+
+    @property
+    def app_folder(self) -> str:
+        """The folder of a bundle that holds the app code for it."""
+        return self.value.lower()
+
+
 @dataclass(frozen=True)
 class Runtime:
-    """A program on a device that loads a format's files, from the oldest version that was checked or is documented."""
+    """A program that loads a format's files on devices, in the oldest version that was checked or is documented.
+
+    ``install`` is how an app gets it. ``elsewhere`` says where else the files load, beside the ``platforms``.
+    """
 
     name: str
-    platforms: str
+    platforms: tuple[Platform, ...]
     version: str
     install: str
+    elsewhere: str = ""
+
+    @property
+    def places(self) -> str:
+        """The platforms and ``elsewhere``, as text."""
+        return "; ".join(filter(None, (", ".join(self.platforms), self.elsewhere)))
 
 
 @dataclass(frozen=True)

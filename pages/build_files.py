@@ -17,16 +17,11 @@ from pages.state import links, picker, services
 ENGINES = {"qnnpack": "qnnpack, for phones", "x86": "x86, for servers"}
 OPTIMIZE = {"default": "Default, fast", "tutorial": "As in the tutorial"}
 
-WHAT = """
-A phone app cannot run Python, so the model becomes a file that runs without it. Three families of files do that:
+FAMILIES = "\n".join(dict.fromkeys(f"- {row.family.about}" for row in FORMATS.values() if row.family.about))
+WHAT = f"""
+A phone app cannot run Python, so the model becomes a file that runs without it. These families of files do that:
 
-- **TorchScript**, the tutorial's way, in four steps. *Scripted*: the Python model becomes a program. *Quantized*: the
-  weights of every Linear layer become int8, one byte instead of four, and activations are quantized while it runs
-  (dynamic quantization). *Optimized*: the graph is folded and fused for mobile. *Lite*: the same program as bytecode
-  for the small interpreter that fits into an app. Its last phone runtime is 2.1.0.
-- **ExecuTorch**, PyTorch's current runtime for phones. The program is exported ahead of time, and what the XNNPACK
-  library computes faster is handed over (*delegated*) to it.
-- **ONNX**, a format that many runtimes read: onnxruntime on phones and servers, onnxruntime-web in a browser.
+{FAMILIES}
 
 The **engine** is the int8 library that the TorchScript files are built for: `qnnpack` on phones. The **optimize step**
 of the tutorial makes DeiT slower, so the default leaves one of its passes out.
@@ -54,7 +49,7 @@ def overview(result: BuildResult) -> None:
             ),
             "Difference": st.column_config.NumberColumn(format="%.4f", help="The largest, of any logit"),
             "Delegated": st.column_config.NumberColumn(
-                format="%.0f %%", help="Operators that the delegate computes; only ExecuTorch has one"
+                format="%.0f %%", help="Operators that the delegate computes, for files that have one"
             ),
         },
     )
@@ -133,7 +128,7 @@ def proof(artifact: Artifact) -> None:
 
 def phones(artifact: Artifact) -> None:
     for runtime in FORMATS[artifact.format].runtimes:
-        st.markdown(f"- **{runtime.name} {runtime.version}** ({runtime.platforms}): `{runtime.install}`")
+        st.markdown(f"- **{runtime.name} {runtime.version}** ({runtime.places}): `{runtime.install}`")
     for finding in artifact.findings:
         icon = ":green[:material/check:]" if finding.holds else ":orange[:material/warning:]"
         st.markdown(f"- {icon} {text.plain(finding.text)}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from deploy_core import build
 from deploy_core.bundle import write
+from deploy_core.bundle.sample import sample
 from deploy_core.cli.outcome import Outcome
 from deploy_core.errors import InvalidArtifact
 from deploy_core.models import catalogue, load
@@ -27,8 +28,8 @@ def run(options: argparse.Namespace, limits: Settings) -> Outcome:
     result, artifact = _built(path, limits)
     spec = load.find(result.model)
     out = options.out or path.with_name(f"{path.stem}_bundle.zip")
-    sample = write.sample(path, artifact, result.model, limits)
-    write.write(path, artifact, result, sample, catalogue.labels(spec), spec.preprocessing, out)
+    asked = sample(path, artifact, result.model, limits)
+    write.write(path, artifact, result, asked, catalogue.labels(spec), spec.preprocessing, out)
     document = {"artifact": str(path), "bundle": str(out), "bytes": out.stat().st_size}
     return document, f"{out}: {out.stat().st_size / 1e6:.2f} MB", 0
 

@@ -98,7 +98,7 @@ def _show(answers: list[tuple[Stored, Reply | DeployError]]) -> None:
         st.markdown("**Where the probabilities moved**")
         draw_changes(
             _changes(replies),
-            [row.title for row in FORMATS.values()],
+            {row.title: row.colour for row in FORMATS.values()},
             "How far each file moved the probabilities",
             "points against the original",
         )

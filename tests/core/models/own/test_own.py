@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from deploy_core import build, embedded, settings
-from deploy_core.bundle import write
+from deploy_core.bundle import check
 from deploy_core.errors import DeployError, InvalidCheckpoint, InvalidRequest
 from deploy_core.inference import classify
 from deploy_core.models import catalogue, checkpoints, load
@@ -118,7 +118,7 @@ def test_it_goes_through_build_and_bundle_and_keeps_its_labels(
         assert archive.read("labels.txt").decode().split() == list(LABELS)
         assert json.loads(archive.read("expected.json"))["top"][0]["label"] == LABELS[1]
         assert "this project trained" not in archive.read("README.md").decode().lower()
-    assert write.verify(Path(bundled["bundle"]), Settings()).holds
+    assert check.verify(Path(bundled["bundle"]), Settings()).holds
 
 
 def test_the_command_line_imports_and_answers(
