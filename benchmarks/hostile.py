@@ -24,7 +24,7 @@ import psutil
 from benchmarks.figure import Figure, together
 from deploy_core import documents, embedded, settings
 from deploy_core.errors import DeployError, InvalidPicture
-from deploy_core.models.own.bring import Corrections
+from deploy_core.models.own.corrections import Corrections
 from deploy_core.pictures.pool import Decoders
 from deploy_core.processes.jobs import FINISHED, Job, Jobs
 from deploy_core.processes.local import Task, WorkerProcess

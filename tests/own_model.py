@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import timm
 import torch
 
-from deploy_core.models.spec import FAMILIES, Architecture
+from deploy_core.models.families import FAMILIES
+from deploy_core.models.own import bring
+from deploy_core.models.own.corrections import Corrections
+from deploy_core.models.spec import Architecture
+from deploy_core.settings import Settings
 
 LABELS = ("hamster", "parrot", "tortoise")
 # How it was trained, as timm notes it in ``config.json``.
@@ -26,7 +32,17 @@ def state(shape: Architecture = SHAPE) -> dict[str, torch.Tensor]:
             num_heads=shape.heads,
             mlp_ratio=shape.hidden / shape.width,
             num_classes=shape.classes,
+            **FAMILIES[shape.family].timm_options,
         )
     made: dict[str, torch.Tensor] = dict(module.state_dict())
     made["head.bias"][1] += 3
     return made
+
+
+def model_file(
+    checkpoint: Path, name: str, folder: Path, settings: Settings, corrections: Corrections | None = None
+) -> Path:
+    """The path of the model file that is made of ``checkpoint`` in ``folder``."""
+    spec = bring.bring(checkpoint, folder, settings, corrections, name=name)
+    assert spec.file
+    return spec.file

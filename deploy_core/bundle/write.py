@@ -30,7 +30,7 @@ from deploy_core.formats import FORMATS, Format
 from deploy_core.inference import verify as verification
 from deploy_core.inference.classify import Classifier
 from deploy_core.models import catalogue, load
-from deploy_core.models.own import bring
+from deploy_core.models.own import card
 from deploy_core.models.spec import Architecture, ModelSpec
 from deploy_core.settings import Settings
 from deploy_core.types import Answer, Artifact, BuildResult, Preprocessing, Runtime
@@ -492,7 +492,7 @@ def _spec(versions: Versions, pieces: Mapping[str, bytes], expected: Expected) -
     """The bundle's model, of the catalogue or one's own, once input and answer have its shape."""
     if versions.architecture:
         labels = pieces[LABELS].decode(errors="replace").splitlines()
-        spec: ModelSpec | None = bring.spec(versions.architecture, versions.model, tuple(labels))
+        spec: ModelSpec | None = card.without_file(versions.architecture, versions.model, tuple(labels))
     else:
         spec = catalogue.MODELS.get(versions.model)
     if spec is None:

@@ -24,7 +24,10 @@ from deploy_core.formats import FORMATS, by_filename
 from deploy_core.inference import classify
 from deploy_core.models import catalogue, hub, load
 from deploy_core.models.hub import HubName
-from deploy_core.models.own import bring
+from deploy_core.models.own import bring, card
+from deploy_core.models.own.corrections import Corrections
+from deploy_core.models.own.labels import parse_labels
+from deploy_core.models.own.preprocessing import CROP_MODES, NORMALIZATIONS
 from deploy_core.models.spec import ModelSpec
 from deploy_core.profile.measure.run import BATCHES, BUDGET_SECONDS, Options, profile
 from deploy_core.profile.record import record
@@ -128,7 +131,7 @@ def _warn(what: str) -> None:
 def _model_within(path: Path) -> str | None:
     """One's own model, where the file says what it holds."""
     try:
-        return bring.read(path).reference if bring.is_reference(path.name) else None
+        return card.read(path).reference if card.is_model_file(path.name) else None
     except InvalidCheckpoint:
         return None
 
@@ -141,8 +144,8 @@ def _read(path: Path) -> bytes:
 
 
 def _import(options: argparse.Namespace, limits: Settings) -> Outcome:
-    labels = bring.parse_labels(_read(options.labels)) if options.labels else None
-    told = bring.Corrections(
+    labels = parse_labels(_read(options.labels)) if options.labels else None
+    corrections = Corrections(
         heads=options.heads,
         size=options.size,
         resize=options.resize,
@@ -152,7 +155,7 @@ def _import(options: argparse.Namespace, limits: Settings) -> Outcome:
     )
     text = options.checkpoint
     source = HubName.parse(text) if text.startswith(hub.PREFIX) else settings.expanded(text)
-    spec = bring.bring(source, options.out, limits, told, _tell)
+    spec = bring.bring(source, options.out, limits, corrections, _tell)
     shape = spec.architecture
     document = {
         "file": spec.reference,
@@ -163,7 +166,7 @@ def _import(options: argparse.Namespace, limits: Settings) -> Outcome:
         "labels": spec.own_labels,
     }
     few = ", ".join(spec.own_labels[:LABELS_TOLD]) + (", …" if spec.classes > LABELS_TOLD else "")
-    return document, f"{spec.reference}: {bring.described(spec)}\nLabels: {few}", 0
+    return document, f"{spec.reference}: {card.describe(spec)}\nLabels: {few}", 0
 
 
 def _build(options: argparse.Namespace, limits: Settings) -> Outcome:
@@ -509,9 +512,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--size", type=int, help="pixels of the input's side (as trained)")
     sub.add_argument("--resize", type=int, help="pixels of a picture's short side before the center crop")
     sub.add_argument(
-        "--crop-mode", choices=bring.CROP_MODES, help="squash: both sides are resized, not the short one alone (center)"
+        "--crop-mode", choices=CROP_MODES, help="squash: both sides are resized, not the short one alone (center)"
     )
-    names = ", ".join(bring.NORMALIZATIONS)
+    names = ", ".join(NORMALIZATIONS)
     sub.add_argument("--normalization", metavar="NAME", help=f"of the input: {names} (the checkpoint's own)")
     sub.add_argument("--out", type=Path, default=Path("models"), metavar="DIR", help="folder to write to (models)")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from deploy_core.errors import InvalidCheckpoint
 from deploy_core.files import is_file
-from deploy_core.models import pickles
+from deploy_core.models import families, pickles
 
 if TYPE_CHECKING:
     import torch
@@ -237,7 +237,6 @@ def _damaged(name: str) -> InvalidCheckpoint:
 
 
 def _timm_key(key: str) -> str:
-    """DeiT III's published checkpoints name their layer scale ``gamma_1``; timm names it ``ls1.gamma``."""
     for prefix in PREFIXES:
         key = key.removeprefix(prefix)
-    return key.replace("gamma_1", "ls1.gamma").replace("gamma_2", "ls2.gamma")
+    return families.timm_key(key)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy_core.errors import InvalidCheckpoint, InvalidRequest, WeightsUnavailable
+from deploy_core.models import families
 from deploy_core.settings import Settings
 from deploy_core.types import Event, Progress
 
@@ -25,9 +26,6 @@ NAME_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
 CONFIG = "config.json"
 LARGEST_CONFIG = 1_000_000
 WEIGHTS = {"model.safetensors": ".safetensors", "pytorch_model.bin": ".pth"}
-ARCHITECTURE = re.compile(
-    r"deit_(tiny|small|base)(_distilled)?_patch16_(224|384)|deit3_(small|medium|base)_patch16_(224|384)"
-)
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,11 @@ class HubName:
 
     def __str__(self) -> str:
         return f"{PREFIX}{self.owner}/{self.name}"
+
+    @property
+    def file_name(self) -> str:
+        """The name of a model file for it; a name on the Hub may hold a dot, which is not the suffix of a file."""
+        return f"{self.name}.safetensors"
 
 
 @dataclass(frozen=True)
@@ -122,9 +125,9 @@ def _config(path: Path, repo_id: str) -> Mapping[str, Any]:
         raise InvalidCheckpoint(
             f"{repo_id} does not say which of timm's architectures it is.", "Name a DeiT that timm saved."
         ) from error
-    if not ARCHITECTURE.fullmatch(architecture.split(".")[0]):
+    if not families.accepts(architecture.split(".")[0]):
         raise InvalidCheckpoint(
-            f"{repo_id} is no DeiT that is taken here.", "Name a DeiT, DeiT distilled or DeiT III that timm saved."
+            f"{repo_id} is not a DeiT that is supported here.", f"Name a {families.titles()} that timm saved."
         )
     return dict(config)
 

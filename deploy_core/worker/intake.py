@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from deploy_core import documents
 from deploy_core.models.hub import HubName
-from deploy_core.models.own.bring import Corrections
+from deploy_core.models.own.corrections import Corrections
 from deploy_core.processes.line import Line, Waiting, unseen
 from deploy_core.processes.local import Task, WorkerProcess
 from deploy_core.settings import Settings

@@ -24,8 +24,8 @@ from deploy_core.inference.classify import Classifier
 from deploy_core.inference.open_models import OpenModels
 from deploy_core.models import hub, load
 from deploy_core.models.hub import HubName
-from deploy_core.models.own import bring
-from deploy_core.models.own.bring import Corrections
+from deploy_core.models.own import card
+from deploy_core.models.own.corrections import Corrections, from_timm_config
 from deploy_core.pictures.pool import Prepared
 from deploy_core.processes.local import Task, WorkerProcess
 from deploy_core.processes.server import TaskRunner, serve
@@ -150,7 +150,7 @@ def run_classify(request: dict[str, Any], tensor: bytes, limits: Settings, _: Pr
 
 def run_attention(request: dict[str, Any], tensor: bytes, limits: Settings, _: Progress) -> Any:
     model = _original(request, limits)
-    return attention.rollout(model.module, _input(tensor, model)).tolist()
+    return attention.rollout(model.module, model.spec.family, _input(tensor, model)).tolist()
 
 
 def run_reply(request: dict[str, Any], tensor: bytes, limits: Settings, _: Progress) -> Any:
@@ -192,15 +192,16 @@ def _input(tensor: bytes, model: Classifier) -> torch.Tensor:
 def run_fetch(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
     """Downloads a visitor's model from the Hub. Another process reads it, so that this one need not trust it."""
     source = documents.structured(request["source"], HubName)
-    told = documents.structured(request["corrections"], Corrections)
-    folder = make_folder(VisitorsFile(request["visitor"], visitors.upload_name(bring.SUFFIX)).path(limits).parent)
+    corrections = documents.structured(request["corrections"], Corrections)
+    folder = make_folder(VisitorsFile(request["visitor"], visitors.upload_name(card.SUFFIX)).path(limits).parent)
 
     with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=".part") as place:
         found = hub.fetch_repository(source, Path(place), progress, limits, visitors.admission(folder, limits))
         path = found.weights.rename(folder / visitors.upload_name(found.weights.suffix))
     process = reader_process(limits)
     try:
-        task = take_in_task(VisitorsFile.of(path), bring.called(source), told.over(bring.noted(found.config)))
+        corrections = corrections.merged_with(from_timm_config(found.config))
+        task = take_in_task(VisitorsFile.of(path), source.file_name, corrections)
         return process.submit(task, READ_SECONDS).result()
     finally:
         process.close()

@@ -13,7 +13,7 @@ from deploy_core import documents, memory
 from deploy_core.files import is_file
 from deploy_core.inference import capacity
 from deploy_core.models.own import bring
-from deploy_core.models.own.bring import Corrections
+from deploy_core.models.own.corrections import Corrections
 from deploy_core.processes.server import TaskRunner, serve
 from deploy_core.settings import Settings
 from deploy_core.storage import visitors

@@ -5,10 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from deploy_core import settings
-from deploy_core.models import checkpoints
+from deploy_core.models import checkpoints, families
 from deploy_core.models.hub import PREFIX, HubName
-from deploy_core.models.own import bring
-from deploy_core.models.own.bring import NORMALIZATIONS, Corrections
+from deploy_core.models.own import card
+from deploy_core.models.own.corrections import Corrections
+from deploy_core.models.own.labels import parse_labels
+from deploy_core.models.own.preprocessing import NORMALIZATIONS, normalization_of
 from deploy_core.models.spec import ModelSpec
 from deploy_core.storage.visitors import VisitorsFile
 from deploy_core.worker.intake import fetch_task
@@ -50,7 +52,7 @@ def draw_dialog(spec: ModelSpec) -> None:
 @st.dialog("Bring your own DeiT", width="medium", icon=":material/upload_file:", on_dismiss=_close)
 def _bring() -> None:
     st.markdown(
-        "A fine-tuned **DeiT**, **DeiT distilled** or **DeiT III** with its own classes. It is classified, built, "
+        f"A fine-tuned {families.titles('**{}**')} with its own classes. It is classified, built, "
         "profiled and bundled like any other; you alone see it, and it is deleted soon after you leave."
     )
     origin = st.segmented_control("From", ["File", "Hugging Face Hub"], default="File", required=True, key="own_from")
@@ -73,24 +75,24 @@ def _bring() -> None:
     )
     named = ["--labels", labels.name] if labels else []
     with notices.errors_shown():
-        told = Corrections(labels=bring.parse_labels(labels.getvalue())) if labels else Corrections()
+        corrections = Corrections(labels=parse_labels(labels.getvalue())) if labels else Corrections()
         if origin == "File":
             if st.button("Read it", type="primary", disabled=not checkpoint, key="own_read") and checkpoint:
                 with (
                     notices.in_line("Reading the checkpoint …") as tell,
                     services.visitors().uploaded(session.visitor(), checkpoint.name, checkpoint.getvalue()) as upload,
                 ):
-                    reference = services.intake().take_in(upload, checkpoint.name, told, tell)
+                    reference = services.intake().take_in(upload, checkpoint.name, corrections, tell)
                 _note_source(reference, [checkpoint.name, *named])
                 _use(reference)
         else:
-            _fetch(name, told, named)
+            _fetch(name, corrections, named)
 
 
 def describe(spec: ModelSpec) -> None:
     """What was read from the checkpoint, and how to mend it."""
     labels = ", ".join(spec.own_labels[:LABELS_SHOWN]) + (", …" if spec.classes > LABELS_SHOWN else "")
-    st.caption(f"{text.plain(bring.described(spec))}.")
+    st.caption(f"{text.plain(card.describe(spec))}.")
     st.caption(f"Labels: {text.plain(labels)}")
     st.caption("Yours alone, and deleted soon after you leave.")
     with st.container(horizontal=True):
@@ -126,7 +128,7 @@ def _correct(spec: ModelSpec) -> None:
         max(size, spec.preprocessing.resize),
         help="Of the short side, or of both where pictures are squashed.",
     )
-    known, now = [*NORMALIZATIONS], bring.normalization_of(spec.preprocessing)
+    known, now = [*NORMALIZATIONS], normalization_of(spec.preprocessing)
     index = known.index(now) if now else None
     normalization = st.selectbox("Normalization", known, index=index, placeholder="as the checkpoint says")
     labels = st.file_uploader(
@@ -134,16 +136,16 @@ def _correct(spec: ModelSpec) -> None:
     )
     with notices.errors_shown():
         if st.button("Apply", type="primary"):
-            told = Corrections(
+            corrections = Corrections(
                 heads=heads,
                 size=size,
                 resize=resize,
                 crop_mode=crop_mode,
                 normalization=normalization,
-                labels=bring.parse_labels(labels.getvalue()) if labels else None,
+                labels=parse_labels(labels.getvalue()) if labels else None,
             )
             with notices.in_line("Reading it again …") as tell:
-                _use(services.intake().correct(VisitorsFile.of(spec.file), told, tell))
+                _use(services.intake().correct(VisitorsFile.of(spec.file), corrections, tell))
 
 
 def follow_fetch() -> None:
@@ -159,12 +161,12 @@ def follow_fetch() -> None:
             st.session_state["model"] = job.result
 
 
-def _fetch(name: str, told: Corrections, named: list[str]) -> None:
+def _fetch(name: str, corrections: Corrections, named: list[str]) -> None:
     is_fetching = "own_fetching" in st.session_state
     if st.button("Fetch it", type="primary", disabled=not name.strip() or is_fetching, key="own_fetch"):
         source, visitor = HubName.parse(name), session.visitor()
         services.visitors().require_room(visitor, 0)
-        task = fetch_task(source, visitor, told)
+        task = fetch_task(source, visitor, corrections)
         progress.submit(task)
         st.session_state["own_fetching"] = task, [str(source), *named]
         _close()
@@ -176,7 +178,7 @@ def import_words(spec: ModelSpec) -> list[str]:
     how = spec.preprocessing
     words = ["import", *st.session_state["own_sources"][spec.reference], "--resize", str(how.resize)]
     words += ["--crop-mode", how.crop_mode]
-    normalization = bring.normalization_of(how)
+    normalization = normalization_of(how)
     words += [f"--normalization={normalization}"] if normalization else []
     shape = spec.architecture
     return [*words, "--heads", str(shape.heads), "--size", str(shape.size)] if shape else words

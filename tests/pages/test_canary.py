@@ -13,13 +13,13 @@ from safetensors.torch import save
 
 from deploy_core import documents, embedded
 from deploy_core.errors import DeployError
-from deploy_core.models.own import bring
+from deploy_core.models.own.corrections import Corrections
 from deploy_core.profile.record import record
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest, silent
 from deploy_core.worker import main
 from pages.state import services
-from tests.own_model import LABELS, state
+from tests.own_model import LABELS, model_file, state
 from tests.pages.harness import open_page
 from tests.pages.test_classify import opened
 
@@ -32,7 +32,7 @@ def canary(tmp_path: Path) -> Path:
     (tmp_path / "host").mkdir()
     checkpoint = tmp_path / "host" / "private.safetensors"
     checkpoint.write_bytes(save(state()))
-    path = bring.take_in(checkpoint, "canary", tmp_path / "host", Settings(), bring.Corrections(labels=LABELS))
+    path = model_file(checkpoint, "canary", tmp_path / "host", Settings(), Corrections(labels=LABELS))
     rest(path)
     path.read_bytes()
     if not was_read(path):

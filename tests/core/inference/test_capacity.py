@@ -14,12 +14,12 @@ from deploy_core.formats import FORMATS, in_build_order
 from deploy_core.inference import capacity, classify
 from deploy_core.models import load
 from deploy_core.models.catalogue import MODELS
-from deploy_core.models.own import bring
+from deploy_core.models.own import card
 from deploy_core.pictures.fetch import fetch
 from deploy_core.processes.local import Task, WorkerProcess
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest
-from tests.own_model import LABELS, SHAPE, state
+from tests.own_model import LABELS, SHAPE, model_file, state
 
 PROJECT = Path(__file__).parents[3]
 GB = 1_000_000_000
@@ -104,13 +104,13 @@ def test_an_own_model_that_is_too_large_is_refused(tmp_path: Path) -> None:
 
     save_file(state(), tmp_path / "mine.safetensors")
     with pytest.raises(DeployError, match="this app takes models of up to 0 million"):
-        bring.take_in(tmp_path / "mine.safetensors", "mine", tmp_path, Settings(largest_parameters=1000))
+        model_file(tmp_path / "mine.safetensors", "mine", tmp_path, Settings(largest_parameters=1000))
     with pytest.raises(InvalidRequest, match="Reading this checkpoint needs about 2.7 GB"):
         capacity.require_checkpoint(400_000_000, Settings(memory_bytes=2 * GB))
 
 
 def test_a_small_model_with_many_tokens_is_counted_by_what_they_take() -> None:
-    many = replace(bring.spec(replace(SHAPE, width=768, heads=12, size=400), "mine", LABELS), file=Path("mine"))
+    many = replace(card.without_file(replace(SHAPE, width=768, heads=12, size=400), "mine", LABELS), file=Path("mine"))
     assert many.architecture
     assert many.architecture.tokens == 2501
     with pytest.raises(InvalidRequest, match=r"mine needs about 1.5 GB.*DeiT.* would fit"):

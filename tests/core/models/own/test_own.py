@@ -21,14 +21,15 @@ from deploy_core.bundle import write
 from deploy_core.errors import DeployError, InvalidCheckpoint, InvalidRequest
 from deploy_core.inference import classify
 from deploy_core.models import catalogue, checkpoints, load
-from deploy_core.models.own import bring
-from deploy_core.models.own.bring import Corrections
-from deploy_core.models.spec import FAMILIES, Architecture
+from deploy_core.models.families import FAMILIES
+from deploy_core.models.own import bring, card, labels, shapes
+from deploy_core.models.own.corrections import Corrections, from_timm_config
+from deploy_core.models.spec import Architecture
 from deploy_core.settings import Settings
 from deploy_core.storage.store import Store
 from deploy_core.types import BuildRequest
 from tests.core.cli.test_command_line import refused, run_json
-from tests.own_model import LABELS, SHAPE, TRAINED, state
+from tests.own_model import LABELS, SHAPE, TRAINED, model_file, state
 
 PICTURE = str(embedded.SAMPLES / "chelsea.png")
 
@@ -41,7 +42,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def model(checkpoint: Path, tmp_path: Path) -> Path:
-    return bring.take_in(checkpoint, checkpoint.name, tmp_path / "models", Settings())
+    return model_file(checkpoint, checkpoint.name, tmp_path / "models", Settings())
 
 
 def test_a_checkpoint_becomes_a_model_that_says_all_of_itself(model: Path) -> None:
@@ -61,21 +62,21 @@ def test_the_original_of_a_catalogue_model_keeps_its_labels_and_preprocessing(tm
     limits = replace(settings.load(), home=tmp_path)
     build.build_into(tmp_path, BuildRequest("demo", "pretrained", ("original",)), limits)
     [original] = tmp_path.glob("demo*.safetensors")
-    brought = load.find(str(bring.take_in(original, original.name, tmp_path / "models", limits)))
+    brought = load.find(str(model_file(original, original.name, tmp_path / "models", limits)))
     assert catalogue.labels(brought) == embedded.LABELS
     assert brought.preprocessing == embedded.PREPROCESSING
 
 
 def test_a_model_file_of_an_earlier_version_has_its_center_cut_out(model: Path) -> None:
-    card = json.loads(bring.header(load.find(str(model))))
-    del card["preprocessing"]["crop_mode"]
-    save_file(load_file(model), model, metadata={bring.MODEL_KEY: json.dumps(card)})
+    document = json.loads(card.header(load.find(str(model))))
+    del document["preprocessing"]["crop_mode"]
+    save_file(load_file(model), model, metadata={card.MODEL_KEY: json.dumps(document)})
     assert load.find(str(model)).preprocessing.crop_mode == "center"
 
 
 def test_a_header_that_names_a_catalogue_model_of_other_classes_is_not_believed(tmp_path: Path) -> None:
-    save_file(state(), tmp_path / "mine.safetensors", metadata={bring.MODEL_KEY: "deit_base_patch16_224"})
-    brought = load.find(str(bring.take_in(tmp_path / "mine.safetensors", "mine.safetensors", tmp_path, Settings())))
+    save_file(state(), tmp_path / "mine.safetensors", metadata={card.MODEL_KEY: "deit_base_patch16_224"})
+    brought = load.find(str(model_file(tmp_path / "mine.safetensors", "mine.safetensors", tmp_path, Settings())))
     assert catalogue.labels(brought)[:2] == ("class 0", "class 1")
 
 
@@ -83,7 +84,7 @@ def test_a_header_that_names_a_catalogue_model_of_other_classes_is_not_believed(
 @pytest.mark.parametrize("shape", [SHAPE, Architecture("", 128, 1, 2, 256, 16, 64, 7)], ids=["small", "wide"])
 def test_the_architecture_is_read_from_the_shapes(family: str, shape: Architecture) -> None:
     shape = replace(shape, family=family)
-    assert bring.architecture_of(state(shape), "mine") == shape
+    assert shapes.architecture_of(state(shape), "mine") == shape
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_the_architecture_is_read_from_the_shapes(family: str, shape: Architectu
 def test_the_catalogues_own_checkpoints_are_read_as_what_they_are(name: str) -> None:
     with torch.device("meta"):
         module = timm.create_model(name)
-    shape = bring.architecture_of(module.state_dict(), name)
+    shape = shapes.architecture_of(module.state_dict(), name)
     assert (shape.size, shape.patch, shape.classes) == (load.find(name).input_size, 16, 1000)
     assert shape.heads == module.get_submodule("blocks.0.attn").num_heads
     assert shape.family == ("deit3" if "deit3" in name else "distilled" if "distilled" in name else "deit")
@@ -144,7 +145,7 @@ def test_what_is_made_of_a_visitors_model_is_the_visitors_alone(checkpoint: Path
     request = None
     store = Store(limits)
     for owner in owners:
-        path = bring.take_in(checkpoint, checkpoint.name, limits.home / "visitors" / owner, limits)
+        path = model_file(checkpoint, checkpoint.name, limits.home / "visitors" / owner, limits)
         request = BuildRequest(str(path), "pretrained", ("scripted",))
         with store.shelf(request) as shelf:
             build.build(request, shelf, limits)
@@ -159,11 +160,11 @@ def test_what_is_made_of_a_visitors_model_is_the_visitors_alone(checkpoint: Path
 
 def test_a_corrected_size_interpolates_the_positions_and_keeps_the_rest(checkpoint: Path, tmp_path: Path) -> None:
     told = Corrections(size=64, heads=1, resize=80, crop_mode="squash", normalization="-1 to 1", labels=("x", "y", "z"))
-    path = bring.take_in(checkpoint, "bigger", tmp_path, Settings(), told)
+    path = model_file(checkpoint, "bigger", tmp_path, Settings(), told)
     spec = load.find(str(path))
     how = spec.preprocessing
     assert (how.crop, how.resize, how.crop_mode, how.mean) == (64, 80, "squash", (0.5, 0.5, 0.5))
-    assert "pictures squashed" in bring.described(spec)
+    assert "pictures squashed" in card.describe(spec)
     module = load.load(str(path), "pretrained", Settings()).module
     assert module.state_dict()["pos_embed"].shape == (1, 1 + 64, SHAPE.width)
     assert spec.parameters == sum(value.numel() for value in module.parameters())
@@ -183,20 +184,20 @@ def test_corrections_can_be_undone(model: Path) -> None:
 def test_a_model_file_that_is_brought_again_says_all_of_itself(model: Path, tmp_path: Path) -> None:
     told = Corrections(heads=2, size=64, resize=80, normalization="-1 to 1", labels=("x", "y", "z"))
     bring.correct(model, Settings(), told)
-    again = bring.take_in(model, "again.safetensors", tmp_path / "again", Settings())
-    assert replace(bring.read(again), name="", title="", file=None) == replace(
-        bring.read(model), name="", title="", file=None
+    again = model_file(model, "again.safetensors", tmp_path / "again", Settings())
+    assert replace(card.read(again), name="", title="", file=None) == replace(
+        card.read(model), name="", title="", file=None
     )
-    save_file(state(), tmp_path / "forged.safetensors", metadata={bring.MODEL_KEY: '{"labels": ["a"]}'})
-    forged = bring.take_in(tmp_path / "forged.safetensors", "forged", tmp_path / "forged", Settings())
-    assert bring.read(forged).own_labels == ("class 0", "class 1", "class 2")
+    save_file(state(), tmp_path / "forged.safetensors", metadata={card.MODEL_KEY: '{"labels": ["a"]}'})
+    forged = model_file(tmp_path / "forged.safetensors", "forged", tmp_path / "forged", Settings())
+    assert card.read(forged).own_labels == ("class 0", "class 1", "class 2")
 
 
 def test_a_name_that_is_taken_gets_a_number(tmp_path: Path) -> None:
     free = []
     for name in ("My Pets.pth", "My Pets.pth", "my-pets.safetensors", "Модель.pth", "Другая.pth", "x" * 99, "x" * 99):
         free.append(bring.free_name(tmp_path, name))
-        bring._path(tmp_path, free[-1]).touch()
+        card.path_in(tmp_path, free[-1]).touch()
     assert free[:5] == ["My Pets.pth", "My Pets 2.pth", "my-pets 3.safetensors", "Модель.pth", "Другая 2.pth"]
     assert len(list(tmp_path.iterdir())) == len(free)
 
@@ -205,19 +206,19 @@ def test_what_is_refused_is_called_as_the_visitor_calls_it(tmp_path: Path) -> No
     hidden = tmp_path / ".df1fa84f.pth"
     hidden.write_bytes(b"hello")
     with pytest.raises(InvalidCheckpoint, match="My Pets.pth is damaged"):
-        bring.take_in(hidden, "My Pets.pth", tmp_path / "out", Settings())
+        model_file(hidden, "My Pets.pth", tmp_path / "out", Settings())
     torch.save(state() | {"extra": torch.zeros(1)}, hidden)
     with pytest.raises(InvalidCheckpoint, match="My Pets.pth does not fit the DeiT"):
-        bring.take_in(hidden, "My Pets.pth", tmp_path / "out", Settings())
+        model_file(hidden, "My Pets.pth", tmp_path / "out", Settings())
 
 
 @pytest.mark.parametrize(
     ("told", "words"),
     [
-        (Corrections(size=60), "60 pixels are no whole number of patches. Give a multiple of 8."),
+        (Corrections(size=60), "60 pixels are not a whole number of patches. Give a multiple of 8."),
         (Corrections(size=999_936), "can be 1 to"),
-        (Corrections(size=408), "408 pixels makes 2601 patches, and at most 2500 are taken. Give one of at most 400"),
-        (Corrections(heads=7), "cannot be shared by 7 heads"),
+        (Corrections(size=408), "408 pixels has 2601 patches, and the limit is 2500. Give an input of at most 400"),
+        (Corrections(heads=7), "cannot be divided by 7 heads"),
         (Corrections(heads=-1), "Its heads would be -1"),
         (Corrections(resize=16), "has no center of 32"),
         (Corrections(normalization="odd"), "no normalization 'odd'"),
@@ -228,7 +229,7 @@ def test_corrections_that_contradict_the_checkpoint_are_told(
     checkpoint: Path, tmp_path: Path, told: Corrections, words: str
 ) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        bring.take_in(checkpoint, checkpoint.name, tmp_path / "out", Settings(), told)
+        model_file(checkpoint, checkpoint.name, tmp_path / "out", Settings(), told)
     assert words in str(caught.value)
 
 
@@ -245,7 +246,7 @@ def test_corrections_that_contradict_the_checkpoint_are_told(
     ],
 )
 def test_labels_in_the_forms_that_people_have(data: bytes) -> None:
-    assert bring.parse_labels(data) == ("cat", "dog", "fish")
+    assert labels.parse_labels(data) == ("cat", "dog", "fish")
 
 
 @pytest.mark.parametrize(
@@ -265,11 +266,11 @@ def test_labels_in_the_forms_that_people_have(data: bytes) -> None:
 )
 def test_labels_that_cannot_be_read_are_told(data: bytes) -> None:
     with pytest.raises(InvalidRequest, match="labels cannot be read"):
-        bring.parse_labels(data)
+        labels.parse_labels(data)
 
 
 def test_labels_cannot_break_a_page_or_a_file_of_labels() -> None:
-    (first, _) = bring.parse_labels(json.dumps(["a\nb\x00\x1b[31m" + "x" * 999, "b"]).encode())
+    (first, _) = labels.parse_labels(json.dumps(["a\nb\x00\x1b[31m" + "x" * 999, "b"]).encode())
     assert first.isprintable()
     assert len(first) == 200
 
@@ -296,19 +297,19 @@ def broken(change: str) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("nan", "infinities, or no numbers at all, in blocks.1.mlp.fc2.weight"),
-        ("headless", "is no DeiT: it has no head.weight"),
+        ("nan", "infinite numbers or NaN in blocks.1.mlp.fc2.weight"),
+        ("headless", "is not a DeiT: it has no head.weight"),
         ("extra", "blocks.0.attn.q_norm.weight is not part of the model"),
-        ("oblong", "13 positions make no square of patches"),
+        ("oblong", "13 positions do not make a square of patches"),
         ("grey", "its patches are 64x1x8x8"),
-        ("one class", "one class only"),
+        ("one class", "only one class"),
         ("flat", "its tensors have other shapes"),
     ],
 )
 def test_tensors_that_make_no_deit_are_told(change: str, words: str, tmp_path: Path) -> None:
     save_file(broken(change), tmp_path / "odd.safetensors")
     with pytest.raises(DeployError) as caught:
-        bring.take_in(tmp_path / "odd.safetensors", "odd", tmp_path / "out", Settings())
+        model_file(tmp_path / "odd.safetensors", "odd", tmp_path / "out", Settings())
     assert words in str(caught.value)
     assert not list((tmp_path / "out").glob("*"))
 
@@ -319,8 +320,8 @@ def resnet() -> dict[str, torch.Tensor]:
 
 def test_another_architecture_is_told(tmp_path: Path) -> None:
     torch.save(resnet(), tmp_path / "resnet.pth")
-    with pytest.raises(InvalidCheckpoint, match="resnet.pth is no DeiT: it has no cls_token"):
-        bring.take_in(tmp_path / "resnet.pth", "resnet.pth", tmp_path, Settings())
+    with pytest.raises(InvalidCheckpoint, match="resnet.pth is not a DeiT: it has no cls_token"):
+        model_file(tmp_path / "resnet.pth", "resnet.pth", tmp_path, Settings())
 
 
 def claims_to_be_huge(path: Path) -> None:
@@ -341,13 +342,13 @@ def test_what_would_fill_the_memory_is_refused_before_it_does(make: Any, words: 
     make(tmp_path / "huge.pth")
     before = psutil.Process().memory_info().rss
     with pytest.raises(InvalidCheckpoint, match=words):
-        bring.take_in(tmp_path / "huge.pth", "huge.pth", tmp_path / "out", Settings())
+        model_file(tmp_path / "huge.pth", "huge.pth", tmp_path / "out", Settings())
     gc.collect()
     assert psutil.Process().memory_info().rss - before < 50e6
 
 
 def test_what_a_config_leaves_open_is_as_in_timm() -> None:
-    told = bring.noted({"pretrained_cfg": TRAINED | {"crop_mode": None, "interpolation": None, "crop_pct": None}})
+    told = from_timm_config({"pretrained_cfg": TRAINED | {"crop_mode": None, "interpolation": None, "crop_pct": None}})
     assert told.preprocessing
     assert (told.preprocessing.crop_mode, told.preprocessing.interpolation) == ("center", "bicubic")
 
@@ -359,30 +360,30 @@ def test_what_a_config_leaves_open_is_as_in_timm() -> None:
 def test_preprocessing_that_cannot_be_done_here_is_told(
     changed: dict[str, str], words: str, checkpoint: Path, tmp_path: Path
 ) -> None:
-    told = bring.noted({"pretrained_cfg": TRAINED | changed})
+    told = from_timm_config({"pretrained_cfg": TRAINED | changed})
     with pytest.raises(InvalidRequest, match=words):
-        bring.take_in(checkpoint, checkpoint.name, tmp_path, Settings(), told)
+        model_file(checkpoint, checkpoint.name, tmp_path, Settings(), told)
 
 
 def hostile_cards(model: Path) -> Iterator[tuple[str, str]]:
-    card = json.loads(bring.header(load.find(str(model))))
+    document = json.loads(card.header(load.find(str(model))))
     yield "no JSON", "{"
     yield "a list", "[]"
     yield "deep", "[" * 99_999
     yield "half", json.dumps({"name": "x"})
     for name, value in [("depth", 10**9), ("heads", 0), ("width", -64), ("family", "../x"), ("classes", 10**9)]:
-        yield name, json.dumps(card | {"architecture": card["architecture"] | {name: value}})
-    yield "labels", json.dumps(card | {"labels": ["a"]})
-    yield "crop", json.dumps(card | {"preprocessing": card["preprocessing"] | {"resize": 10**9}})
+        yield name, json.dumps(document | {"architecture": document["architecture"] | {name: value}})
+    yield "labels", json.dumps(document | {"labels": ["a"]})
+    yield "crop", json.dumps(document | {"preprocessing": document["preprocessing"] | {"resize": 10**9}})
     for name, value in [("interpolation", "EXEC"), ("crop_mode", "border")]:
-        yield name, json.dumps(card | {"preprocessing": card["preprocessing"] | {name: value}})
-    yield "std", json.dumps(card | {"preprocessing": card["preprocessing"] | {"std": [0, 0, 0]}})
+        yield name, json.dumps(document | {"preprocessing": document["preprocessing"] | {name: value}})
+    yield "std", json.dumps(document | {"preprocessing": document["preprocessing"] | {"std": [0, 0, 0]}})
 
 
 def test_a_forged_model_file_is_refused(model: Path) -> None:
     tensors = load_file(model)
     for name, text in hostile_cards(model):
-        save_file(tensors, model, metadata={bring.MODEL_KEY: text})
+        save_file(tensors, model, metadata={card.MODEL_KEY: text})
         with pytest.raises(InvalidCheckpoint, match="does not say which model it holds"):
             load.load(str(model), "pretrained", Settings())
             pytest.fail(name)
@@ -404,26 +405,26 @@ def test_a_header_larger_than_any_models_is_refused_before_it_is_read(tmp_path: 
     bomb.write_bytes(header_of(2 * checkpoints.LARGEST_HEADER))
     words = "The header of bomb.safetensors has 8 MB, and at most 4 MB are read"
     for use in (
-        lambda: bring.take_in(bomb, bomb.name, tmp_path / "out", Settings()),
-        lambda: bring.read(bomb),
+        lambda: model_file(bomb, bomb.name, tmp_path / "out", Settings()),
+        lambda: card.read(bomb),
         lambda: checkpoints.read(bomb),
         lambda: load.find(str(bomb)),
     ):
         with pytest.raises(InvalidCheckpoint, match=words):
             use()
     bomb.write_bytes(header_of(checkpoints.LARGEST_HEADER))
-    with pytest.raises(InvalidCheckpoint, match="is no DeiT"):
-        bring.take_in(bomb, bomb.name, tmp_path / "out", Settings())
+    with pytest.raises(InvalidCheckpoint, match="is not a DeiT"):
+        model_file(bomb, bomb.name, tmp_path / "out", Settings())
 
 
 def test_labels_that_would_make_such_a_header_are_refused(tmp_path: Path) -> None:
     checkpoint = tmp_path / "pets.safetensors"
     save_file(state(), checkpoint)
     long = tuple("\N{CAT}" * 200 for _ in range(3))
-    bring.take_in(checkpoint, "pets", tmp_path, Settings(), Corrections(labels=long))
+    model_file(checkpoint, "pets", tmp_path, Settings(), Corrections(labels=long))
     with pytest.MonkeyPatch.context() as patch, pytest.raises(InvalidRequest, match="The labels are too long"):
-        patch.setattr(bring, "HEADER_BESIDE_CARD", checkpoints.LARGEST_HEADER)
-        bring.take_in(checkpoint, "pets", tmp_path, Settings(), Corrections(labels=long))
+        patch.setattr(card, "TENSORS_BYTES", checkpoints.LARGEST_HEADER)
+        model_file(checkpoint, "pets", tmp_path, Settings(), Corrections(labels=long))
 
 
 def test_an_archive_of_a_million_files_is_not_listed(tmp_path: Path) -> None:
