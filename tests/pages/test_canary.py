@@ -69,7 +69,7 @@ def test_the_box_for_names_on_the_hub_reads_no_file(canary: Path, text: str, mon
     # A name that looks like one on the Hub is asked of the Hub, which is out of reach here.
     is_name = typed == f"host/{canary.name}"
     told = " ".join(error.value for error in app.error)
-    assert ("without a network" if is_name else "no name of a model on the Hub") in told.replace("\\", "")
+    assert ("without a network" if is_name else "not the name of a model on the Hub") in told.replace("\\", "")
     assert not was_read(canary)
 
 

@@ -99,9 +99,9 @@ def test_a_model_that_was_forgotten_gives_way_to_the_usual_one() -> None:
     ("name", "data", "words"),
     [
         ("odd.safetensors", save({"head.bias": torch.zeros(3)}), "is not a DeiT: it has no cls_token"),
-        ("cut.safetensors", save(state())[:5000], "damaged or no checkpoint"),
-        ("huge.safetensors", (10 * 2**30).to_bytes(8, "little") + b"{}", "damaged or no checkpoint"),
-        ("evil.pth", EVIL, "wants to run code"),
+        ("cut.safetensors", save(state())[:5000], "damaged or not a checkpoint"),
+        ("huge.safetensors", (10 * 2**30).to_bytes(8, "little") + b"{}", "damaged or not a checkpoint"),
+        ("evil.pth", EVIL, "runs code"),
     ],
 )
 def test_a_bad_checkpoint_is_a_sentence_and_changes_nothing(name: str, data: bytes, words: str) -> None:

@@ -39,7 +39,7 @@ def test_the_host_names_what_it_offers() -> None:
     host = Settings(models="demo, deit_tiny_patch16_224", formats="lite,onnx_int8", largest_parameters=5_000_000)
     assert capacity.offered_models(host) == ("demo",)
     assert capacity.offered_formats(host) == ("original", "lite", "onnx_int8")
-    with pytest.raises(InvalidRequest, match="names 'vgg', which is none of the models"):
+    with pytest.raises(InvalidRequest, match="names 'vgg', which is not one of the models"):
         capacity.offered_models(Settings(models="vgg"))
     with pytest.raises(InvalidRequest, match="DEIT_DEPLOY_FORMATS names 'coreml'"):
         capacity.offered_formats(Settings(formats="coreml"))
@@ -61,7 +61,7 @@ def test_what_a_format_needs_is_built_also_where_it_is_not_offered(tmp_path: Pat
 def test_a_model_that_does_not_fit_is_refused_with_one_that_does() -> None:
     with pytest.raises(InvalidRequest) as caught:
         classify.open_model("deit_base_patch16_224", "random", Settings(memory_bytes=int(1.3 * GB)))
-    assert "DeiT-Base (the tutorial's) needs about 1.8 GB of memory, and this host gives 1.3 GB." in str(caught.value)
+    assert "DeiT-Base (the tutorial's) needs about 1.8 GB of memory, and this host has 1.3 GB." in str(caught.value)
     assert "would fit" in caught.value.remedy
     with pytest.raises(InvalidRequest, match="raise DEIT_DEPLOY_MEMORY_BYTES"):
         classify.open_model("demo", "pretrained", Settings(memory_bytes=GB // 4))

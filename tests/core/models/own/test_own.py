@@ -403,7 +403,7 @@ def header_of(size: int) -> bytes:
 def test_a_header_larger_than_any_models_is_refused_before_it_is_read(tmp_path: Path) -> None:
     bomb = tmp_path / "bomb.safetensors"
     bomb.write_bytes(header_of(2 * checkpoints.LARGEST_HEADER))
-    words = "The header of bomb.safetensors has 8 MB, and at most 4 MB are read"
+    words = "The header of bomb.safetensors has 8 MB, and the limit is 4 MB"
     for use in (
         lambda: model_file(bomb, bomb.name, tmp_path / "out", Settings()),
         lambda: card.read(bomb),
@@ -440,5 +440,5 @@ def test_a_pickle_larger_than_any_models_is_refused(tmp_path: Path) -> None:
     bomb = tmp_path / "bomb.pth"
     with zipfile.ZipFile(bomb, "w") as archive:
         archive.writestr("archive/data.pkl", bytes(checkpoints.LARGEST_PICKLE + 1))
-    with pytest.raises(InvalidCheckpoint, match="more beside its tensors than any model needs"):
+    with pytest.raises(InvalidCheckpoint, match="more besides its tensors than any model needs"):
         checkpoints.read(bomb)

@@ -116,9 +116,9 @@ def test_a_model_that_was_trained_on_squashed_pictures_is_given_such(
     ("hub", "name", "words"),
     [
         ({"announced": 10**12}, "hf-hub:somebody/pets", "model.safetensors of somebody/pets has 1000000 MB"),
-        ({"config": {"architecture": "resnet50"}}, "hf-hub:somebody/pets", "is not a DeiT that is supported here"),
+        ({"config": {"architecture": "resnet50"}}, "hf-hub:somebody/pets", "is not a model that is supported here"),
         ({"without": ["model.safetensors"]}, "hf-hub:somebody/pets", "holds none of model.safetensors"),
-        ({}, "hf-hub:../../etc/passwd", "no name of a model on the Hub"),
+        ({}, "hf-hub:../../etc/passwd", "not the name of a model on the Hub"),
     ],
     indirect=["hub"],
 )
