@@ -319,7 +319,7 @@ def test_addresses_inside_are_never_connected_to(monkeypatch: pytest.MonkeyPatch
     def connect(*_: object) -> None:
         pytest.fail("connected")
 
-    monkeypatch.setattr(fetching._Line, "_connect", connect)
+    monkeypatch.setattr(fetching._Connections, "_connect", connect)
     monkeypatch.setattr(socket, "getaddrinfo", only_addresses(socket.getaddrinfo))
     assert "points into this machine or a private network" in refused(url)
 
@@ -446,7 +446,7 @@ def test_too_many_bytes_are_refused_at_the_limit(server: Server, path: str) -> N
 
 @pytest.mark.parametrize("path", ["short", "broken_chunks", "endless_chunk_size", "garbage", "many_headers"])
 def test_broken_answers(server: Server, path: str) -> None:
-    assert "failed or broke off" in refused(server.url(path))
+    assert "failed or was interrupted" in refused(server.url(path))
 
 
 @pytest.mark.parametrize("path", ["drip_body", "drip_headers", "drip_headers?lines", "silent"])
@@ -487,7 +487,7 @@ def test_a_port_that_nobody_listens_on() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fetching, "is_public", lambda address: address == "127.0.0.1")
         patch.setattr(fetching, "PORTS", (port,))
-        assert "failed or broke off" in refused(f"http://127.0.0.1:{port}/")
+        assert "failed or was interrupted" in refused(f"http://127.0.0.1:{port}/")
 
 
 def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -497,13 +497,13 @@ def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("path", ["ok", "missing", "endless", "once", "drip_body"])
 def test_no_socket_stays_open(server: Server, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
-    connect, opened = fetching._Line._connect, []
+    connect, opened = fetching._Connections._connect, []
 
     def noted(*arguments: Any) -> socket.socket:
         opened.append(connect(*arguments))
         return opened[-1]
 
-    monkeypatch.setattr(fetching._Line, "_connect", noted)
+    monkeypatch.setattr(fetching._Connections, "_connect", noted)
     with suppress(InvalidPicture, PictureUnreachable):
         fetch(server.url(path), HURRIED)
     wait_for_fetches_to_end()
