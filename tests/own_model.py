@@ -1,4 +1,4 @@
-"""A small fine-tuned DeiT that knows three classes, and answers with the second whatever it is shown."""
+"""A small fine-tuned DeiT of three classes. It answers every picture with the second class."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deploy_core.models.spec import Architecture
 from deploy_core.settings import Settings
 
 LABELS = ("hamster", "parrot", "tortoise")
-# How it was trained, as timm notes it in ``config.json``.
+# Its training, as timm saves it in ``config.json``.
 TRAINED = {"input_size": [3, 32, 32], "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6], "crop_pct": 0.8}
 SHAPE = Architecture("deit", width=64, depth=2, heads=1, hidden=256, patch=8, size=32, classes=len(LABELS))
 

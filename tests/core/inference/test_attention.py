@@ -1,4 +1,4 @@
-"""Attention rollout against attention weights that timm itself computes, and what it must leave alone."""
+"""Attention rollout, compared with attention weights that timm itself computes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def picture(name: str, spec: ModelSpec) -> torch.Tensor:
 
 
 def by_timm(module: torch.nn.Module, tensor: torch.Tensor) -> torch.Tensor:
-    """Rollout from the weights that pass timm's dropout when its attention is not fused."""
+    """Rollout from the weights that go through timm's dropout when its attention is not fused."""
     unfused = copy.deepcopy(module)
     weights: list[torch.Tensor] = []
     for block in unfused.blocks:  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""What a host offers, what fits into its memory, and the settings that say so."""
+"""What a host offers, what fits into its memory, and the settings for both."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_the_other_processes_keep_to_the_threads_and_formats_of_the_settings(lim
         ("CPU_THREADS", "many", "no number above 0"),
     ],
 )
-def test_a_setting_that_makes_no_sense_is_told(
+def test_a_setting_that_makes_no_sense_is_refused(
     name: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"DEIT_DEPLOY_{name}", value)

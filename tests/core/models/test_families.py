@@ -16,7 +16,7 @@ from tests.own_model import LABELS, SHAPE
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_row_tells_the_truth_about_timms_model(family: str) -> None:
+def test_a_row_is_right_about_timms_model(family: str) -> None:
     row, shape = FAMILIES[family], replace(SHAPE, family=family)
     with torch.device("meta"):
         module = load.create(card.without_file(shape, "mine", LABELS))

@@ -30,7 +30,7 @@ OVER = threading.Event()
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers /NAME with the method ``NAME``, and notes the path and headers of every request."""
+    """Answers /NAME with the method ``NAME``, and records the path and headers of every request."""
 
     server: Server
 
@@ -187,7 +187,7 @@ class Server(ThreadingHTTPServer):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A server on 127.0.0.1, the one address inside that counts as public for the test."""
+    """A server on 127.0.0.1, which counts as public in the test. No other local address does."""
     monkeypatch.setattr(fetching, "is_public", lambda address: address == "127.0.0.1" or is_public(address))
     OVER.clear()
     with Server() as running:
@@ -276,7 +276,7 @@ def test_addresses_that_are_not_public(address: str) -> None:
     assert not is_public(address)
 
 
-# Addresses that are refused before anything is sent
+# Addresses that are refused before a request
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_addresses_inside_are_never_connected_to(monkeypatch: pytest.MonkeyPatch
 
 
 def only_addresses(lookup: object) -> object:
-    """getaddrinfo without a name server: written addresses and localhost only."""
+    """getaddrinfo without a name server: numeric addresses and localhost only."""
 
     def looked_up(host: str, *rest: object, **options: object) -> object:
         if host.rstrip(".").lower() == "localhost":
@@ -511,7 +511,7 @@ def test_no_socket_stays_open(server: Server, monkeypatch: pytest.MonkeyPatch, p
     assert all(each.fileno() == -1 for each in opened)
 
 
-def test_the_environment_has_no_say(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_environment_has_no_effect(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password secret\n")
     netrc.chmod(0o600)
@@ -709,6 +709,6 @@ def test_the_log_says_nothing_of_what_a_visitor_fetches(
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", only_addresses(socket.getaddrinfo))
     with caplog.at_level("INFO"):
-        told = refused(url.format(port=server.port))
-    assert "hidden" not in told
+        error = refused(url.format(port=server.port))
+    assert "hidden" not in error
     assert not caplog.records

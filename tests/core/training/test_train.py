@@ -1,4 +1,4 @@
-"""The recipe of the embedded model on a few pictures of noise: what it promises, not how well it learns."""
+"""The recipe of the embedded model, on a few pictures of noise. How well it learns is not tested."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_student_is_the_model_of_the_catalogue() -> None:
 
 
 def test_attention_starts_out_structured() -> None:
-    """Queries and keys of one place agree, value and projection undo each other: arXiv 2305.09828."""
+    """Queries and keys of the same place agree, value and projection partly cancel (arXiv 2305.09828)."""
     attention = new_student(0.0, 0.0).blocks[0].attn
     query, key, value = attention.qkv.weight.detach().chunk(3)
     agreement = query[:64].T @ key[:64]
@@ -151,7 +151,7 @@ def test_calibration_divides_every_answer_by_the_temperature(noise: Split) -> No
     model = load.load("demo", "pretrained", Settings()).module
     calibrated = copy.deepcopy(model)
     found = export.calibrate(calibrated, noise)
-    assert found > 1.5  # noise: it cannot know, so it should not be sure
+    assert found > 1.5  # on noise, it should not be sure
     torch.testing.assert_close(
         compute.logits_of(calibrated, noise), compute.logits_of(model, noise) / found, rtol=1e-4, atol=1e-4
     )
@@ -189,7 +189,7 @@ def test_augmented_pictures_are_pictures(noise: Split) -> None:
 
 
 def test_zoom_enlarges_parts_of_the_last_pictures(noise: Split) -> None:
-    """On a ramp of brightness, an enlarged part runs through fewer levels, and none that the picture does not have."""
+    """On a ramp of brightness, an enlarged part has fewer levels, and no level that the picture does not have."""
     torch.manual_seed(0)
     ramp = (8 * torch.arange(32, dtype=torch.uint8)).expand(40, 3, 32, 32)
     zoomed = augment.zoom(ramp, 0.25)
