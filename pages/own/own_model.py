@@ -75,18 +75,18 @@ def _bring() -> None:
     )
     named = ["--labels", labels.name] if labels else []
     with notices.errors_shown():
-        corrections = Corrections(labels=parse_labels(labels.getvalue())) if labels else Corrections()
+        told = Corrections(labels=parse_labels(labels.getvalue())) if labels else Corrections()
         if origin == "File":
             if st.button("Read it", type="primary", disabled=not checkpoint, key="own_read") and checkpoint:
                 with (
                     notices.in_line("Reading the checkpoint …") as tell,
                     services.visitors().uploaded(session.visitor(), checkpoint.name, checkpoint.getvalue()) as upload,
                 ):
-                    reference = services.intake().take_in(upload, checkpoint.name, corrections, tell)
+                    reference = services.intake().take_in(upload, checkpoint.name, told, tell)
                 _note_source(reference, [checkpoint.name, *named])
                 _use(reference)
         else:
-            _fetch(name, corrections, named)
+            _fetch(name, told, named)
 
 
 def describe(spec: ModelSpec) -> None:
@@ -136,7 +136,7 @@ def _correct(spec: ModelSpec) -> None:
     )
     with notices.errors_shown():
         if st.button("Apply", type="primary"):
-            corrections = Corrections(
+            told = Corrections(
                 heads=heads,
                 size=size,
                 resize=resize,
@@ -145,7 +145,7 @@ def _correct(spec: ModelSpec) -> None:
                 labels=parse_labels(labels.getvalue()) if labels else None,
             )
             with notices.in_line("Reading it again …") as tell:
-                _use(services.intake().correct(VisitorsFile.of(spec.file), corrections, tell))
+                _use(services.intake().correct(VisitorsFile.of(spec.file), told, tell))
 
 
 def follow_fetch() -> None:
@@ -161,12 +161,12 @@ def follow_fetch() -> None:
             st.session_state["model"] = job.result
 
 
-def _fetch(name: str, corrections: Corrections, named: list[str]) -> None:
+def _fetch(name: str, told: Corrections, named: list[str]) -> None:
     is_fetching = "own_fetching" in st.session_state
     if st.button("Fetch it", type="primary", disabled=not name.strip() or is_fetching, key="own_fetch"):
         source, visitor = HubName.parse(name), session.visitor()
         services.visitors().require_room(visitor, 0)
-        task = fetch_task(source, visitor, corrections)
+        task = fetch_task(source, visitor, told)
         progress.submit(task)
         st.session_state["own_fetching"] = task, [str(source), *named]
         _close()
