@@ -21,6 +21,7 @@ from deploy_core.models import load
 from deploy_core.models.load import LoadedModel
 from deploy_core.models.own import card
 from deploy_core.models.spec import BYTES_PER_WEIGHT, ModelSpec
+from deploy_core.processes.task import Task
 from deploy_core.settings import Settings
 from deploy_core.types import Artifact, BuildRequest, BuildResult, Event, Progress, Seconds, Unbuilt, part_of, silent
 
@@ -34,6 +35,15 @@ CHECKING_EFFORT = 1.0
 TIMED_ROUNDS = 3
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Build(Task[BuildResult]):
+    """A request to the worker: build into the app's store."""
+
+    build: BuildRequest
+    kind = "build"
+    answer = BuildResult
 
 
 class Destination(Protocol):

@@ -56,6 +56,18 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class ModelChoice:
+    """A model and its weights.
+
+    ``reference`` is a name of the catalogue or the path of a person's own model; ``weights`` is ``pretrained``,
+    ``random`` or the path of a checkpoint.
+    """
+
+    reference: str
+    weights: str
+
+
+@dataclass(frozen=True)
 class BuildRequest:
     """What to build; ``formats`` are keys of FORMATS, and what they need is built with them."""
 
@@ -64,6 +76,10 @@ class BuildRequest:
     formats: tuple[str, ...]
     engine: str = "qnnpack"
     optimize: str = "default"
+
+    @property
+    def choice(self) -> ModelChoice:
+        return ModelChoice(self.model, self.weights)
 
 
 @dataclass(frozen=True)

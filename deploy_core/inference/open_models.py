@@ -10,8 +10,9 @@ from deploy_core.inference import classify
 from deploy_core.inference.classify import Classifier
 from deploy_core.models import load
 from deploy_core.settings import Settings
+from deploy_core.types import ModelChoice
 
-Key = tuple[str, str, str]
+Key = tuple[ModelChoice, str]
 
 
 class OpenModels:
@@ -22,16 +23,16 @@ class OpenModels:
         self._open: OrderedDict[Key, Classifier] = OrderedDict()
         self._turn = threading.Lock()
 
-    def get(self, model: str, weights: str) -> Classifier:
+    def get(self, model: ModelChoice) -> Classifier:
         """The model, loaded and warmed up. Raises as ``classify.open_model``."""
         # One at a time, so that two threads that ask for the same model do not both load it.
         with self._turn:
-            key = (model, weights, load.weights_identity(load.find(model), weights))
+            key = (model, load.weights_identity(load.find(model.reference), model.weights))
             if key not in self._open:
                 while len(self._open) >= self._most:
                     self._open.popitem(last=False)
                     memory.give_back()
-                opened = classify.open_model(model, weights, self._settings)
+                opened = classify.open_model(model.reference, model.weights, self._settings)
                 opened.warm_up()
                 self._open[key] = opened
             self._open.move_to_end(key)

@@ -17,15 +17,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
-from deploy_core import documents
 from deploy_core.pictures import decode, preprocess, view
-from deploy_core.processes.server import TaskRunner, WithBytes, serve
+from deploy_core.pictures.requests import DrawLooks, Drawn, Prepare, Show, Spent
+from deploy_core.processes.server import serve
+from deploy_core.processes.task import WithBytes, Work, does, table
 from deploy_core.settings import Settings
-from deploy_core.types import Event, Preprocessing, Progress
+from deploy_core.types import Event
 
 # A phone's picture of 12 megapixels is not large, so it does not wait.
 LARGE_PIXELS = 16_000_000
@@ -39,62 +39,59 @@ ALARM_AFTER_SECONDS = 5
 Admit = Callable[[int], None]
 
 
-def run_prepare(request: dict[str, Any], data: bytes, limits: Settings, progress: Progress) -> WithBytes:
-    """The model's input as float32 bytes, and the milliseconds of each step."""
-    how = documents.structured(request["how"], Preprocessing)
-    with _admission(limits, progress) as admit:
+def run_prepare(request: Prepare, work: Work) -> WithBytes[Spent]:
+    how = request.how
+    with _admission(work) as admit:
         started = time.perf_counter()
-        picture = decode.decode(data, limits, None if request["whole"] else preprocess.enough_for(how), admit)
+        at_least = None if request.whole else preprocess.enough_for(how)
+        picture = decode.decode(work.blob, work.settings, at_least, admit)
         decoded = time.perf_counter()
         tensor = preprocess.preprocess(picture, how)
         prepared = time.perf_counter()
-    spent = {"read": (decoded - started) * 1000, "preprocess": (prepared - decoded) * 1000}
+    spent = Spent(read=(decoded - started) * 1000, preprocess=(prepared - decoded) * 1000)
     return WithBytes(spent, tensor.astype("<f4").tobytes())
 
 
-def run_show(request: dict[str, Any], data: bytes, limits: Settings, progress: Progress) -> WithBytes:
-    """A small JPEG of the picture, or of its center square."""
-    side: int = request["side"]
-    with _admission(limits, progress) as admit:
-        picture = decode.decode(data, limits, side, admit)
-    if request["is_square"]:
+def run_show(request: Show, work: Work) -> WithBytes[None]:
+    side = request.side
+    with _admission(work) as admit:
+        picture = decode.decode(work.blob, work.settings, side, admit)
+    if request.is_square:
         return WithBytes(None, view.jpeg(view.square(picture, side)))
     picture.thumbnail((side, side))
     return WithBytes(None, view.jpeg(picture))
 
 
-def run_looks(request: dict[str, Any], data: bytes, limits: Settings, progress: Progress) -> WithBytes:
-    """Three JPEGs in one string of bytes: the picture, the model's input, and where the model looks."""
-    how = documents.structured(request["how"], Preprocessing)
-    side: int = request["side"]
-    with _admission(limits, progress) as admit:
-        whole = decode.decode(data, limits, 2 * side, admit)
+def run_looks(request: DrawLooks, work: Work) -> WithBytes[Drawn]:
+    how, side = request.how, request.side
+    with _admission(work) as admit:
+        whole = decode.decode(work.blob, work.settings, 2 * side, admit)
     whole.thumbnail((2 * side, 2 * side))
-    heat = view.heat(view.fitted(view.seen(whole, how), side), request["shares"], request["opacity"])
+    heat = view.heat(view.fitted(view.seen(whole, how), side), request.shares, request.opacity)
     pixels = preprocess.crop(whole, how).resize((side, side), Image.Resampling.NEAREST)
     drawn = [view.jpeg(one) for one in (view.framed(whole, how), pixels, heat)]
-    return WithBytes({"size": whole.size, "lengths": [len(one) for one in drawn]}, b"".join(drawn))
+    return WithBytes(Drawn(whole.size, tuple(map(len, drawn))), b"".join(drawn))
 
 
-TASKS: dict[str, TaskRunner] = {"prepare": run_prepare, "show": run_show, "looks": run_looks}
+TASKS = table(does(Prepare, run_prepare), does(Show, run_show), does(DrawLooks, run_looks))
 
 
 @contextmanager
-def _admission(limits: Settings, progress: Progress) -> Iterator[Admit]:
+def _admission(work: Work) -> Iterator[Admit]:
     """Lets only one process at a time read a large picture, because their memory adds up."""
 
     def admit(pixels: int) -> None:
         while pixels > LARGE_PIXELS:
-            _set_alarm(limits)
+            _set_alarm(work.settings)
             try:
                 fcntl.lockf(_large_lock(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-                progress(Event("Reading a large picture", 0.0))
+                work.progress(Event("Reading a large picture", 0.0))
                 return
             except OSError:
-                progress(Event("Waiting for another large picture", 0.0))
+                work.progress(Event("Waiting for another large picture", 0.0))
                 time.sleep(WAIT_SECONDS)
 
-    _set_alarm(limits)
+    _set_alarm(work.settings)
     try:
         yield admit
     finally:

@@ -16,12 +16,12 @@ import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from deploy_core import documents
 from deploy_core.errors import InvalidPicture, JobFailed, QueueFull, TookTooLong
 from deploy_core.pictures.decode import too_large
-from deploy_core.processes.local import Task, WorkerProcess
+from deploy_core.pictures.requests import DrawLooks, Prepare, Show
+from deploy_core.processes.local import WorkerProcess
+from deploy_core.processes.task import Answer, Task
 from deploy_core.settings import Settings
 from deploy_core.types import Preprocessing
 
@@ -96,8 +96,8 @@ class Decoders:
 
     def prepare(self, picture: bytes, how: Preprocessing, whole: bool = False) -> Prepared:
         """The model's input. ``whole`` decodes a large JPEG at its full size (docs/decisions/0013-pictures.md)."""
-        spent, data = self._ask("prepare", {"how": documents.plain(how), "whole": whole}, picture)
-        return Prepared(data, spent["read"], spent["preprocess"])
+        answer = self._ask(Prepare(how, whole), picture)
+        return Prepared(answer.blob, answer.value.read, answer.value.preprocess)
 
     def small(self, picture: bytes, side: int) -> bytes:
         """A JPEG of the picture, upright, no side longer than ``side`` pixels."""
@@ -111,12 +111,10 @@ class Decoders:
         self, picture: bytes, how: Preprocessing, shares: Sequence[Sequence[float]], opacity: float, side: int
     ) -> Looks:
         """What the model sees, and where it looks: ``shares`` by rows of patches, ``opacity`` 0..1."""
-        request = {"how": documents.plain(how), "shares": shares, "opacity": opacity, "side": side}
-        about, drawn = self._ask("looks", request, picture)
-        ends = list(itertools.accumulate(about["lengths"], initial=0))
-        framed, given, heat = (drawn[start:end] for start, end in itertools.pairwise(ends))
-        width, height = about["size"]
-        return Looks(framed, given, heat, (width, height))
+        answer = self._ask(DrawLooks(how, tuple(map(tuple, shares)), opacity, side), picture)
+        ends = itertools.accumulate(answer.value.lengths, initial=0)
+        framed, given, heat = (answer.blob[start:end] for start, end in itertools.pairwise(ends))
+        return Looks(framed, given, heat, answer.value.size)
 
     def end_if_stuck(self) -> None:
         """Ends processes that hang. New ones start for the next pictures."""
@@ -128,11 +126,10 @@ class Decoders:
             decoder.close()
 
     def _shown(self, picture: bytes, side: int, is_square: bool) -> bytes:
-        _, data = self._ask("show", {"side": side, "is_square": is_square}, picture)
-        return data
+        return self._ask(Show(side, is_square), picture).blob
 
-    def _ask(self, kind: str, request: dict[str, Any], picture: bytes) -> tuple[Any, bytes]:
-        # Checked first, so that a picture that is refused anyway does not wait.
+    def _ask(self, task: Task[Answer], picture: bytes) -> Answer:
+        # Checked first, so that nobody waits in line for a picture that is refused anyway.
         if len(picture) > self._settings.picture_bytes:
             raise too_large(self._settings)
         try:
@@ -144,7 +141,7 @@ class Decoders:
         clock = threading.Timer(SLOW_SECONDS, _lower_priority, [decoder, is_slow])
         clock.start()
         try:
-            result: tuple[Any, bytes] = decoder.submit(Task(kind, request, picture), seconds).result()
+            result = decoder.submit(task, seconds, picture).result()
             if is_slow.is_set():
                 decoder.close()
                 decoder.start()

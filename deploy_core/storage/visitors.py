@@ -23,6 +23,7 @@ from deploy_core.models.checkpoints import SUFFIXES
 from deploy_core.models.own import bring, card
 from deploy_core.models.spec import ModelSpec
 from deploy_core.settings import Settings
+from deploy_core.types import ModelChoice
 
 # A phone that was locked comes back to the session that it left.
 GRACE_SECONDS = 600.0
@@ -57,13 +58,13 @@ def root(settings: Settings) -> Path:
     return settings.home / "visitors"
 
 
-def require_visible(model: str, weights: str, settings: Settings) -> None:
-    """Raises InvalidRequest for what no web visitor can have chosen: weights or a model at a path of the host's."""
-    if weights not in ("pretrained", "random"):
+def require_visible(choice: ModelChoice, settings: Settings) -> None:
+    """Raises InvalidRequest for a choice that the pages do not offer, such as weights at a path of the host's."""
+    if choice.weights not in ("pretrained", "random"):
         raise InvalidRequest("These weights are not offered here.", "Choose pretrained or random ones.")
-    if model in MODELS:
+    if choice.reference in MODELS:
         return
-    path = Path(model)
+    path = Path(choice.reference)
     if VisitorsFile.of(path).path(settings) != path:
         raise InvalidRequest("There is no such model here.", "Choose one in the sidebar, or bring your own.")
 

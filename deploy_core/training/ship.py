@@ -13,7 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from deploy_core import build, embedded, settings
-from deploy_core.storage.store import LOCK, Store
+from deploy_core.storage.locks import LOCK
+from deploy_core.storage.shelf import open_shelf
+from deploy_core.storage.store import Store
 from deploy_core.types import BuildRequest
 
 FORMATS = ("onnx_int8",)
@@ -24,7 +26,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         limits = replace(settings.load(), home=Path(home))
         store = Store(limits)
-        with store.shelf(request) as shelf:
+        with open_shelf(store, request) as shelf:
             build.build(request, shelf, limits, lambda event: print(event.message))
         shutil.rmtree(embedded.ARTIFACTS, ignore_errors=True)
         for stored in (store.find(request)[key] for key in FORMATS):

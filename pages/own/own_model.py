@@ -13,7 +13,7 @@ from deploy_core.models.own.labels import parse_labels
 from deploy_core.models.own.preprocessing import NORMALIZATIONS, normalization_of
 from deploy_core.models.spec import ModelSpec
 from deploy_core.storage.visitors import VisitorsFile
-from deploy_core.worker.intake import fetch_task
+from deploy_core.worker.tasks import Fetch
 from pages.parts import notices, progress, text
 from pages.state import services, session
 
@@ -166,7 +166,7 @@ def _fetch(name: str, told: Corrections, named: list[str]) -> None:
     if st.button("Fetch it", type="primary", disabled=not name.strip() or is_fetching, key="own_fetch"):
         source, visitor = HubName.parse(name), session.visitor()
         services.visitors().require_room(visitor, 0)
-        task = fetch_task(source, visitor, told)
+        task = Fetch(source, visitor, told)
         progress.submit(task)
         st.session_state["own_fetching"] = task, [str(source), *named]
         _close()

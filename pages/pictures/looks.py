@@ -23,9 +23,7 @@ def draw(chosen: picker.Choice, picture: Picture) -> None:
     key = (*chosen.state, picture.digest)
     if st.session_state.get("looked_at") != key:
         with notices.in_line("Following its attention …") as tell:
-            st.session_state["shares"] = services.inference().attention(
-                chosen.spec.reference, chosen.weights, picture.data, tell
-            )
+            st.session_state["shares"] = services.inference().attention(chosen.model, picture.data, tell)
         st.session_state["looked_at"] = key
     _draw(chosen.spec, picture, st.session_state["shares"])
 

@@ -12,12 +12,16 @@ import pytest
 from safetensors.torch import save
 
 from deploy_core import documents, embedded
+from deploy_core.build import Build
 from deploy_core.errors import DeployError
 from deploy_core.models.own.corrections import Corrections
+from deploy_core.processes.task import Task, Work
+from deploy_core.profile.measure.build_and_measure import Profile
 from deploy_core.profile.record import record
 from deploy_core.settings import Settings
-from deploy_core.types import BuildRequest, silent
+from deploy_core.types import BuildRequest, ModelChoice
 from deploy_core.worker import main
+from deploy_core.worker.tasks import AskFile, Attend, Classify, CompareFile, Evaluate
 from pages.state import services
 from tests.own_model import LABELS, model_file, state
 from tests.pages.harness import open_page
@@ -90,37 +94,38 @@ def test_a_record_that_names_a_path_reads_no_file(canary: Path) -> None:
     assert not was_read(canary)
 
 
-def asked(model: str, weights: str) -> dict[str, Any]:
-    return {"model": model, "weights": weights, "name": "x", "top": 1, "read": 0.0, "preprocess": 0.0, "key": "x"}
+def wanted(model: ModelChoice) -> BuildRequest:
+    return BuildRequest(model.reference, model.weights, ("original",))
 
 
-def wanted(model: str, weights: str) -> dict[str, Any]:
-    build = documents.plain(BuildRequest(model, weights, ("original",)))
-    return {"build": build, "pictures": model, "name": "x", "seconds": 1.0}
-
-
-@pytest.mark.parametrize(
-    ("kind", "request_of"),
-    [
-        *((kind, asked) for kind in ("classify", "attention", "reply", "give")),
-        *((kind, wanted) for kind in ("build", "profile", "evaluate")),
-    ],
+REQUESTS: tuple[Callable[[ModelChoice], Task[Any]], ...] = (
+    lambda model: Classify(model, "x", 1, 0.0, 0.0),
+    Attend,
+    lambda model: CompareFile(model, "x"),
+    lambda model: AskFile(model, "x"),
+    lambda model: Build(wanted(model)),
+    lambda model: Profile(wanted(model), 1.0),
+    lambda model: Evaluate(wanted(model), model.reference, "x"),
 )
+
+
+@pytest.mark.parametrize("request_of", REQUESTS)
 @pytest.mark.parametrize("where", ["model", "weights"])
 def test_the_worker_checks_again(
-    canary: Path, limits: Settings, kind: str, request_of: Callable[[str, str], dict[str, Any]], where: str
+    canary: Path, limits: Settings, request_of: Callable[[ModelChoice], Task[Any]], where: str
 ) -> None:
-    request = request_of(*((str(canary), "pretrained") if where == "model" else ("demo", str(canary))))
+    model = ModelChoice(str(canary), "pretrained") if where == "model" else ModelChoice("demo", str(canary))
+    request = request_of(model)
     with pytest.raises(
         DeployError, match="There is no such model here|no file that a visitor brought|not offered here"
     ):
-        main.TASKS[kind](request, b"", limits, silent)
+        main.TASKS[request.kind].function(request, Work(limits))
     assert not was_read(canary)
 
 
 def test_labelled_pictures_are_a_visitors_or_the_hosts_to_offer(canary: Path, limits: Settings) -> None:
     for path in (canary, limits.home / "datasets" / "..", limits.home / "uploads" / "x", Path("/etc")):
-        request = wanted("demo", "pretrained") | {"pictures": str(path)}
+        request = Evaluate(wanted(ModelChoice("demo", "pretrained")), str(path), "x")
         with pytest.raises(DeployError, match="There are no such pictures here"):
-            main.run_evaluate(request, b"", limits, silent)
+            main.run_evaluate(request, Work(limits))
     assert not was_read(canary)

@@ -25,6 +25,7 @@ from deploy_core.formats import FORMATS
 from deploy_core.models.catalogue import MODELS
 from deploy_core.profile.record.runs import Runs
 from deploy_core.settings import Settings
+from deploy_core.storage.shelf import open_shelf
 from deploy_core.storage.store import Store
 from deploy_core.types import BuildRequest
 from tests.whole_build import WholeBuild
@@ -130,7 +131,7 @@ def test_bundle_and_verify(built: Path, capsys: pytest.CaptureFixture[str], tmp_
 
 def test_a_bundle_of_what_the_app_built(capsys: pytest.CaptureFixture[str], limits: Settings, tmp_path: Path) -> None:
     request = BuildRequest("demo", "pretrained", ("scripted",))
-    with Store(limits).shelf(request) as shelf:
+    with open_shelf(Store(limits), request) as shelf:
         build.build(request, shelf, limits)
     file = next(row["file"] for row in run_json(capsys, "store")["artifacts"] if row["format"] == "scripted")
     run_json(capsys, "bundle", file, "--out", str(tmp_path / "b.zip"))
@@ -140,7 +141,7 @@ def test_a_bundle_of_what_the_app_built(capsys: pytest.CaptureFixture[str], limi
 def test_store_lists_and_clears(capsys: pytest.CaptureFixture[str], limits: Settings) -> None:
     assert run_json(capsys, "store")["artifacts"] == []
     request = BuildRequest("demo", "pretrained", ("scripted",))
-    with Store(limits).shelf(request) as shelf:
+    with open_shelf(Store(limits), request) as shelf:
         result = build.build(request, shelf, limits)
     listed = run_json(capsys, "store")
     assert {row["format"] for row in listed["artifacts"]} == {"original", "scripted"}

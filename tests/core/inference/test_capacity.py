@@ -16,9 +16,10 @@ from deploy_core.models import load
 from deploy_core.models.catalogue import MODELS
 from deploy_core.models.own import card
 from deploy_core.pictures.fetch import fetch
-from deploy_core.processes.local import Task, WorkerProcess
+from deploy_core.processes.local import WorkerProcess
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest
+from deploy_core.worker.tasks import ListAbilities
 from tests.own_model import LABELS, SHAPE, model_file, state
 
 PROJECT = Path(__file__).parents[3]
@@ -129,8 +130,8 @@ def test_offline_nothing_leaves_the_host() -> None:
 def test_the_other_processes_keep_to_the_threads_and_formats_of_the_settings(limits: Settings) -> None:
     process = WorkerProcess("worker", dataclasses.replace(limits, cpu_threads=1, formats="scripted"))
     try:
-        found = process.submit(Task("abilities", {})).result()
-        assert list(found["formats"]) == ["original", "scripted"]
+        found = process.submit(ListAbilities()).result()
+        assert list(found.formats) == ["original", "scripted"]
         environment = Path(f"/proc/{process.process_id}/environ").read_bytes().split(b"\0")
         assert b"OMP_NUM_THREADS=1" in environment
     finally:

@@ -24,6 +24,7 @@ from deploy_core.models import load
 from deploy_core.pictures.pool import AT_ONCE, Decoders
 from deploy_core.processes.local import WorkerProcess
 from deploy_core.settings import Settings
+from deploy_core.types import ModelChoice
 from deploy_core.worker.client import Inference
 from tests.hostile import crashing_heic, mutated, originals, saved, scan_bomb
 
@@ -134,7 +135,7 @@ def test_a_mutated_picture_of_any_kind_ends_no_process_that_serves_others(hasty:
     reading, kinds = Decoders(settings), originals()
     process = WorkerProcess("inference process", settings)
     inference = Inference(process, reading, seconds=settings.answer_seconds)
-    inference.classify("demo", "pretrained", PICTURE, "a cat")
+    inference.classify(ModelChoice("demo", "pretrained"), PICTURE, "a cat")
     serving = process.process_id
     chance, names = random.Random(7), list(kinds)
     outcomes: dict[str, set[str]] = {name: set() for name in names}
@@ -148,7 +149,7 @@ def test_a_mutated_picture_of_any_kind_ends_no_process_that_serves_others(hasty:
         started = time.monotonic()
         refusal = None
         try:
-            inference.classify("demo", "pretrained", data, name)
+            inference.classify(ModelChoice("demo", "pretrained"), data, name)
         except InvalidPicture as error:
             refusal = error
         assert refusal is None or (refusal.problem.endswith(".") and refusal.remedy.endswith("."))

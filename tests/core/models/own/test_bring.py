@@ -22,6 +22,7 @@ from deploy_core.models import catalogue, load
 from deploy_core.models.own import bring, card
 from deploy_core.models.own.corrections import Corrections
 from deploy_core.settings import Settings
+from deploy_core.storage.shelf import open_shelf
 from deploy_core.storage.store import Store
 from deploy_core.types import BuildRequest
 from tests.core.cli.test_command_line import refused, run_json
@@ -106,7 +107,7 @@ def test_what_is_made_of_a_visitors_model_is_the_visitors_alone(checkpoint: Path
     for owner in owners:
         path = model_file(checkpoint, checkpoint.name, limits.home / "visitors" / owner, limits)
         request = BuildRequest(str(path), "pretrained", ("scripted",))
-        with store.shelf(request) as shelf:
+        with open_shelf(store, request) as shelf:
             build.build(request, shelf, limits)
         assert all(stored.key.startswith(f"{owner}-") for stored in store.find(request).values())
     assert store.entries() == []
