@@ -180,8 +180,8 @@ def _as_deploy_error(repo_id: str) -> Iterator[None]:
 def _cached(repo_id: str) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(repo_id, FILENAME)
-    return Path(found) if isinstance(found, str) else None
+    path = try_to_load_from_cache(repo_id, FILENAME)
+    return Path(path) if isinstance(path, str) else None
 
 
 def _require_reachable(repo_id: str, filename: str, settings: Settings) -> None:

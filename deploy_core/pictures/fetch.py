@@ -177,15 +177,15 @@ class _Connections:
     def open(self, host: str, port: int) -> socket.socket:
         """A socket connected to ``host``. Raises PictureUnreachable if any of its addresses is not public."""
         try:
-            found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+            addresses = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             raise PictureUnreachable(f"There is no host named {host}.", "Check the address.") from error
-        if not all(is_public(str(address[0])) for *_, address in found):
+        if not all(is_public(str(address[0])) for *_, address in addresses):
             raise PictureUnreachable(
                 f"{host} points into this machine or a private network.", "Give a public address, or a file."
             )
         failure = OSError(f"{host} has no address")
-        for family, kind, protocol, _, address in found:
+        for family, kind, protocol, _, address in addresses:
             try:
                 return self._connect(socket.socket(family, kind, protocol), address)
             except OSError as error:

@@ -55,7 +55,7 @@ class Looks:
     """
 
     framed: bytes = field(repr=False)
-    given: bytes = field(repr=False)
+    input: bytes = field(repr=False)
     heat: bytes = field(repr=False)
     size: tuple[int, int]
 
@@ -113,8 +113,8 @@ class Decoders:
         """What the model sees, and where it looks: ``shares`` by rows of patches, ``opacity`` 0..1."""
         answer = self._ask(DrawLooks(how, tuple(map(tuple, shares)), opacity, side), picture)
         ends = itertools.accumulate(answer.value.lengths, initial=0)
-        framed, given, heat = (answer.blob[start:end] for start, end in itertools.pairwise(ends))
-        return Looks(framed, given, heat, answer.value.size)
+        framed, model_input, heat = (answer.blob[start:end] for start, end in itertools.pairwise(ends))
+        return Looks(framed, model_input, heat, answer.value.size)
 
     def end_if_stuck(self) -> None:
         """Ends processes that hang. New ones start for the next pictures."""

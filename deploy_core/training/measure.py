@@ -38,11 +38,11 @@ def measure(data: Path, folder: Path, limits: Settings) -> Evaluation:
     spec = load.find("demo")
     pictures = evaluate.open_pictures(data, spec, limits)
     request = BuildRequest(spec.name, "pretrained", tuple(FORMATS))
-    result = build.build_into(folder, request, limits, tell)
+    result = build.build_into(folder, request, limits, print_progress)
     subjects = [
         evaluate.open_artifact(folder / artifact.file, spec.name, "pretrained") for artifact in result.artifacts
     ]
-    return evaluate.evaluate(subjects, pictures, limits, tell)
+    return evaluate.evaluate(subjects, pictures, limits, print_progress)
 
 
 def table(evaluation: Evaluation) -> str:
@@ -54,7 +54,7 @@ def table(evaluation: Evaluation) -> str:
     return "\n".join(lines).replace("%", " %")
 
 
-def tell(event: Event) -> None:
+def print_progress(event: Event) -> None:
     print(f"[{event.fraction:4.0%}] {event.message}", file=sys.stderr, flush=True)
 
 

@@ -100,9 +100,9 @@ def train_student(
         if run.epoch >= recipe.patch_drop_until * recipe.epochs:
             model.patch_drop.prob = 0.0
         images = trivial_augment(zoom(images, recipe.zoom_share), recipe.trivial_share)
-        others, own = labels, 1.0
+        others, kept = labels, 1.0
         if torch.rand(()).item() < recipe.cutmix_probability:
-            images, others, own = cutmix(images, labels)
+            images, others, kept = cutmix(images, labels)
         inputs = normalize(images)
         with torch.no_grad():
             taught = fast_teacher(inputs.to(teacher_precision, memory_format=torch.channels_last)).argmax(1)
@@ -110,8 +110,8 @@ def train_student(
             by_class, by_distillation = model(inputs)
         by_class = by_class.float()
         smoothing = recipe.label_smoothing
-        true = own * cross_entropy(by_class, labels, label_smoothing=smoothing)
-        true = true + (1 - own) * cross_entropy(by_class, others, label_smoothing=smoothing)
+        true = kept * cross_entropy(by_class, labels, label_smoothing=smoothing)
+        true = true + (1 - kept) * cross_entropy(by_class, others, label_smoothing=smoothing)
         return 0.5 * true + 0.5 * cross_entropy(by_distillation.float(), taught)
 
     schedule = one_cycle(recipe.epochs, len(data) // recipe.batch, recipe.warmup_epochs)
