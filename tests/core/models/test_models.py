@@ -1,3 +1,5 @@
+"""The catalogue, loading weights, and checkpoints that are refused."""
+
 from __future__ import annotations
 
 import argparse

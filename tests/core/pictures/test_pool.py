@@ -186,7 +186,7 @@ def test_what_it_gives_is_what_decoding_here_gives(reading: Decoders) -> None:
     assert reading.prepare(PICTURE, HOW).input == here.astype("<f4").tobytes()
     looks = reading.looks(PICTURE, HOW, [[0.1, 0.9], [0.5, 0.5]], 0.5, 100)
     assert looks.size == (200, 133)
-    for data in (looks.framed, looks.given, looks.heat, reading.small(PICTURE, 50), reading.square(PICTURE, 40)):
+    for data in (looks.framed, looks.input, looks.heat, reading.small(PICTURE, 50), reading.square(PICTURE, 40)):
         assert data[:3] == b"\xff\xd8\xff"
 
 
