@@ -39,7 +39,7 @@ PICTURE = str(embedded.SAMPLES / "chelsea.png")
 
 @pytest.fixture
 def one_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(FAMILIES, "toy", TOY)  # type: ignore[arg-type]
+    monkeypatch.setitem(FAMILIES, "toy", TOY)
 
 
 @pytest.fixture
@@ -79,12 +79,12 @@ def test_it_is_offered_by_name(one_row: None, tmp_path: Path) -> None:
 
 
 def test_without_the_row_it_is_refused(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(FAMILIES, "toy")  # type: ignore[arg-type]
+    monkeypatch.delitem(FAMILIES, "toy")
     with pytest.raises(InvalidCheckpoint, match="it has no cls_token"):
         bring.bring(checkpoint, tmp_path, Settings())
 
 
 def test_a_family_that_cannot_show_its_attention_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(FAMILIES, "toy", replace(TOY, shows_attention=False))  # type: ignore[arg-type]
+    monkeypatch.setitem(FAMILIES, "toy", replace(TOY, shows_attention=False))
     with pytest.raises(InvalidRequest, match="ToyViT does not show where it looks"):
         attention.rollout(torch.nn.Identity(), "toy", torch.zeros(1, 3, 32, 32))
