@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from deploy_core.inference.classify import Classifier, open_artifact, open_model
     from deploy_core.models.catalogue import MODELS
     from deploy_core.models.load import find as find_model
-    from deploy_core.models.own.bring import Corrections
     from deploy_core.models.own.bring import bring as import_checkpoint
+    from deploy_core.models.own.corrections import Corrections
     from deploy_core.profile.measure.run import Options as ProfileOptions
     from deploy_core.profile.measure.run import profile as profile_files
     from deploy_core.profile.record.record import Record as ProfileRecord
@@ -45,7 +45,7 @@ PUBLIC = {
     "MODELS": "models.catalogue.MODELS",
     "find_model": "models.load.find",
     "import_checkpoint": "models.own.bring.bring",
-    "Corrections": "models.own.bring.Corrections",
+    "Corrections": "models.own.corrections.Corrections",
     "open_model": "inference.classify.open_model",
     "open_artifact": "inference.classify.open_artifact",
     "Classifier": "inference.classify.Classifier",

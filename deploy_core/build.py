@@ -19,7 +19,7 @@ from deploy_core.inference.classify import Classifier
 from deploy_core.inference.verify import Reference
 from deploy_core.models import load
 from deploy_core.models.load import LoadedModel
-from deploy_core.models.own import bring
+from deploy_core.models.own import card
 from deploy_core.models.spec import BYTES_PER_WEIGHT, ModelSpec
 from deploy_core.processes.task import Task
 from deploy_core.settings import Settings
@@ -166,7 +166,7 @@ def read_result(folder: Path) -> BuildResult:
     formats = {artifact.format for artifact in result.artifacts}
     if not formats <= set(FORMATS) or ORIGINAL.key not in formats:
         raise InvalidArtifact(f"{folder} was built by another version.", "Build again into this folder.")
-    if bring.is_reference(result.model):
+    if card.is_model_file(result.model):
         # One's own model comes with its build, as the original.
         return replace(result, model=str(folder / Path(result.model).name))
     return result

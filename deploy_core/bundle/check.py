@@ -27,7 +27,7 @@ from deploy_core.bundle.unpack import check_sums, extract, invalid, opened, read
 from deploy_core.errors import FormatUnavailable
 from deploy_core.formats import FORMATS, Format
 from deploy_core.models import catalogue
-from deploy_core.models.own import bring
+from deploy_core.models.own import card
 from deploy_core.models.spec import ModelSpec
 from deploy_core.settings import Settings
 
@@ -79,7 +79,7 @@ def _spec(versions: Versions, pieces: Mapping[str, bytes], expected: Expected) -
     """The bundle's model, of the catalogue or one's own, once input and answer have its shape."""
     if versions.architecture:
         labels = pieces[LABELS].decode(errors="replace").splitlines()
-        spec: ModelSpec | None = bring.spec(versions.architecture, versions.model, tuple(labels))
+        spec: ModelSpec | None = card.without_file(versions.architecture, versions.model, tuple(labels))
     else:
         spec = catalogue.MODELS.get(versions.model)
     if spec is None:

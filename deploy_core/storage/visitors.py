@@ -20,7 +20,7 @@ from deploy_core.files import atomic_write, make_folder, require_space
 from deploy_core.inference import capacity
 from deploy_core.models.catalogue import MODELS
 from deploy_core.models.checkpoints import SUFFIXES
-from deploy_core.models.own import bring
+from deploy_core.models.own import bring, card
 from deploy_core.models.spec import ModelSpec
 from deploy_core.settings import Settings
 from deploy_core.types import ModelChoice
@@ -98,7 +98,7 @@ def require_room(folder: Path, needed: int, settings: Settings) -> None:
 
 def _model_files(folder: Path) -> list[Path]:
     """Without uploads on their way, whose names begin with a dot."""
-    return sorted(folder.glob(f"[a-z]*{bring.SUFFIX}"))
+    return sorted(folder.glob(f"[a-z]*{card.SUFFIX}"))
 
 
 def admission(folder: Path, settings: Settings) -> bring.Admit:
@@ -151,7 +151,7 @@ class Visitors:
         found = []
         for path in _model_files(self.folder(visitor)):
             try:
-                found.append(bring.read(path))
+                found.append(card.read(path))
             except InvalidCheckpoint:
                 continue
         return tuple(found)

@@ -23,7 +23,8 @@ from deploy_core.inference.classify import Classifier
 from deploy_core.inference.open_models import OpenModels
 from deploy_core.inference.replies import Given, Reply
 from deploy_core.models import hub, load
-from deploy_core.models.own import bring
+from deploy_core.models.own import card
+from deploy_core.models.own.corrections import from_timm_config
 from deploy_core.pictures.pool import Prepared
 from deploy_core.processes.server import serve
 from deploy_core.processes.task import Work, does, table
@@ -106,7 +107,7 @@ def run_classify(request: Classify, work: Work) -> Prediction:
 
 def run_attention(request: Attend, work: Work) -> list[list[float]]:
     model = _original(request.model, work.settings)
-    shares: list[list[float]] = attention.rollout(model.module, _input(work.blob, model)).tolist()
+    shares: list[list[float]] = attention.rollout(model.module, model.spec.family, _input(work.blob, model)).tolist()
     return shares
 
 
@@ -134,15 +135,17 @@ def run_give(request: AskFile, work: Work) -> Given:
 def run_fetch(request: Fetch, work: Work) -> str:
     """Another process reads the downloaded file, because nobody has checked it."""
     limits, source = work.settings, request.source
-    folder = make_folder(VisitorsFile(request.visitor, visitors.upload_name(bring.SUFFIX)).path(limits).parent)
+    folder = make_folder(VisitorsFile(request.visitor, visitors.upload_name(card.SUFFIX)).path(limits).parent)
 
     with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=".part") as place:
-        found = hub.fetch_repository(source, Path(place), work.progress, limits, visitors.admission(folder, limits))
-        path = found.weights.rename(folder / visitors.upload_name(found.weights.suffix))
+        repository = hub.fetch_repository(
+            source, Path(place), work.progress, limits, visitors.admission(folder, limits)
+        )
+        path = repository.weights.rename(folder / visitors.upload_name(repository.weights.suffix))
     process = reader_process(limits)
     try:
-        corrections = request.corrections.over(bring.noted(found.config))
-        return process.submit(TakeIn(VisitorsFile.of(path), bring.called(source), corrections), READ_SECONDS).result()
+        corrections = request.corrections.merged_with(from_timm_config(repository.config))
+        return process.submit(TakeIn(VisitorsFile.of(path), source.file_name, corrections), READ_SECONDS).result()
     finally:
         process.close()
         path.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from deploy_core.inference.replies import Given, Reply
 from deploy_core.models.hub import HubName
-from deploy_core.models.own.bring import Corrections
+from deploy_core.models.own.corrections import Corrections
 from deploy_core.processes.task import Task
 from deploy_core.storage.visitors import VisitorsFile
 from deploy_core.types import BuildRequest, ModelChoice, Prediction

@@ -43,7 +43,7 @@ def _columns(looks: Looks, how: Preprocessing, patches: int) -> None:
         st.image(looks.framed, width="stretch", alt="The picture, with what is cut off darkened")
         st.caption(f"The picture: the model is given {_given(kept, length, how)}.")
     with given:
-        st.image(looks.given, width="stretch", alt="The model's input")
+        st.image(looks.input, width="stretch", alt="The model's input")
         st.caption(f"Its input: {how.crop} × {how.crop} pixels, in {patches} × {patches} patches.")
     with heat:
         st.image(looks.heat, width="stretch", alt="Heat map of where the model looks")
