@@ -61,6 +61,6 @@ def run(options: argparse.Namespace, limits: Settings) -> Outcome:
 
 
 def _run(name: str, limits: Settings) -> Record:
-    """A run by its file, or by its key among those that were saved."""
+    """A run from its file, or by its key among the saved runs."""
     path = Path(name)
     return record.read(path) if files.is_file(path) else Runs(limits).get(name)

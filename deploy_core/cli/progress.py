@@ -12,7 +12,7 @@ def tell(event: Event) -> None:
 
 
 def each_percent() -> Progress:
-    """Tells an event only where the percentage has changed."""
+    """Progress that prints an event only when the percentage has changed."""
     told: list[str] = []
 
     def tell(event: Event) -> None:
