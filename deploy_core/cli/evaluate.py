@@ -46,7 +46,7 @@ def run(options: argparse.Namespace, limits: Settings) -> Outcome:
 
         if cluster.is_open(options.scheduler):
             print(
-                f"deploy_core: The connection to {options.scheduler} is not encrypted, and whoever reaches it can run "
+                f"deploy_core: The connection to {options.scheduler} is not encrypted, and anyone who reaches it can run "
                 "code there: give a cluster certificates, and name it as tls://HOST:PORT.",
                 file=sys.stderr,
             )

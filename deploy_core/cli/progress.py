@@ -13,12 +13,12 @@ def tell(event: Event) -> None:
 
 def each_percent() -> Progress:
     """Progress that prints an event only when the percentage has changed."""
-    told: list[str] = []
+    printed: list[str] = []
 
     def tell(event: Event) -> None:
         percent = f"{event.fraction:.0%}"
-        if percent not in told:
-            told[:] = [percent]
+        if percent not in printed:
+            printed[:] = [percent]
             tell(event)
 
     return tell

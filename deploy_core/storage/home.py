@@ -22,7 +22,7 @@ LOCK = ".lock"
 def held(settings: Settings) -> Iterator[None]:
     """Holds the home until the block ends. The system releases it when this process ends in any way.
 
-    Raises HomeInUse, naming who holds it, and StorageFailed where there can be no such folder.
+    Raises HomeInUse, which names the process that holds it, and StorageFailed if the folder cannot be created.
     """
     path = make_folder(settings.home) / LOCK
     try:

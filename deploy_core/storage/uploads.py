@@ -1,7 +1,7 @@
 """Labelled pictures that visitors upload. They take a bounded part of the disk.
 
-A file is kept in a folder with the hash of its bytes for a name, which nobody can guess, so one visitor's file is no
-other's to use. There it has the visitor's own name, which is what errors call it.
+A file is in a folder named by the hash of its bytes. Nobody can guess that, so no visitor can use another's file. The
+file keeps the name that its visitor gave it, because errors mention that name.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ UPLOAD = re.compile(r"[0-9a-f]{64}")
 class Uploads:
     """The uploaded files, at most ``settings.upload_bytes``. The oldest uploads are removed first.
 
-    A file may go between two readings of it; whoever has it open reads on.
+    A file can be removed between two readings of it. A process that has it open can still read it.
     """
 
     def __init__(self, settings: Settings) -> None:
