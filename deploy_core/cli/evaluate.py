@@ -46,8 +46,8 @@ def run(options: argparse.Namespace, limits: Settings) -> Outcome:
 
         if cluster.is_open(options.scheduler):
             print(
-                f"deploy_core: The connection to {options.scheduler} is not encrypted, and anyone who reaches it can run "
-                "code there: give a cluster certificates, and name it as tls://HOST:PORT.",
+                f"deploy_core: The connection to {options.scheduler} is not encrypted, and anyone who reaches it can "
+                "run code there: give a cluster certificates, and name it as tls://HOST:PORT.",
                 file=sys.stderr,
             )
         evaluation = cluster.evaluate(
