@@ -27,9 +27,9 @@ from deploy_core.models.hub import HubName
 from deploy_core.models.own import bring
 from deploy_core.models.spec import ModelSpec
 from deploy_core.profile.measure.run import BATCHES, BUDGET_SECONDS, Options, profile
-from deploy_core.profile.record import record
 from deploy_core.profile.record.record import Record, Row
 from deploy_core.profile.record.runs import Runs
+from deploy_core.profile.record.saved import read_record
 from deploy_core.profile.verdict import compare, tables, verdicts
 from deploy_core.settings import Settings
 from deploy_core.storage.store import Store
@@ -288,8 +288,8 @@ def _compare(options: argparse.Namespace, limits: Settings) -> Outcome:
     ]
     head = ("Model", "First run", "Second run", "Second / first", "Against its original", "So it is")
     document = {
-        "first": found.first.key,
-        "second": found.second.key,
+        "first": found.first.run_id,
+        "second": found.second.run_id,
         "same_files": found.same_files,
         "same_host": found.same_host,
         "left_out": found.left_out,
@@ -313,7 +313,7 @@ def _compare(options: argparse.Namespace, limits: Settings) -> Outcome:
 def _run(name: str, limits: Settings) -> Record:
     """A run by its file, or by its key among those that were saved."""
     path = Path(name)
-    return record.read(path) if files.is_file(path) else Runs(limits).get(name)
+    return read_record(path) if files.is_file(path) else Runs(limits).get(name)
 
 
 def _evaluate(options: argparse.Namespace, limits: Settings) -> Outcome:

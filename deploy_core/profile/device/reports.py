@@ -41,9 +41,9 @@ class Reports:
                     "This was measured with another file than the one that is here.", "Measure again."
                 )
         folder = make_folder(self._folder / owner)
-        documents.write(folder / f"{found.key}.json", found)
+        documents.write(folder / f"{found.report_id}.json", found)
         keep_newest(folder, MOST_REPORTS)
-        return found.key
+        return found.report_id
 
     def get(self, key: str) -> Report:
         """The report of a key. Raises InvalidRequest where there is none, InvalidArtifact for a damaged one."""

@@ -21,8 +21,7 @@ from deploy_core.profile.measure import alone, host, isolated, rows
 from deploy_core.profile.measure.alone import Examination, ExamineRequest
 from deploy_core.profile.measure.rounds import Rounds, Until
 from deploy_core.profile.measure.turns import Contender
-from deploy_core.profile.record import record
-from deploy_core.profile.record.record import Record, Scaling, Unmeasured
+from deploy_core.profile.record.record import VERSION, Record, Scaling, Unmeasured, trace_name, weights_name
 from deploy_core.settings import Settings
 from deploy_core.types import Artifact, BuildResult, Event, Progress, part_of, silent
 
@@ -109,9 +108,9 @@ def profile(
     )
     progress(Event("Done", 1.0))
     return Record(
-        version=record.VERSION,
+        version=VERSION,
         model=find(result.model).name,
-        weights=record.weights_name(result.weights),
+        weights=weights_name(result.weights),
         optimize=result.optimize,
         host=host.describe(),
         threads=options.threads[0],
@@ -171,7 +170,7 @@ def _examine(session: _Session, artifact: Artifact, is_first: bool) -> Examinati
         raise JobFailed(f"{path.name} is gone.", "Build it again.")
     if files.sha256(path) != artifact.sha256:
         raise JobFailed(f"{path.name} is not what was built.", "Build it again.")
-    trace = options.traces / record.trace_name(path.name) if options.traces and is_first else None
+    trace = options.traces / trace_name(path.name) if options.traces and is_first else None
     request = ExamineRequest(
         model=session.result.model,
         format=artifact.format,

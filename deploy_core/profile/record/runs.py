@@ -12,8 +12,8 @@ from pathlib import Path
 
 from deploy_core.errors import InvalidArtifact, InvalidRequest
 from deploy_core.files import atomic_write, keep_newest, listed, make_folder, remove_leftovers
-from deploy_core.profile.record import record
-from deploy_core.profile.record.record import Record, weights_name
+from deploy_core.profile.record.record import Record, trace_name, weights_name
+from deploy_core.profile.record.saved import parse_record, read_record, save_record
 from deploy_core.settings import Settings
 
 KEY = re.compile(r"[0-9a-f]{16}")
@@ -44,7 +44,7 @@ class Runs:
                 atomic_write(folder / f"{key}.zip") as temporary,
                 zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
             ):
-                for name in (record.trace_name(row.file) for row in run.rows if row.operators):
+                for name in (trace_name(row.file) for row in run.rows if row.operators):
                     archive.write(traces / name, name)
         return key
 
@@ -55,7 +55,7 @@ class Runs:
         """
         if len(data) > LARGEST_RECORD:
             raise InvalidArtifact("This file is too large for a record.", "Give one that 'profile --json' wrote.")
-        return self._save(record.parse(data), self._given)
+        return self._save(parse_record(data), self._given)
 
     def get(self, key: str) -> Record:
         """The run of a key. Raises InvalidRequest where there is none, InvalidArtifact for a damaged one."""
@@ -106,7 +106,7 @@ class Runs:
         for folder in self._folders():
             for path in _files(folder):
                 with suppress(InvalidArtifact):
-                    _rename(path, record.read(path).key)
+                    _rename(path, read_record(path).run_id)
 
     def _folders(self) -> tuple[Path, ...]:
         """Where runs lie, those that were brought from elsewhere last."""
@@ -120,10 +120,10 @@ class Runs:
 
     def _save(self, run: Record, folder: Path) -> str:
         make_folder(folder)
-        record.save(run, folder / f"{run.key}.json")
+        save_record(run, folder / f"{run.run_id}.json")
         for path in keep_newest(folder, MOST_RUNS):
             path.with_suffix(".zip").unlink(missing_ok=True)
-        return run.key
+        return run.run_id
 
 
 def _files(folder: Path) -> list[Path]:
@@ -142,4 +142,4 @@ def _rename(path: Path, key: str) -> None:
 def _read(path: Path, changed_ns: int) -> Record:
     """A page lists every run at each click, and a run never changes."""
     del changed_ns
-    return record.read(path)
+    return read_record(path)

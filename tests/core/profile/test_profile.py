@@ -29,9 +29,9 @@ from deploy_core.profile.measure.alone import Examination, ExamineRequest
 from deploy_core.profile.measure.rounds import Rounds, Until, time_in_rounds
 from deploy_core.profile.measure.run import BOUND, VISITS, Options, profile
 from deploy_core.profile.measure.turns import Contender
-from deploy_core.profile.record import record
-from deploy_core.profile.record.record import Record, Row, Unmeasured
+from deploy_core.profile.record.record import VERSION, Record, Row, Unmeasured, trace_name, weights_name
 from deploy_core.profile.record.runs import Runs
+from deploy_core.profile.record.saved import parse_record, read_record, save_record
 from deploy_core.profile.verdict import compare, reasons, shipping, tables, verdicts
 from deploy_core.profile.verdict.shipping import TARGETS, Limits
 from deploy_core.settings import Settings
@@ -88,7 +88,7 @@ def run(broken: Path, traces: Path, events: list[Event]) -> Record:
 
 @pytest.fixture(scope="module")
 def saved() -> Record:
-    return record.read(embedded.SAVED_PROFILE)
+    return read_record(embedded.SAVED_PROFILE)
 
 
 def row_of(run: Record, key: str) -> Row:
@@ -304,9 +304,9 @@ def test_a_thread_count_that_fails_leaves_a_gap_and_the_run(
 
 
 def test_a_record_is_saved_and_read_back(run: Record, tmp_path: Path) -> None:
-    record.save(run, tmp_path / "p.json")
-    assert record.read(tmp_path / "p.json") == run
-    assert record.parse((tmp_path / "p.json").read_bytes()).key == run.key
+    save_record(run, tmp_path / "p.json")
+    assert read_record(tmp_path / "p.json") == run
+    assert parse_record((tmp_path / "p.json").read_bytes()).run_id == run.run_id
 
 
 def test_the_shipped_run_is_of_the_embedded_model_on_a_named_host(saved: Record) -> None:
@@ -332,14 +332,14 @@ def test_the_shipped_run_is_of_the_embedded_model_on_a_named_host(saved: Record)
 )
 def test_a_record_that_is_none_is_told(text: str, words: str) -> None:
     with pytest.raises(InvalidArtifact, match=words):
-        record.parse(text.encode())
+        parse_record(text.encode())
 
 
 def test_a_record_of_unknown_formats_is_told(saved: Record) -> None:
     document = documents.plain(saved)
     document["rows"][0]["format"] = "coreml"
     with pytest.raises(InvalidArtifact, match="formats that this app does not know"):
-        record.parse(json.dumps(document).encode())
+        parse_record(json.dumps(document).encode())
 
 
 @pytest.mark.parametrize("path", ["host", "rows[1].median_ms", "rows[0].throughput[0].batch", "settled"])
@@ -351,7 +351,7 @@ def test_a_missing_field_is_named(saved: Record, path: str) -> None:
         inner = inner[key][int(number)]
     del inner[name]
     with pytest.raises(InvalidArtifact, match=re.escape(f"{path} (required field missing)")):
-        record.parse(json.dumps(document).encode())
+        parse_record(json.dumps(document).encode())
 
 
 def test_a_record_of_version_2_is_still_read(saved: Record) -> None:
@@ -361,20 +361,20 @@ def test_a_record_of_version_2_is_still_read(saved: Record) -> None:
     document["unmeasured"] = [{"format": "lite", "reason": "It is gone."}]
     for row in document["rows"]:
         row["scaling"] = [{"threads": 1, "median_ms": 9.0}, {"threads": saved.threads, "median_ms": row["median_ms"]}]
-    found = record.parse(json.dumps(document).encode())
-    assert (found.version, found.visits) == (record.VERSION, 1)
+    found = parse_record(json.dumps(document).encode())
+    assert (found.version, found.visits) == (VERSION, 1)
     assert found.unmeasured == (Unmeasured("lite", "It is gone.", None),)
     first, main = found.rows[0].scaling
     assert (first.rounds, first.interval_ms) == (None, None)
     assert (main.rounds, main.interval_ms) == (saved.repeats, saved.rows[0].median_interval_ms)
-    assert record.parse(json.dumps(documents.plain(found)).encode()) == found
+    assert parse_record(json.dumps(documents.plain(found)).encode()) == found
 
 
 def test_few_rounds_of_version_2_lose_the_interval_that_they_never_had(saved: Record) -> None:
     document = documents.plain(of_rounds(saved, 1)) | {"version": 2}
     for row in document["rows"]:
         row["median_interval_ms"], row["ratio_interval"] = [row["median_ms"]] * 2, [row["ratio"]] * 2
-    found = record.parse(json.dumps(document).encode())
+    found = parse_record(json.dumps(document).encode())
     assert {row.median_interval_ms for row in found.rows} == {row.ratio_interval for row in found.rows} == {None}
 
 
@@ -413,7 +413,7 @@ def test_a_record_whose_figures_do_not_fit_together_is_told(saved: Record, row: 
     document = documents.plain(saved)
     document["rows"][row][field] = value
     with pytest.raises(InvalidArtifact, match="do not fit together"):
-        record.parse(json.dumps(document).encode())
+        parse_record(json.dumps(document).encode())
 
 
 @pytest.mark.parametrize(
@@ -430,26 +430,26 @@ def test_a_record_whose_figures_do_not_fit_together_is_told(saved: Record, row: 
 )
 def test_a_record_of_what_cannot_be_is_told(saved: Record, field: str, value: object) -> None:
     with pytest.raises(InvalidArtifact, match=f"do not fit together: {field}"):
-        record.parse(json.dumps(documents.plain(saved) | {field: value}).encode())
+        parse_record(json.dumps(documents.plain(saved) | {field: value}).encode())
 
 
 def test_numbers_beyond_all_bounds_are_told(saved: Record) -> None:
     document = documents.plain(saved)
     document["rows"][1]["load_ms"] = 10**400
     with pytest.raises(InvalidArtifact, match=re.escape("rows[1].load_ms")):
-        record.parse(json.dumps(document).encode())
+        parse_record(json.dumps(document).encode())
 
 
 def test_a_record_of_more_rounds_than_anybody_measures_is_told(saved: Record) -> None:
     forged = of_rounds(saved, MOST_ROUNDS + 1)
     with pytest.raises(InvalidArtifact, match="do not fit together"):
-        record.parse(json.dumps(documents.plain(forged)).encode())
+        parse_record(json.dumps(documents.plain(forged)).encode())
 
 
 def test_a_record_that_names_an_unknown_format_as_unmeasured_is_told(saved: Record) -> None:
     forged = dataclasses.replace(saved, unmeasured=(Unmeasured("coreml", "because", None),))
     with pytest.raises(InvalidArtifact, match="does not know"):
-        record.parse(json.dumps(documents.plain(forged)).encode())
+        parse_record(json.dumps(documents.plain(forged)).encode())
 
 
 def test_runs_are_kept_listed_and_brought_from_elsewhere(run: Record, saved: Record, limits: Settings) -> None:
@@ -457,11 +457,11 @@ def test_runs_are_kept_listed_and_brought_from_elsewhere(run: Record, saved: Rec
     assert runs.of("demo", "pretrained", "default") == ()
     older = dataclasses.replace(run, measured_at="2020-01-01T00:00:00+00:00")
     keys = [runs.keep(kept) for kept in (older, run, run)]
-    assert keys[1] == keys[2] == run.key != keys[0]
+    assert keys[1] == keys[2] == run.run_id != keys[0]
     assert runs.of("demo", "pretrained", "default") == (run, older)
     assert runs.of("demo", "random", "default") == runs.of("demo", "pretrained", "tutorial") == ()
-    assert runs.get(run.key) == run
-    (limits.home / "runs" / f"{run.key}.json").write_text("{")
+    assert runs.get(run.run_id) == run
+    (limits.home / "runs" / f"{run.run_id}.json").write_text("{")
     assert runs.of("demo", "pretrained", "default") == (older,)
     # Whoever brings a run opens it by its key, and nobody else sees it.
     elsewhere = dataclasses.replace(saved, measured_at="2099-01-01T00:00:00+00:00")
@@ -476,7 +476,7 @@ def test_runs_are_kept_listed_and_brought_from_elsewhere(run: Record, saved: Rec
 
 def test_traces_stay_with_their_run(saved: Record, limits: Settings, tmp_path: Path) -> None:
     folder = files.make_folder(tmp_path / "traces")
-    written = [record.trace_name(row.file) for row in saved.rows if row.operators]
+    written = [trace_name(row.file) for row in saved.rows if row.operators]
     for name in (*written, "of another run.trace.json"):
         (folder / name).write_text("[]")
     runs = Runs(limits)
@@ -498,7 +498,7 @@ def test_a_run_that_an_older_version_named_is_named_anew(saved: Record, limits: 
     assert runs.traces(key) is not None
     assert runs.get("0" * 16) == saved
     runs.sweep()
-    assert [run.key for run in runs.of(saved.model, saved.weights, saved.optimize)] == [key]
+    assert [run.run_id for run in runs.of(saved.model, saved.weights, saved.optimize)] == [key]
 
 
 def test_only_the_newest_runs_stay(saved: Record, limits: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -509,7 +509,7 @@ def test_only_the_newest_runs_stay(saved: Record, limits: Settings, monkeypatch:
 
 
 def test_the_record_does_not_tell_where_a_checkpoint_lies(saved: Record, limits: Settings) -> None:
-    assert record.weights_name("/home/ada/secret/wolf.safetensors") == "wolf.safetensors"
+    assert weights_name("/home/ada/secret/wolf.safetensors") == "wolf.safetensors"
     runs = Runs(limits)
     runs.keep(dataclasses.replace(saved, weights="wolf.safetensors"))
     assert len(runs.of("demo", "/home/ada/secret/wolf.safetensors", "default")) == 1
@@ -653,7 +653,7 @@ def test_a_peak_below_what_was_held_before_cannot_be(saved: Record) -> None:
     small = dataclasses.replace(saved.rows[0], peak_bytes=saved.rows[0].runtime_bytes - 1)
     forged = dataclasses.replace(saved, rows=(small, *saved.rows[1:]))
     with pytest.raises(InvalidArtifact, match="peak_bytes"):
-        record.parse(json.dumps(documents.plain(forged)).encode())
+        parse_record(json.dumps(documents.plain(forged)).encode())
 
 
 def test_operators_of_all_runtimes_fall_into_the_same_groups() -> None:

@@ -77,7 +77,7 @@ def test_a_report_is_read_and_its_statistics_are_computed_here() -> None:
         "WebGPU",
     ]
     assert found.name == "Chrome 140 on Pixel 9"
-    assert report.parse(json.dumps(documents.plain(found)).encode()).key == found.key
+    assert report.parse(json.dumps(documents.plain(found)).encode()).report_id == found.report_id
 
 
 @pytest.mark.parametrize(
