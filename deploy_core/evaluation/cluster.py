@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 from deploy_core import documents
 from deploy_core.errors import ClusterUnavailable, DeployError, InvalidArtifact, InvalidPictureSet, InvalidRequest
 from deploy_core.evaluation import evaluate as local
-from deploy_core.evaluation import labelled
 from deploy_core.evaluation.evaluate import Evaluation, Shard, Sheet
+from deploy_core.evaluation.folders import read_picture
 from deploy_core.evaluation.labelled import Entry, LabelledSet
 from deploy_core.files import is_file, sha256, storage_failed
 from deploy_core.formats import ORIGINAL, Workbench, by_filename
@@ -135,7 +135,7 @@ class Desk:
                     f"The worker {self._address} sees no folder {self._root}.",
                     "Mount it there under this path, or leave --shared-data out.",
                 )
-            data = tuple(labelled.read_picture(self._root, name, self._settings) for name in shard.names)
+            data = tuple(read_picture(self._root, name, self._settings) for name in shard.names)
             shard = replace(shard, data=data)
         # The threads of a worker would each compute on all cores.
         with self._turn:
