@@ -155,7 +155,9 @@ def compare(chosen: picker.Choice, picture: Picture, stored: Stored) -> None:
     try:
         with notices.in_line() as tell:
             answer: Any = documents.plain(
-                services.inference().give(chosen.spec.reference, chosen.weights, stored.key, picture.data, tell)
+                services.inference().device_question(
+                    chosen.spec.reference, chosen.weights, stored.key, picture.data, tell
+                )
             )
     except DeployError as error:
         answer = {"problem": f"The server did not answer, so nothing was compared with it. {error}"}

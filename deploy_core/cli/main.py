@@ -20,6 +20,7 @@ from deploy_core import build, documents, files, settings
 from deploy_core.bundle import write
 from deploy_core.errors import DeployError, InvalidArtifact, InvalidCheckpoint, InvalidRequest
 from deploy_core.evaluation import evaluate, scores
+from deploy_core.evaluation.subjects import open_subject
 from deploy_core.formats import FORMATS, by_filename
 from deploy_core.inference import classify
 from deploy_core.models import catalogue, hub, load
@@ -340,7 +341,7 @@ def _evaluate(options: argparse.Namespace, limits: Settings) -> Outcome:
             what, model, weights, pictures, options.scheduler, limits, _each_percent(), options.shared_data
         )
     else:
-        subject = evaluate.open_subject(what, model, weights, limits, _tell)
+        subject = open_subject(what, model, weights, limits, _tell)
         evaluation = evaluate.evaluate([subject], pictures, limits, _each_percent())
     (result,) = evaluation.results
     figures = result.score

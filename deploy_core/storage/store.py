@@ -25,8 +25,8 @@ from deploy_core import build, documents
 from deploy_core.build import Answers
 from deploy_core.bundle import write
 from deploy_core.errors import DamagedArtifact, InvalidArtifact, StorageFailed
-from deploy_core.evaluation import evaluate, labelled
-from deploy_core.evaluation.evaluate import Evaluation
+from deploy_core.evaluation import labelled
+from deploy_core.evaluation.results import Evaluation, read_evaluation, save_evaluation
 from deploy_core.files import atomic_write, listed, make_folder, remove_leftovers, require_space, sha256, storage_failed
 from deploy_core.formats import FORMATS, Format, in_build_order
 from deploy_core.inference import verify
@@ -252,14 +252,14 @@ class Store:
     def evaluation(self, request: BuildRequest, pictures: Path) -> Evaluation | None:
         """The newest evaluation of what ``request`` makes on a labelled set; None where there is none."""
         try:
-            return evaluate.read_evaluation(self._evaluation_path(request, pictures))
+            return read_evaluation(self._evaluation_path(request, pictures))
         except InvalidArtifact:
             return None
 
     def keep_evaluation(self, request: BuildRequest, pictures: Path, evaluation: Evaluation) -> None:
         """Keeps an evaluation of what ``request`` makes. Raises StorageFailed."""
         make_folder(self._evaluations)
-        evaluate.save(evaluation, self._evaluation_path(request, pictures))
+        save_evaluation(evaluation, self._evaluation_path(request, pictures))
 
     def _evaluation_path(self, request: BuildRequest, pictures: Path) -> Path:
         try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy_core import documents
-from deploy_core.inference.replies import Given, Reply
+from deploy_core.inference.file_answers import DeviceQuestion, FileAnswer
 from deploy_core.models import load
 from deploy_core.pictures.pool import Decoders, Prepared
 from deploy_core.processes.line import Line, Waiting, unseen
@@ -56,21 +56,23 @@ class Inference:
         rows: list[list[float]] = self._ask(task, tell)
         return rows
 
-    def reply(self, model: str, weights: str, key: str, picture: bytes, tell: Waiting = unseen) -> Reply:
-        """What the stored file at ``key`` answers, beside the original of ``model``. Raises DeployError."""
+    def file_answer(self, model: str, weights: str, key: str, picture: bytes, tell: Waiting = unseen) -> FileAnswer:
+        """The answer of the stored file ``key``, compared with the original's of ``model``. Raises DeployError."""
         request = {"model": model, "weights": weights, "key": key}
         return documents.structured(
-            self._ask(Task("reply", request, self._prepared(model, picture).input), tell), Reply
+            self._ask(Task("file_answer", request, self._prepared(model, picture).input), tell), FileAnswer
         )
 
-    def give(self, model: str, weights: str, key: str, picture: bytes, tell: Waiting = unseen) -> Given:
-        """What the stored file at ``key`` is asked, and answers, about a picture. Raises DeployError.
+    def device_question(
+        self, model: str, weights: str, key: str, picture: bytes, tell: Waiting = unseen
+    ) -> DeviceQuestion:
+        """The input of the stored file ``key`` for a picture, and its answer. Raises DeployError.
 
         The picture is read in its full size, as a visitor's device reads it.
         """
         request = {"model": model, "weights": weights, "key": key}
         prepared = self._prepared(model, picture, whole=True)
-        return documents.structured(self._ask(Task("give", request, prepared.input), tell), Given)
+        return documents.structured(self._ask(Task("device_question", request, prepared.input), tell), DeviceQuestion)
 
     def forget(self, owner: str) -> None:
         """Lets go of a visitor's models, where the process has them."""

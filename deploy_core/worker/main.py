@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from deploy_core import build, documents, memory
 from deploy_core.evaluation import evaluate
+from deploy_core.evaluation.subjects import open_artifact
 from deploy_core.files import make_folder
 from deploy_core.formats import FORMATS, engines
-from deploy_core.inference import attention, capacity, classify, replies
+from deploy_core.inference import attention, capacity, classify, file_answers
 from deploy_core.inference.classify import Classifier
 from deploy_core.inference.open_models import OpenModels
 from deploy_core.models import hub, load
@@ -67,7 +68,7 @@ def run_evaluate(request: dict[str, Any], _: bytes, limits: Settings, progress: 
     with store.shelf(wanted) as shelf:
         result = build.build(wanted, shelf, limits, part_of(progress, 0.0, 0.2))
         subjects = [
-            evaluate.open_artifact(shelf.path(FORMATS[artifact.format]), wanted.model, wanted.weights)
+            open_artifact(shelf.path(FORMATS[artifact.format]), wanted.model, wanted.weights)
             for artifact in result.artifacts
         ]
         evaluation = evaluate.evaluate(subjects, pictures, limits, part_of(progress, 0.2, 1.0))
@@ -93,22 +94,22 @@ def run_attention(request: dict[str, Any], tensor: bytes, limits: Settings, _: P
     return attention.rollout(model.module, _input(tensor, model)).tolist()
 
 
-def run_reply(request: dict[str, Any], tensor: bytes, limits: Settings, _: Progress) -> Any:
+def run_file_answer(request: dict[str, Any], tensor: bytes, limits: Settings, _: Progress) -> Any:
     """The file is read for this one answer, so that no visitor's choice of files stays in memory."""
     original = _original(request, limits)
     with Store(limits).reading(request["key"]) as stored:
         file = classify.open_artifact(stored.path, request["model"], request["weights"])
-        found = replies.reply(stored.artifact.format, file, original, _input(tensor, original))
+        found = file_answers.compare_with_original(stored.artifact.format, file, original, _input(tensor, original))
     del file
     memory.give_back()
     return documents.plain(found)
 
 
-def run_give(request: dict[str, Any], tensor: bytes, limits: Settings, _: Progress) -> Any:
+def run_device_question(request: dict[str, Any], tensor: bytes, limits: Settings, _: Progress) -> Any:
     visitors.require_visible(request["model"], request["weights"], limits)
     with Store(limits).reading(request["key"]) as stored:
         file = classify.open_artifact(stored.path, request["model"], request["weights"])
-        found = replies.given(file, _input(tensor, file))
+        found = file_answers.device_question(file, _input(tensor, file))
     del file
     memory.give_back()
     return documents.plain(found)
@@ -168,8 +169,8 @@ TASKS: dict[str, TaskRunner] = {
     "download": run_download,
     "classify": run_classify,
     "attention": run_attention,
-    "reply": run_reply,
-    "give": run_give,
+    "file_answer": run_file_answer,
+    "device_question": run_device_question,
     "fetch": run_fetch,
     "forget": run_forget,
     "abilities": tell_abilities,

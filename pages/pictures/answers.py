@@ -8,7 +8,7 @@ import streamlit as st
 from deploy_core import documents
 from deploy_core.errors import DeployError
 from deploy_core.formats import FORMATS, ORIGINAL
-from deploy_core.inference.replies import Reply
+from deploy_core.inference.file_answers import FileAnswer
 from deploy_core.processes.local import Task
 from deploy_core.storage.store import Stored
 from deploy_core.types import BuildRequest
@@ -18,7 +18,7 @@ from pages.pictures.sources import Picture
 from pages.state import picker, services
 
 # What was asked of each file, by the address of the file: an answer, or why there is none.
-Asked = dict[str, Reply | DeployError]
+Asked = dict[str, FileAnswer | DeployError]
 
 
 def draw(chosen: picker.Choice, picture: Picture) -> None:
@@ -67,7 +67,7 @@ def _ask(chosen: picker.Choice, picture: Picture, missing: list[Stored], asked: 
         bar.progress(number / len(missing), f"Asking {FORMATS[stored.artifact.format].title} …")
         with notices.in_line() as tell:
             try:
-                asked[stored.key] = services.inference().reply(
+                asked[stored.key] = services.inference().file_answer(
                     chosen.spec.reference, chosen.weights, stored.key, picture.data, tell
                 )
             except DeployError as error:
@@ -75,8 +75,8 @@ def _ask(chosen: picker.Choice, picture: Picture, missing: list[Stored], asked: 
     st.rerun()
 
 
-def _show(answers: list[tuple[Stored, Reply | DeployError]]) -> None:
-    replies = [reply for _, reply in answers if isinstance(reply, Reply)]
+def _show(answers: list[tuple[Stored, FileAnswer | DeployError]]) -> None:
+    replies = [reply for _, reply in answers if isinstance(reply, FileAnswer)]
     differing = [FORMATS[reply.format].title for reply in replies if not reply.agrees]
     if differing:
         st.warning(f"**{', '.join(differing)}** name another class than the original.", icon=":material/difference:")
@@ -111,7 +111,7 @@ def _show(answers: list[tuple[Stored, Reply | DeployError]]) -> None:
             st.error(f"**{FORMATS[stored.artifact.format].title}:** {text.plain(str(reply))}", icon=":material/error:")
 
 
-def _row(stored: Stored, reply: Reply | DeployError) -> dict[str, object]:
+def _row(stored: Stored, reply: FileAnswer | DeployError) -> dict[str, object]:
     title = FORMATS[stored.artifact.format].title
     if isinstance(reply, DeployError):
         return {"File": title, "Top-1": "no answer"}
@@ -129,7 +129,7 @@ def _row(stored: Stored, reply: Reply | DeployError) -> dict[str, object]:
     }
 
 
-def _changes(replies: list[Reply]) -> list[Change]:
+def _changes(replies: list[FileAnswer]) -> list[Change]:
     return [
         Change(
             f"{seen.label.split(',')[0]} · {seen.original:.1%}",

@@ -102,7 +102,7 @@ def wanted(model: str, weights: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("kind", "request_of"),
     [
-        *((kind, asked) for kind in ("classify", "attention", "reply", "give")),
+        *((kind, asked) for kind in ("classify", "attention", "file_answer", "device_question")),
         *((kind, wanted) for kind in ("build", "profile", "evaluate")),
     ],
 )

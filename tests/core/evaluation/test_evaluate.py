@@ -20,8 +20,9 @@ from deploy_core import embedded
 from deploy_core.cli.main import main
 from deploy_core.errors import InvalidPictureSet
 from deploy_core.evaluation import evaluate
-from deploy_core.evaluation.evaluate import Evaluation, Subject
 from deploy_core.evaluation.labelled import LabelledSet
+from deploy_core.evaluation.results import Evaluation, read_evaluation, save_evaluation
+from deploy_core.evaluation.subjects import Subject, open_artifact, open_subject
 from deploy_core.files import sha256
 from deploy_core.formats import FORMATS
 from deploy_core.inference import classify
@@ -67,7 +68,7 @@ def pictures(folder: Path, limits: Settings) -> LabelledSet:
 
 @pytest.fixture(scope="module")
 def subjects(whole_build: WholeBuild) -> tuple[Subject, ...]:
-    return tuple(evaluate.open_artifact(whole_build.path(key), "demo", "pretrained") for key in FORMATS)
+    return tuple(open_artifact(whole_build.path(key), "demo", "pretrained") for key in FORMATS)
 
 
 @pytest.fixture(scope="module")
@@ -158,8 +159,8 @@ def test_pictures_that_are_all_broken_are_told(tmp_path: Path, subjects: tuple[S
 
 
 def test_an_evaluation_survives_the_disk(evaluation: Evaluation, tmp_path: Path) -> None:
-    evaluate.save(evaluation, tmp_path / "evaluation.json")
-    assert evaluate.read_evaluation(tmp_path / "evaluation.json") == evaluation
+    save_evaluation(evaluation, tmp_path / "evaluation.json")
+    assert read_evaluation(tmp_path / "evaluation.json") == evaluation
 
 
 def test_the_command_gives_the_contract(
@@ -231,7 +232,7 @@ def test_the_shipped_weights_keep_what_the_card_states(limits: Settings, tmp_pat
         names = sorted(member.name for member in archive if member.name.endswith(".jpg"))
         for name in names[::10]:
             archive.extract(name, tmp_path, filter="data")
-    subject = evaluate.open_subject("demo", "demo", "pretrained", limits)
+    subject = open_subject("demo", "demo", "pretrained", limits)
     found = evaluate.evaluate([subject], evaluate.open_pictures(tmp_path / "test", SPEC, limits), limits)
     card = (embedded.FOLDER / "MODEL_CARD.md").read_text()
     assert found.count == 1000
@@ -239,7 +240,7 @@ def test_the_shipped_weights_keep_what_the_card_states(limits: Settings, tmp_pat
 
 
 def test_the_card_states_the_saved_evaluation() -> None:
-    saved = evaluate.read_evaluation(embedded.SAVED_EVALUATION)
+    saved = read_evaluation(embedded.SAVED_EVALUATION)
     card = (embedded.FOLDER / "MODEL_CARD.md").read_text()
     assert f"| SHA-256 | `{sha256(embedded.WEIGHTS)}` |" in card
     original = saved.results[0].score
@@ -251,7 +252,7 @@ def test_the_card_states_the_saved_evaluation() -> None:
 
 
 def test_int8_costs_no_more_than_half_a_point() -> None:
-    saved = evaluate.read_evaluation(embedded.SAVED_EVALUATION)
+    saved = read_evaluation(embedded.SAVED_EVALUATION)
     losses = {result.subject: -result.change.top1 for result in saved.results if result.change}
     assert set(losses) == set(FORMATS) - {"original"}
     assert max(losses.values()) <= 0.005
