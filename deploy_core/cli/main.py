@@ -303,7 +303,7 @@ def _compare(options: argparse.Namespace, limits: Settings) -> Outcome:
                 "interval": change.interval,
                 "relative_ratio": change.relative_ratio,
                 "is_tie": change.is_tie,
-                "finding": change.finding.value,
+                "finding": change.outcome.value,
             }
             for change in found.changes
         ],

@@ -80,7 +80,7 @@ def origin(run: Record) -> str:
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
-def compared(first_key: str, second_key: str, _first: Record, _second: Record) -> compare.Comparison:  # noqa: ARG001
+def compared(first_key: str, second_key: str, _first: Record, _second: Record) -> compare.RunComparison:  # noqa: ARG001
     return compare.compare(_first, _second)
 
 

@@ -23,7 +23,7 @@ from deploy_core import build, documents, embedded, files
 from deploy_core.errors import InvalidArtifact, InvalidRequest, JobFailed
 from deploy_core.formats import FORMATS, engines
 from deploy_core.formats.operators import GROUPS, OTHER, group_of, typical
-from deploy_core.profile.intervals import LEAST_ROUNDS, MOST_ROUNDS, Finding, estimates, judged
+from deploy_core.profile.intervals import LEAST_ROUNDS, MOST_ROUNDS, Outcome, estimates, outcome_of
 from deploy_core.profile.measure import host, isolated
 from deploy_core.profile.measure.alone import Examination, ExamineRequest
 from deploy_core.profile.measure.rounds import Rounds, Until, time_in_rounds
@@ -559,10 +559,10 @@ def test_a_planted_slowdown_is_named_and_a_planted_tie_is_called_a_tie(saved: Re
     assert found.settled
     rows = {key: dataclasses.replace(row_of(saved, key), samples_ms=samples) for key, samples in found.samples.items()}
     tie = verdicts.between(rows["lite"], rows["optimized"])
-    assert tie.finding is Finding.EQUAL
+    assert tie.outcome is Outcome.EQUAL
     assert re.fullmatch(r"Optimized for mobile and Lite interpreter are equally fast, to within [1-5] %\.", tie.text)
     slow = verdicts.between(rows["lite"], rows["quantized"])
-    assert slow.finding is Finding.SLOWER
+    assert slow.outcome is Outcome.SLOWER
     assert slow.interval
     assert slow.interval[0] <= 1.1 <= slow.interval[1]
     assert re.match(r"Scripted and quantized is (8|9|10|11|12) % slower than Lite interpreter \(95 %", slow.text)
@@ -583,9 +583,9 @@ def test_the_difference_of_two_files_is_named_with_its_reason(saved: Record) -> 
     )
     assert re.search(
         r"slower .* Most of it is in copies and layout, \+5\.\d\d ms \(aten::copy_ \+5\.\d\d ms, the prepacked patch",
-        reasons.told(fast, slow),
+        reasons.explanation(fast, slow),
     )
-    assert reasons.told(fast, fast) == verdicts.between(fast, fast).text
+    assert reasons.explanation(fast, fast) == verdicts.between(fast, fast).text
     less = {found.name: found for found in reasons.differences(slow, fast)}
     assert less["aten::copy_"].reason is None
     first = reasons.differences(fast, slow)[0]
@@ -601,11 +601,11 @@ def test_what_makes_a_file_slower_takes_more_time_in_it(saved: Record) -> None:
     """Of all pairs of the shipped run: the reason points where the verdict does."""
     seen = [row for row in saved.rows if row.operators]
     for first, second in itertools.permutations(seen, 2):
-        verdict, told = verdicts.between(first, second), reasons.told(first, second)
-        if not verdict.finding.is_difference:
+        verdict, told = verdicts.between(first, second), reasons.explanation(first, second)
+        if not verdict.outcome.is_difference:
             assert told == verdict.text
             continue
-        sign = "+" if verdict.finding is Finding.SLOWER else "-"
+        sign = "+" if verdict.outcome is Outcome.SLOWER else "-"
         assert set(re.findall(r" ([+-])\d+\.\d\d ms", told.removeprefix(verdict.text))) == {sign}
 
 
@@ -725,7 +725,7 @@ def test_a_difference_that_is_not_sure_decides_nothing(saved: Record) -> None:
     samples = {row.format: [noise.lognormvariate(0, 1) for _ in range(20)] for row in (saved.rows[0], small, large)}
     run = of_samples(dataclasses.replace(saved, rows=(saved.rows[0], small, large)), lambda row: samples[row.format])
     first, second = run.rows[1:]
-    assert verdicts.between(first, second).finding is Finding.UNKNOWN
+    assert verdicts.between(first, second).outcome is Outcome.UNKNOWN
     assert "This run cannot tell whether" in verdicts.between(first, second).text
     assert shipping.recommend(run, TARGETS["server"], Limits()).format == "executorch_int8"
 
@@ -734,7 +734,7 @@ def test_a_difference_that_is_not_sure_decides_nothing(saved: Record) -> None:
 def test_too_few_rounds_decide_nothing_about_speed(saved: Record, rounds: int) -> None:
     short = of_rounds(saved, rounds)
     told = verdicts.between(short.rows[0], short.rows[-1])
-    assert (told.finding, told.interval) == (Finding.UNKNOWN, None)
+    assert (told.outcome, told.interval) == (Outcome.UNKNOWN, None)
     counted = "1 round cannot" if rounds == 1 else "11 rounds cannot"
     assert told.text == f"{counted} tell whether ONNX, int8 or Original is faster. Measure longer."
     assert verdicts.certainty(short) == f"{counted} give an interval: that takes 12. Measure longer."
@@ -789,19 +789,19 @@ def test_two_runs_are_compared(saved: Record) -> None:
 @pytest.mark.parametrize(
     ("ratio", "interval", "told"),
     [
-        (1.01, (0.97, 1.04), Finding.EQUAL),
-        (1.01, (1.005, 1.015), Finding.EQUAL),
-        (1.95, (0.89, 2.07), Finding.UNKNOWN),
-        (1.01, (1.005, 1.08), Finding.UNKNOWN),
-        (1.03, (1.02, 1.04), Finding.SLOWER),
-        (0.45, (0.4, 0.5), Finding.FASTER),
-        (0.45, None, Finding.UNKNOWN),
+        (1.01, (0.97, 1.04), Outcome.EQUAL),
+        (1.01, (1.005, 1.015), Outcome.EQUAL),
+        (1.95, (0.89, 2.07), Outcome.UNKNOWN),
+        (1.01, (1.005, 1.08), Outcome.UNKNOWN),
+        (1.03, (1.02, 1.04), Outcome.SLOWER),
+        (0.45, (0.4, 0.5), Outcome.FASTER),
+        (0.45, None, Outcome.UNKNOWN),
     ],
 )
 def test_equal_is_said_only_where_the_whole_interval_is(
-    ratio: float, interval: tuple[float, float] | None, told: Finding
+    ratio: float, interval: tuple[float, float] | None, told: Outcome
 ) -> None:
-    assert judged(ratio, interval, 0.02, 0.05) is told
+    assert outcome_of(ratio, interval, 0.02, 0.05) is told
 
 
 def test_what_a_machine_does_by_itself_is_no_difference_of_two_runs(saved: Record) -> None:
