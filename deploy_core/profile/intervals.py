@@ -1,4 +1,7 @@
-"""Bootstrap intervals of medians and of their ratios (Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979)."""
+"""Bootstrap intervals of medians and of their ratios.
+
+Source: Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979.
+"""
 
 from __future__ import annotations
 

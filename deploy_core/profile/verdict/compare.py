@@ -52,7 +52,7 @@ class FormatChange:
 
 @dataclass(frozen=True)
 class RunComparison:
-    """``same_files`` and ``same_host`` limit the causes of a difference; ``left_out`` has the formats of one run only."""
+    """``same_files`` and ``same_host`` limit the causes of a difference; ``left_out`` are the formats of only one run."""
 
     first: Record
     second: Record
