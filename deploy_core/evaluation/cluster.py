@@ -126,7 +126,7 @@ def _connected(scheduler: str) -> Iterator[Client]:
             "Dask is not installed here.", "Install it: pip install -r requirements-cluster.txt"
         ) from error
     if not ADDRESS.fullmatch(scheduler):
-        raise InvalidRequest(f"'{scheduler}' is no address of a scheduler.", "Give it as tcp://HOST:8786.")
+        raise InvalidRequest(f"'{scheduler}' is not the address of a scheduler.", "Give it as tcp://HOST:8786.")
     security = Security()
     if scheduler.startswith("tls") and not security.get_connection_args("client")["ssl_context"]:
         raise InvalidRequest("There is no certificate for TLS here.", "Name it in Dask's configuration.")

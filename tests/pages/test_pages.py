@@ -279,7 +279,7 @@ def test_a_file_has_another_colour_than_a_kind_of_operator() -> None:
 def test_a_run_that_is_none_is_a_sentence() -> None:
     app = open_page("profile")
     app.file_uploader(key="run_file").upload("none.json", b"{}", "application/json").run()
-    assert "This is no record of a profile" in app.error[0].value
+    assert "This is not the record of a profile" in app.error[0].value
     app = open_page("profile")
     app.query_params["run"] = "../../etc/passwd"
     app.run()

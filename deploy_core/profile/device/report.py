@@ -173,9 +173,9 @@ def parse(data: bytes) -> Report:
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise InvalidArtifact("This is no JSON document.", GIVE) from error
+        raise InvalidArtifact("This is not a JSON document.", GIVE) from error
     if not isinstance(document, dict) or document.get("kind") != KIND:
-        raise InvalidArtifact("This is no report of a device.", GIVE)
+        raise InvalidArtifact("This is not the report of a device.", GIVE)
     if document.get("version") != VERSION:
         raise InvalidArtifact(
             f"This report is not of version {VERSION}, which this app reads.", "Measure again on the device."

@@ -37,7 +37,7 @@ def parse_record(data: bytes) -> Record:
     document = upgraded(_document(data))
     version = document.get("version")
     if type(version) is not int:
-        raise InvalidArtifact("This is no record of a profile.", MEASURE_AGAIN)
+        raise InvalidArtifact("This is not the record of a profile.", MEASURE_AGAIN)
     if version != VERSION:
         raise InvalidArtifact(
             f"This is a record of version {version}, and this app reads version {VERSION}.", MEASURE_AGAIN
@@ -59,5 +59,5 @@ def _document(data: bytes) -> dict[str, Any]:
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise InvalidArtifact("This is no JSON document.", "Give a file that 'profile --json' wrote.") from error
+        raise InvalidArtifact("This is not a JSON document.", "Give a file that 'profile --json' wrote.") from error
     return document if isinstance(document, dict) else {}

@@ -52,7 +52,7 @@ class FormatChange:
 
 @dataclass(frozen=True)
 class RunComparison:
-    """``same_files`` and ``same_host`` limit the causes of a difference; ``left_out`` are the formats of only one run."""
+    """``same_files`` and ``same_host`` limit the causes of a difference; ``left_out``: the formats of one run only."""
 
     first: Record
     second: Record

@@ -1,4 +1,4 @@
-"""A real scheduler and real workers, against the same evaluation on this machine."""
+"""Evaluations on a real scheduler and real workers, compared with the same evaluation on this machine."""
 
 from __future__ import annotations
 
@@ -217,14 +217,14 @@ def test_an_artifact_gets_the_figures_it_gets_here(two_workers: Cluster, archive
     assert found.results[0].subject == "quantized"
 
 
-def test_a_checkpoint_of_ones_own_travels(two_workers: Cluster, archive: Path, tmp_path: Path) -> None:
+def test_a_visitors_checkpoint_is_sent(two_workers: Cluster, archive: Path, tmp_path: Path) -> None:
     checkpoint = tmp_path / "mine.pth"
     torch.save(load.load("demo", "random", Settings()).module.state_dict(), checkpoint)
     found = there("demo", str(checkpoint), archive, two_workers.address)
     assert found == replace(here("demo", "random", archive), weights=str(checkpoint))
 
 
-def test_a_model_of_ones_own_and_its_files_travel(two_workers: Cluster, tmp_path: Path) -> None:
+def test_a_visitors_model_and_its_files_are_sent(two_workers: Cluster, tmp_path: Path) -> None:
     """No worker has the model file or knows its labels."""
     checkpoint = tmp_path / "pets.safetensors"
     save_file(own_model.state(), checkpoint)
@@ -315,7 +315,7 @@ def test_the_command_gives_the_same_figures(
     assert printed("--scheduler", two_workers.address) == printed()
 
 
-def test_a_folder_that_a_worker_does_not_see_is_told(two_workers: Cluster, tmp_path: Path) -> None:
+def test_a_folder_that_a_worker_does_not_see_is_an_error(two_workers: Cluster, tmp_path: Path) -> None:
     picture = tmp_path / "pictures" / "cat" / "1.png"
     picture.parent.mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(picture)
@@ -349,7 +349,7 @@ def test_a_worker_with_other_versions_is_refused(
         there("demo", "random", folder, two_workers.address)
 
 
-def test_a_cluster_without_workers_is_told_and_so_is_one_without_this_project(
+def test_a_cluster_without_workers_or_without_this_project_is_an_error(
     folder: Path, tmp_path: Path, impatient: None
 ) -> None:
     with scheduler(tmp_path) as (address, _):
@@ -392,23 +392,23 @@ def wait_for_worker(address: str) -> None:
         client.wait_for_workers(1, timeout=60)
 
 
-def test_an_address_where_nobody_listens_is_told(folder: Path, impatient: None) -> None:
+def test_an_address_where_nobody_listens_is_an_error(folder: Path, impatient: None) -> None:
     with pytest.raises(ClusterUnavailable, match="No Dask scheduler answers at tcp://127.0.0.1:9"):
         there("demo", "random", folder, "tcp://127.0.0.1:9")
 
 
 @pytest.mark.parametrize("address", ["", "somewhere", "127.0.0.1", "http://127.0.0.1:8786", "tcp://127.0.0.1:eighty"])
-def test_an_address_that_is_none_is_told(address: str, folder: Path) -> None:
-    with pytest.raises(InvalidRequest, match=f"'{address}' is no address of a scheduler"):
+def test_a_malformed_address_is_refused(address: str, folder: Path) -> None:
+    with pytest.raises(InvalidRequest, match=f"'{address}' is not the address of a scheduler"):
         there("demo", "random", folder, address)
 
 
-def test_encryption_that_is_not_set_up_is_told(folder: Path) -> None:
+def test_encryption_that_is_not_set_up_is_an_error(folder: Path) -> None:
     with pytest.raises(InvalidRequest, match="no certificate for TLS"):
         there("demo", "random", folder, "tls://127.0.0.1:8786")
 
 
-def test_without_dask_the_command_that_installs_it_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_dask_the_error_names_the_install_command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ClusterUnavailable, match="pip install -r requirements-cluster.txt"):
         there("demo", "random", folder, "tcp://127.0.0.1:8786")

@@ -1,4 +1,4 @@
-"""Figures against those that the classifier itself gives, picture by picture."""
+"""Evaluations compared with the answers of the classifier, picture by picture."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PICTURES = 150
 
 
 def write_pictures(folder: Path, count: int = PICTURES) -> Path:
-    """Crops of the sample photographs, put into class folders in turn, whatever they show; two cannot be read."""
+    """Crops of the sample photographs in class folders that do not match what they show; two cannot be read."""
     generator = np.random.default_rng(0)
     photographs = [Image.open(path).convert("RGB") for path in sorted(embedded.SAMPLES.glob("*.[jp]*g"))]
     for number in range(count):
@@ -77,7 +77,7 @@ def evaluation(folder: Path, subjects: tuple[Subject, ...]) -> Evaluation:
 
 
 def asked_one_by_one(path: Path, folder: Path) -> Iterator[tuple[str, int, float]]:
-    """The true label, the answer and its probability for each readable picture of the folder."""
+    """The true label, the answer and its probability for each readable picture."""
     classifier = classify.open_artifact(path, "demo", "pretrained")
     for picture in sorted(folder.glob("*/*.png")):
         if picture.stat().st_size:
@@ -151,7 +151,7 @@ def test_a_set_of_one_class_is_a_set(tmp_path: Path, subjects: tuple[Subject, ..
     assert list(found.results[0].score.per_class) == ["cat"]
 
 
-def test_pictures_that_are_all_broken_are_told(tmp_path: Path, subjects: tuple[Subject, ...], limits: Settings) -> None:
+def test_only_broken_pictures_are_refused(tmp_path: Path, subjects: tuple[Subject, ...], limits: Settings) -> None:
     (tmp_path / "cat").mkdir()
     (tmp_path / "cat" / "1.png").write_bytes(b"no picture")
     with pytest.raises(InvalidPictureSet, match="None of the 1 pictures can be read"):
@@ -225,7 +225,7 @@ def test_nothing_of_dask_is_imported_without_a_scheduler(folder: Path, environme
 
 
 def test_the_shipped_weights_keep_what_the_card_states(limits: Settings, tmp_path: Path) -> None:
-    """Every tenth test picture of each class, in the order of their names."""
+    """Every tenth test picture of each class, by name."""
     if not CIFAR.is_dir():
         pytest.skip("CIFAR-10 of shared/cifar10 is not beside this checkout")
     with tarfile.open(CIFAR / "test.tar.xz") as archive:

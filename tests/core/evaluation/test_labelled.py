@@ -62,7 +62,7 @@ def member(name: str, data: bytes = b"", **fields: object) -> tuple[tarfile.TarI
 
 
 def tarred(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
-    """A tar that says what its members say, true or not."""
+    """A tar with these headers and data, even if they do not match."""
     blocks = b"".join(
         info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape") + data + bytes(-len(data) % 512)
         for info, data in members
@@ -71,7 +71,7 @@ def tarred(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
 
 
 class Sparse(tarfile.TarInfo):
-    """A file with holes, which is ``real_size`` long when they are filled."""
+    """A sparse file that unpacks to ``real_size`` bytes."""
 
     real_size = 0
 
@@ -102,7 +102,7 @@ def zipped(tree: Tree, method: int = zipfile.ZIP_DEFLATED) -> bytes:
 
 
 def make(kind: str, tree: Tree, path: Path) -> Path:
-    """A set of files, and of empty folders whose names end in a slash."""
+    """A set with these files; a name that ends in a slash is an empty folder."""
     if kind == "folder":
         for name, data in tree.items():
             (path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ def refused_with_little_memory(path: Path, words: str) -> None:
         tracemalloc.stop()
 
 
-# What a set is
+# Reading a set
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -180,7 +180,7 @@ def test_a_picture_is_known_by_its_suffix_in_either_case(suffix: str, tmp_path: 
 def test_a_number_around_class_folders_is_a_version(
     pictures: tuple[str, ...], classes: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """It would otherwise read as the class of that index, and as a model that is never right."""
+    """Otherwise it would be the class with that index, and no answer would be right."""
     known = ("1", "2", "3", "cat", "dog")
     path = make("folder", dict.fromkeys(pictures, b""), tmp_path / "set")
     assert labelled.open_set(path, Settings(), known.__contains__).classes == classes
@@ -340,7 +340,7 @@ def test_links_and_devices_in_a_zip_are_refused(kind: int, tmp_path: Path) -> No
 
 
 def central(data: bytes, offset: int, form: str, value: int) -> bytes:
-    """The zip with one field of its first central entry changed."""
+    """The zip with one field of its first entry in the central directory changed."""
     changed = bytearray(data)
     struct.pack_into(form, changed, data.index(b"PK\x01\x02") + offset, value)
     return bytes(changed)

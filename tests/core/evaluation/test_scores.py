@@ -1,3 +1,5 @@
+"""Scores computed by hand, and published intervals."""
+
 from __future__ import annotations
 
 import math
@@ -58,7 +60,7 @@ def test_a_change_counts_only_the_pictures_that_one_has_right() -> None:
 
 
 def test_few_equal_answers_leave_a_loss_possible() -> None:
-    """The rule of three: nothing lost of 12 still allows a quarter; of 10,000, a fiftieth of a point."""
+    """The rule of three: no loss in 12 pictures still allows a quarter; in 10,000, a fiftieth of a point."""
     all_right = PredictionColumns((0,) * 12, (0.9,) * 12, (True,) * 12)
     few = scores.paired_difference(all_right, all_right, (0,) * 12)
     assert (few.gained, few.lost, few.top1) == (0, 0, 0.0)
@@ -84,7 +86,7 @@ def test_the_matrix_has_a_row_for_each_true_class() -> None:
 
 
 def test_no_answer_of_a_drawn_class_is_left_out() -> None:
-    """One class only, and answers that no picture's class is."""
+    """All pictures are of one class, and some answers are classes without pictures."""
     cells = (Cell(3, 3, 9), Cell(3, 4, 2), Cell(3, 5, 1))
     assert scores.excerpt(cells, 20) == scores.Excerpt((3,), (3, 4, 5), cells, {})
     assert scores.excerpt(cells, 2) == scores.Excerpt((3,), (3, 4), cells[:2], {3: 1})

@@ -1,4 +1,4 @@
-"""A profile of the embedded model's files, measured here, and what is made of it."""
+"""Profiles of the embedded model's files, measured here: records, runs, verdicts and tables."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from tests.core.profile.clock import Clock, contenders
 from tests.whole_build import WholeBuild
 
 ROUNDS = 4
-# Writes to an address far away.
+# Writes to a far memory address, which crashes the process.
 DEADLY = """
 def forward(self, picture: Tensor) -> Tensor:
     far = torch.full([1, 1], 1099511627776, dtype=torch.long)
@@ -58,7 +58,7 @@ def profiled(folder: Path, options: Options, events: list[Event] | None = None) 
 
 @pytest.fixture(scope="module")
 def broken(whole_build: WholeBuild, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A build of each runtime's files, where one vanished and another was damaged."""
+    """A build with files of each runtime; one file is missing and another is damaged."""
     folder = tmp_path_factory.mktemp("broken") / "build"
     shutil.copytree(whole_build.folder, folder)
     result = build.read_result(folder)
@@ -81,7 +81,7 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(broken: Path, traces: Path, events: list[Event]) -> Record:
-    # A second is over after one visit to each.
+    # One visit to each file takes longer than a second.
     options = Options(threads=(1, 2), batches=(1, 3), seconds=1, rounds=ROUNDS, traces=traces)
     return profiled(broken, options, events)
 
@@ -115,7 +115,7 @@ def test_figures_come_from_the_samples(run: Record) -> None:
     assert (original.ratio, original.reduction_percent) == (1, 0)
     for row in run.rows:
         assert len(row.samples_ms) == run.repeats == ROUNDS
-        # Four rounds are no interval.
+        # Four rounds are too few for an interval.
         assert row.median_interval_ms is row.ratio_interval is None
         assert row.median_ms <= row.p95_ms <= max(row.samples_ms)
         assert row.ratio == pytest.approx(row.median_ms / original.median_ms)
@@ -132,7 +132,7 @@ def test_each_file_is_examined_alone(run: Record) -> None:
             (1, ROUNDS, None),
             (2, ROUNDS, None),
         ]
-    # A file that a quarter of the bytes are enough for takes less memory, too.
+    # A file with a quarter of the bytes also needs less memory.
     assert row_of(run, "lite").peak_bytes < row_of(run, "original").peak_bytes
 
 
@@ -152,7 +152,7 @@ def test_operators_say_where_the_time_goes(run: Record) -> None:
     assert delegated > 50
 
 
-def test_traces_are_written_for_who_asks(run: Record, traces: Path) -> None:
+def test_traces_are_written_if_asked_for(run: Record, traces: Path) -> None:
     written = {path.name.removesuffix(".trace.json"): json.loads(path.read_text()) for path in traces.iterdir()}
     assert set(written) == {row.file for row in run.rows if row.operators}
     for trace in written.values():
@@ -167,7 +167,7 @@ def test_progress_goes_to_the_end(run: Record, events: list[Event]) -> None:
     assert f"Measuring round {ROUNDS} of {ROUNDS}" in {event.message for event in events}
 
 
-def test_the_machine_is_told(run: Record) -> None:
+def test_a_record_describes_the_machine(run: Record) -> None:
     assert run.host.cpu
     assert run.host.cpus >= 1
     assert run.host.memory_bytes > 1e9
@@ -175,9 +175,7 @@ def test_the_machine_is_told(run: Record) -> None:
     assert 0 <= run.others_load <= 1
 
 
-def test_the_instructions_that_matter_are_told_of_an_arm_processor(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_arm_processor_lists_the_instructions_that_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cpuinfo").write_text("processor\t: 0\nFeatures\t: fp asimd asimddp\n\nModel\t\t: Raspberry Pi 5\n")
     monkeypatch.setattr(host, "CPUINFO", tmp_path / "cpuinfo")
     found = host.describe()
@@ -219,7 +217,7 @@ def test_without_the_original_there_is_nothing_to_compare_with(broken: Path, tmp
         profiled(folder, Options(rounds=1))
 
 
-def test_who_brings_the_process_down_drops_out_and_the_others_begin_again(
+def test_a_file_that_crashes_the_process_is_excluded_and_the_rest_are_measured_again(
     whole_build: WholeBuild, tmp_path: Path
 ) -> None:
     import torch
@@ -241,7 +239,7 @@ def test_who_brings_the_process_down_drops_out_and_the_others_begin_again(
 
 @pytest.fixture
 def examined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Whom a profile examines, which takes no time here."""
+    """The formats that a profile examines; the examinations are faked."""
     asked: list[str] = []
 
     def examine(request: ExamineRequest, _: Settings) -> Examination:
@@ -276,7 +274,7 @@ def test_a_bad_moment_is_not_taken_for_a_files_own(
     assert examined == order
 
 
-def test_an_operator_is_told_as_in_most_calls() -> None:
+def test_an_operator_gets_the_median_of_its_calls() -> None:
     def call(milliseconds: float) -> tuple[OperatorTime, ...]:
         return (OperatorTime("aten::addmm", "matrix products", milliseconds, 2),)
 
@@ -320,22 +318,22 @@ def test_the_shipped_run_is_of_the_embedded_model_on_a_named_host(saved: Record)
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "no JSON document"),
-        ("[" * 100_000, "no JSON document"),
-        ('{"version": NaN}', "no record of a profile"),
-        ("[1]", "no record of a profile"),
-        ("{}", "no record of a profile"),
+        ("", "not a JSON document"),
+        ("[" * 100_000, "not a JSON document"),
+        ('{"version": NaN}', "not the record of a profile"),
+        ("[1]", "not the record of a profile"),
+        ("{}", "not the record of a profile"),
         ('{"version": 1}', "record of version 1, and this app reads version 3"),
-        ('{"version": true}', "no record of a profile"),
+        ('{"version": true}', "not the record of a profile"),
         ('{"version": 2, "rows": []}', "no Record of this version"),
     ],
 )
-def test_a_record_that_is_none_is_told(text: str, words: str) -> None:
+def test_other_json_is_no_record(text: str, words: str) -> None:
     with pytest.raises(InvalidArtifact, match=words):
         parse_record(text.encode())
 
 
-def test_a_record_of_unknown_formats_is_told(saved: Record) -> None:
+def test_a_record_of_unknown_formats_is_refused(saved: Record) -> None:
     document = documents.plain(saved)
     document["rows"][0]["format"] = "coreml"
     with pytest.raises(InvalidArtifact, match="formats that this app does not know"):
@@ -409,7 +407,7 @@ def test_few_rounds_of_version_2_lose_the_interval_that_they_never_had(saved: Re
         (0, "first_ms", 1e999),
     ],
 )
-def test_a_record_whose_figures_do_not_fit_together_is_told(saved: Record, row: int, field: str, value: object) -> None:
+def test_a_record_whose_figures_do_not_fit_is_refused(saved: Record, row: int, field: str, value: object) -> None:
     document = documents.plain(saved)
     document["rows"][row][field] = value
     with pytest.raises(InvalidArtifact, match="do not fit together"):
@@ -428,25 +426,25 @@ def test_a_record_whose_figures_do_not_fit_together_is_told(saved: Record, row: 
         ("measured_at", "2026-01-01T00:00:00"),
     ],
 )
-def test_a_record_of_what_cannot_be_is_told(saved: Record, field: str, value: object) -> None:
+def test_a_record_of_what_cannot_be_is_refused(saved: Record, field: str, value: object) -> None:
     with pytest.raises(InvalidArtifact, match=f"do not fit together: {field}"):
         parse_record(json.dumps(documents.plain(saved) | {field: value}).encode())
 
 
-def test_numbers_beyond_all_bounds_are_told(saved: Record) -> None:
+def test_numbers_beyond_all_bounds_are_refused(saved: Record) -> None:
     document = documents.plain(saved)
     document["rows"][1]["load_ms"] = 10**400
     with pytest.raises(InvalidArtifact, match=re.escape("rows[1].load_ms")):
         parse_record(json.dumps(document).encode())
 
 
-def test_a_record_of_more_rounds_than_anybody_measures_is_told(saved: Record) -> None:
+def test_a_record_of_more_rounds_than_anybody_measures_is_refused(saved: Record) -> None:
     forged = of_rounds(saved, MOST_ROUNDS + 1)
     with pytest.raises(InvalidArtifact, match="do not fit together"):
         parse_record(json.dumps(documents.plain(forged)).encode())
 
 
-def test_a_record_that_names_an_unknown_format_as_unmeasured_is_told(saved: Record) -> None:
+def test_a_record_with_an_unknown_unmeasured_format_is_refused(saved: Record) -> None:
     forged = dataclasses.replace(saved, unmeasured=(Unmeasured("coreml", "because", None),))
     with pytest.raises(InvalidArtifact, match="does not know"):
         parse_record(json.dumps(documents.plain(forged)).encode())
@@ -463,7 +461,7 @@ def test_runs_are_kept_listed_and_brought_from_elsewhere(run: Record, saved: Rec
     assert runs.get(run.run_id) == run
     (limits.home / "runs" / f"{run.run_id}.json").write_text("{")
     assert runs.of("demo", "pretrained", "default") == (older,)
-    # Whoever brings a run opens it by its key, and nobody else sees it.
+    # Only its ID opens an uploaded run.
     elsewhere = dataclasses.replace(saved, measured_at="2099-01-01T00:00:00+00:00")
     key = runs.take_in(json.dumps(documents.plain(elsewhere)).encode())
     assert runs.get(key) == elsewhere
@@ -519,7 +517,7 @@ def test_the_record_does_not_tell_where_a_checkpoint_lies(saved: Record, limits:
 
 
 def of_samples(run: Record, samples: Callable[[Row], Sequence[float]]) -> Record:
-    """The run, as if it had measured other samples."""
+    """The run with other samples."""
     told = {row.format: tuple(samples(row)) for row in run.rows}
     found = estimates(told)
     rows = tuple(
@@ -542,12 +540,12 @@ def of_samples(run: Record, samples: Callable[[Row], Sequence[float]]) -> Record
 
 
 def planted(saved: Record, **factors: float) -> Record:
-    """The shipped run, with the times of some formats multiplied."""
+    """The shipped run with the times of some formats multiplied."""
     return of_samples(saved, lambda row: [value * factors.get(row.format, 1) for value in row.samples_ms])
 
 
 def of_rounds(saved: Record, rounds: int) -> Record:
-    """The shipped run, ended or prolonged."""
+    """The shipped run with fewer or more rounds."""
     return of_samples(saved, lambda row: (row.samples_ms * (rounds // len(row.samples_ms) + 1))[:rounds])
 
 
@@ -598,7 +596,7 @@ def test_the_difference_of_two_files_is_named_with_its_reason(saved: Record) -> 
 
 
 def test_what_makes_a_file_slower_takes_more_time_in_it(saved: Record) -> None:
-    """Of all pairs of the shipped run: the reason points where the verdict does."""
+    """In all pairs of the shipped run, the reason and the verdict point the same way."""
     seen = [row for row in saved.rows if row.operators]
     for first, second in itertools.permutations(seen, 2):
         verdict, told = verdicts.between(first, second), reasons.explanation(first, second)
@@ -616,7 +614,7 @@ def spending(row: Row, median: float, **groups: float) -> Row:
 
 def test_a_reason_explains_at_least_half_or_is_none(saved: Record) -> None:
     one = spending(saved.rows[0], 10.0, attention=4.0, activation=4.0, other=1.0)
-    # Less attention cannot be why it is slower, and four equal parts are no reason each.
+    # Less time in attention cannot make it slower, and none of four equal parts makes half of the difference.
     scattered = spending(saved.rows[1], 14.0, attention=1.0, activation=6.0, other=3.0)
     outside = spending(saved.rows[1], 14.0, attention=4.0, activation=4.0, other=2.0)
     assert reasons.main_difference(one, scattered) == "Most of it is outside the operators, +3.00 ms."
@@ -636,7 +634,7 @@ def test_operators_that_were_seen_at_a_slower_moment_explain_nothing(saved: Reco
 
 
 def test_what_is_exported_of_anybodys_record_is_text(saved: Record) -> None:
-    """A table with its columns, no heading, no HTML, and nothing that a spreadsheet computes."""
+    """The table keeps its columns, and holds no heading, no HTML and no formula."""
     host = dataclasses.replace(saved.host, cpu="A|B\n# <img src=x>")
     rows = tuple(dataclasses.replace(row, run_engine="=1|2", file="@file") for row in saved.rows)
     forged = dataclasses.replace(saved, host=host, rows=rows)
@@ -699,7 +697,7 @@ def test_the_file_that_breaks_a_limit_least_is_the_nearest(saved: Record, key: s
     fastest = min(able, key=lambda row: row.median_ms)
     told = shipping.recommend(saved, TARGETS[key], Limits(milliseconds=0.5)).reason
     assert f"The nearest is {FORMATS[fastest.format].title}: {fastest.median_ms:.1f} ms." in told
-    # As many limits broken, but one of them by far.
+    # Each breaks one limit, but one of them by far.
     far = shipping.recommend(saved, TARGETS[key], Limits(bytes=10, milliseconds=fastest.median_ms * 0.99)).reason
     assert f"The nearest is {FORMATS[min(able, key=lambda row: row.bytes).format].title}" in far
 
@@ -719,7 +717,7 @@ def test_of_files_that_are_as_fast_a_server_gets_the_smaller_one_and_hears_of_th
 
 
 def test_a_difference_that_is_not_sure_decides_nothing(saved: Record) -> None:
-    """The larger file's median is 10 % below; with that scatter it means nothing."""
+    """The larger file's median is 10 % lower, but the samples scatter too much to tell."""
     noise = random.Random(3)
     small, large = row_of(saved, "executorch_int8"), row_of(saved, "onnx")
     samples = {row.format: [noise.lognormvariate(0, 1) for _ in range(20)] for row in (saved.rows[0], small, large)}
@@ -810,7 +808,7 @@ def test_what_a_machine_does_by_itself_is_no_difference_of_two_runs(saved: Recor
     assert (drifted.text, drifted.is_tie) == ("cannot tell", False)
 
 
-def test_two_runs_of_which_one_is_short_cannot_be_told_apart(saved: Record) -> None:
+def test_a_short_run_cannot_be_compared_with_another(saved: Record) -> None:
     found = compare.compare(saved, of_rounds(planted(saved, lite=3), 3))
     assert {(change.text, change.interval) for change in found.changes} == {("cannot tell", None)}
     assert "too few rounds" in found.changes[0].ratio_text
@@ -851,7 +849,7 @@ def test_tables_say_what_the_record_says(saved: Record) -> None:
     assert tables.rates_head(saved)[-2:] == ("1 thread", "2 threads")
 
 
-def test_what_is_missing_is_told_with_its_reason(saved: Record) -> None:
+def test_what_is_missing_is_listed_with_its_reason(saved: Record) -> None:
     gone = [Unmeasured(key, "It stopped.", threads) for key, threads in (("lite", 1), ("onnx", 1), ("scripted", None))]
     assert tables.unmeasured(dataclasses.replace(saved, unmeasured=tuple(gone))) == (
         "Lite interpreter, ONNX were not measured with 1 thread. It stopped.",
