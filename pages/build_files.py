@@ -5,13 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from deploy_core import documents
-from deploy_core.build import OPTIMIZE_CHOICES
+from deploy_core.build import OPTIMIZE_CHOICES, Build
 from deploy_core.formats import FORMATS, ORIGINAL, in_build_order
 from deploy_core.inference import verify
-from deploy_core.processes.jobs import Job
-from deploy_core.processes.local import Task
-from deploy_core.storage.store import Stored
+from deploy_core.processes.job import Job
+from deploy_core.storage.entry import Stored
 from deploy_core.types import Artifact, BuildRequest, BuildResult, Unbuilt
 from pages.parts import notices, progress, text
 from pages.state import links, picker, services
@@ -19,16 +17,11 @@ from pages.state import links, picker, services
 ENGINES = {"qnnpack": "qnnpack, for phones", "x86": "x86, for servers"}
 OPTIMIZE = {"default": "Default, fast", "tutorial": "As in the tutorial"}
 
-WHAT = """
-A phone app cannot run Python, so the model becomes a file that runs without it. Three families of files do that:
+FAMILIES = "\n".join(dict.fromkeys(f"- {row.family.about}" for row in FORMATS.values() if row.family.about))
+WHAT = f"""
+A phone app cannot run Python, so the model becomes a file that runs without it. These families of files do that:
 
-- **TorchScript**, the tutorial's way, in four steps. *Scripted*: the Python model becomes a program. *Quantized*: the
-  weights of every Linear layer become int8, one byte instead of four, and activations are quantized while it runs
-  (dynamic quantization). *Optimized*: the graph is folded and fused for mobile. *Lite*: the same program as bytecode
-  for the small interpreter that fits into an app. Its last phone runtime is 2.1.0.
-- **ExecuTorch**, PyTorch's current runtime for phones. The program is exported ahead of time, and what the XNNPACK
-  library computes faster is handed over (*delegated*) to it.
-- **ONNX**, a format that many runtimes read: onnxruntime on phones and servers, onnxruntime-web in a browser.
+{FAMILIES}
 
 The **engine** is the int8 library that the TorchScript files are built for: `qnnpack` on phones. The **optimize step**
 of the tutorial makes DeiT slower, so the default leaves one of its passes out.
@@ -56,7 +49,7 @@ def overview(result: BuildResult) -> None:
             ),
             "Difference": st.column_config.NumberColumn(format="%.4f", help="The largest, of any logit"),
             "Delegated": st.column_config.NumberColumn(
-                format="%.0f %%", help="Operators that the delegate computes; only ExecuTorch has one"
+                format="%.0f %%", help="Operators that the delegate computes, for files that have one"
             ),
         },
     )
@@ -135,7 +128,7 @@ def proof(artifact: Artifact) -> None:
 
 def phones(artifact: Artifact) -> None:
     for runtime in FORMATS[artifact.format].runtimes:
-        st.markdown(f"- **{runtime.name} {runtime.version}** ({runtime.platforms}): `{runtime.install}`")
+        st.markdown(f"- **{runtime.name} {runtime.version}** ({runtime.places}): `{runtime.install}`")
     for finding in artifact.findings:
         icon = ":green[:material/check:]" if finding.holds else ":orange[:material/warning:]"
         st.markdown(f"- {icon} {text.plain(finding.text)}")
@@ -145,7 +138,8 @@ def failures(job: Job | None) -> None:
     """The formats that the last build of this request did not give, and why."""
     if job is None or job.result is None:
         return
-    for unbuilt in documents.structured(job.result, BuildResult).unbuilt:
+    result: BuildResult = job.result
+    for unbuilt in result.unbuilt:
         if unbuilt.is_available:
             st.error(f"**{FORMATS[unbuilt.format].title}** {_plain_reason(unbuilt)}", icon=":material/error:")
 
@@ -220,7 +214,7 @@ def build() -> None:
     keys = choose_formats()
     engine, optimize = choose_options()
     request = BuildRequest(chosen.spec.reference, chosen.weights, keys, engine, optimize)
-    task = Task("build", {"build": documents.plain(request)})
+    task = Build(request)
     job = progress.follow(task)
     found = services.store().find(request) if keys else {}
     missing = [row.key for row in in_build_order(keys) if row.key not in found]

@@ -10,7 +10,7 @@ import streamlit as st
 from deploy_core import documents, settings
 from deploy_core.formats import FORMATS
 from deploy_core.inference import capacity
-from deploy_core.processes.local import Task
+from deploy_core.profile.measure.build_and_measure import Profile
 from deploy_core.profile.record.record import Record
 from deploy_core.profile.verdict import shipping, tables, verdicts
 from deploy_core.profile.verdict.shipping import TARGETS, Limits
@@ -64,7 +64,7 @@ def profile() -> None:
         disabled=is_running,
     ):
         st.query_params.pop("run", None)
-        task = Task("profile", {"build": documents.plain(measured), "seconds": seconds})
+        task = Profile(measured, seconds)
         st.session_state["profiling"] = task
         progress.submit(task)
         st.rerun()
@@ -85,12 +85,12 @@ def profile() -> None:
         elsewhere(runs, chosen)
 
 
-def asked(measured: BuildRequest, seconds: float) -> Task:
+def asked(measured: BuildRequest, seconds: float) -> Profile:
     """What this visitor asked for last of this model, whatever was built or chosen since; else what they could ask."""
-    task: Task | None = st.session_state.get("profiling")
-    if task and all(task.request["build"][name] == getattr(measured, name) for name in ("model", "weights")):
+    task: Profile | None = st.session_state.get("profiling")
+    if task and task.build.choice == measured.choice:
         return task
-    return Task("profile", {"build": documents.plain(measured), "seconds": seconds})
+    return Profile(measured, seconds)
 
 
 def budget() -> str:

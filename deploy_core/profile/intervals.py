@@ -28,7 +28,7 @@ SURE = (2.5, 97.5)
 Interval = tuple[float, float]
 
 
-class Outcome(Enum):
+class SpeedOutcome(Enum):
     """The second of two compared with the first, as far as the interval of their ratio shows."""
 
     UNKNOWN = "cannot tell"
@@ -38,7 +38,7 @@ class Outcome(Enum):
 
     @property
     def is_difference(self) -> bool:
-        return self in (Outcome.SLOWER, Outcome.FASTER)
+        return self in (SpeedOutcome.SLOWER, SpeedOutcome.FASTER)
 
 
 @dataclass(frozen=True)
@@ -61,18 +61,18 @@ def half_width(ratio: float, interval: Interval | None) -> float:
     return (interval[1] - interval[0]) / 2 / ratio if interval else math.inf
 
 
-def outcome_of(ratio: float, interval: Interval | None, least: float, alike: float) -> Outcome:
+def outcome_of(ratio: float, interval: Interval | None, least: float, alike: float) -> SpeedOutcome:
     """The outcome of a comparison from the ratio and its 95 % interval.
 
     A difference needs an interval without 1 and a ratio at least ``least`` away from 1. Equality needs an interval
     within plus or minus ``alike`` of 1.
     """
     if interval is None:
-        return Outcome.UNKNOWN
+        return SpeedOutcome.UNKNOWN
     low, high = interval
     if not low <= 1 <= high and abs(ratio - 1) >= least:
-        return Outcome.SLOWER if ratio > 1 else Outcome.FASTER
-    return Outcome.EQUAL if 1 - alike <= low and high <= 1 + alike else Outcome.UNKNOWN
+        return SpeedOutcome.SLOWER if ratio > 1 else SpeedOutcome.FASTER
+    return SpeedOutcome.EQUAL if 1 - alike <= low and high <= 1 + alike else SpeedOutcome.UNKNOWN
 
 
 def estimates(samples: Mapping[str, Sequence[float]]) -> dict[str, Estimate]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
 from statistics import fmean
@@ -27,10 +27,6 @@ LABEL_SHARE = 0.055
 LEAST_CHANGE = 0.01
 KIND_COLOURS = (
     "#4c78a8", "#f58518", "#e45756", "#72b7b2", "#54a24b", "#eeca3b", "#b279a2", "#ff9da6", "#9d755d", "#bab0ac",
-)  # fmt: skip
-# By file, so that no colour means a file in one chart and a kind of operator in the next.
-FILE_COLOURS = (
-    "#7e57c2", "#b39ddb", "#00897b", "#4db6ac", "#9ccc65", "#d81b60", "#f48fb1", "#a1887f", "#ffb300",
 )  # fmt: skip
 SHAPES = ("circle", "triangle-up", "square", "diamond", "cross", "triangle-down")
 GREY = "#9a9a9a"
@@ -159,8 +155,8 @@ def draw_bars(bars: Sequence[Bar], alt_text: str, largest: float | None = None, 
     _draw(chart, ROW_PIXELS * len(bars) + 10, alt_text)
 
 
-def draw_changes(changes: Sequence[Change], files: Sequence[str], alt_text: str, unit: str) -> None:
-    """Draws a dot for each change, left or right of nothing; its group is one of the ``files``, and has its colour."""
+def draw_changes(changes: Sequence[Change], colours: Mapping[str, str], alt_text: str, unit: str) -> None:
+    """Draws a dot for each change, left or right of nothing; ``colours`` has a colour for each group."""
     rows = pd.DataFrame([vars(change) for change in changes])
     groups = [change.group for change in changes]
     most = max(LEAST_CHANGE, rows["value"].abs().max())
@@ -173,7 +169,7 @@ def draw_changes(changes: Sequence[Change], files: Sequence[str], alt_text: str,
     dots = (
         alt.Chart(rows)
         .mark_point(filled=True, size=70, opacity=0.85)
-        .encode(y=_labels(), x=x, color=_coloured("group:N", files, groups, FILE_COLOURS), **_hint())
+        .encode(y=_labels(), x=x, color=_coloured("group:N", [*colours], groups, [*colours.values()]), **_hint())
     )
     _draw(nothing + dots, ROW_PIXELS * rows["label"].nunique() + 150, alt_text)
 
@@ -360,14 +356,14 @@ def draw_stacks(pieces: Sequence[Piece], kinds: Sequence[str], alt_text: str, un
     _draw(chart, ROW_PIXELS * table["label"].nunique() + 150, alt_text)
 
 
-def draw_lines(steps: Sequence[Step], lines: Sequence[str], alt_text: str, across: str, up: str) -> None:
-    """Draws a line for each file, over whole numbers, coloured by its place in ``lines``; nothing without steps."""
+def draw_lines(steps: Sequence[Step], colours: Mapping[str, str], alt_text: str, across: str, up: str) -> None:
+    """Draws a line for each file, over whole numbers, in its colour; nothing without steps."""
     if not steps:
         return
     table = pd.DataFrame([vars(step) for step in steps]).astype({"low": float, "high": float})
     base = alt.Chart(table).encode(
         x=alt.X("x:O", title=across, axis=alt.Axis(labelAngle=0)),
-        color=_coloured("line:N", lines, [step.line for step in steps], FILE_COLOURS),
+        color=_coloured("line:N", [*colours], [step.line for step in steps], [*colours.values()]),
         **_hint(),
     )
     line = base.mark_line(point=alt.OverlayMarkDef(filled=True, size=60)).encode(y=alt.Y("y:Q", title=up))

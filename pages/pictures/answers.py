@@ -5,12 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from deploy_core import documents
+from deploy_core.build import Build
 from deploy_core.errors import DeployError
 from deploy_core.formats import FORMATS, ORIGINAL
 from deploy_core.inference.file_answers import FileAnswer
-from deploy_core.processes.local import Task
-from deploy_core.storage.store import Stored
+from deploy_core.storage.entry import Stored
 from deploy_core.types import BuildRequest
 from pages.charts.charts import Change, draw_changes
 from pages.parts import notices, progress, text
@@ -24,7 +23,7 @@ Asked = dict[str, FileAnswer | DeployError]
 def draw(chosen: picker.Choice, picture: Picture) -> None:
     st.subheader("Every file's answer")
     request = _request(chosen)
-    task = Task("build", {"build": documents.plain(request)})
+    task = Build(request)
     if progress.is_unfinished(progress.follow(task)):
         return
     found = services.store().find(request)
@@ -67,9 +66,7 @@ def _ask(chosen: picker.Choice, picture: Picture, missing: list[Stored], asked: 
         bar.progress(number / len(missing), f"Asking {FORMATS[stored.artifact.format].title} …")
         with notices.in_line() as tell:
             try:
-                asked[stored.key] = services.inference().file_answer(
-                    chosen.spec.reference, chosen.weights, stored.key, picture.data, tell
-                )
+                asked[stored.key] = services.inference().file_answer(chosen.model, stored.key, picture.data, tell)
             except DeployError as error:
                 asked[stored.key] = error
     st.rerun()
@@ -101,7 +98,7 @@ def _show(answers: list[tuple[Stored, FileAnswer | DeployError]]) -> None:
         st.markdown("**Where the probabilities moved**")
         draw_changes(
             _changes(replies),
-            [row.title for row in FORMATS.values()],
+            {row.title: row.colour for row in FORMATS.values()},
             "How far each file moved the probabilities",
             "points against the original",
         )

@@ -150,13 +150,13 @@ def operators(run: Record) -> None:
         if row.delegated_percent is not None:
             left = f"; left outside: {plain(', '.join(row.undelegated))}" if row.undelegated else ""
             st.caption(
-                f"{title(row)} does not tell the time of its operators. Its delegate, XNNPACK, computes "
+                f"{title(row)} does not tell the time of its operators. Its delegate, {FORMATS[row.format].delegate}, computes "
                 f"{row.delegated_percent:.0f} % of them{left}."
             )
 
 
 def scaling(run: Record) -> None:
-    lines = [row.title for row in FORMATS.values()]
+    lines = {row.title: row.colour for row in FORMATS.values()}
     st.markdown("**Pictures a second, by batch**")
     draw_lines(
         [

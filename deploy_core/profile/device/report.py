@@ -35,8 +35,7 @@ SAMPLE = Range(0.001, TIME.largest)
 DIFFERENCE = Range(0, 1e6)
 THREADS = Range(1, MOST_THREADS)
 BACKENDS = {"wasm": "WebAssembly", "webgpu": "WebGPU"}
-RUNTIME = "ONNX Runtime Web"
-IN_BROWSERS = tuple(key for key, row in FORMATS.items() if any(known.name == RUNTIME for known in row.runtimes))
+IN_BROWSERS = tuple(key for key, row in FORMATS.items() if row.runs_in_client)
 # Of the logits on the device and on the server for one input: kernels for int8 round differently.
 LEAST_COSINE = {"float32": 0.9999, "int8": 0.999}
 SHA256 = re.compile("[0-9a-f]{64}")

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from deploy_core.formats import FORMATS, Run, operators
 from deploy_core.inference import verify
 from deploy_core.models.load import find
+from deploy_core.processes.task import Task
 from deploy_core.profile.record.record import Throughput
 from deploy_core.settings import Settings
-from deploy_core.types import OperatorTime, Progress
+from deploy_core.types import OperatorTime
 
 if TYPE_CHECKING:
     import torch
@@ -25,22 +26,6 @@ RUNS = 3
 BATCH_WARMUP = 2
 LEAST_BATCH_RUNS, BATCH_RUNS = 3, 5
 BATCH_SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class ExamineRequest:
-    """One file to examine.
-
-    ``model`` is the reference of the model that the file was built from. ``batches`` are the batch sizes to measure;
-    a format that takes one picture at a time skips them. ``trace`` is where to write a Chrome trace, None for none.
-    """
-
-    model: str
-    format: str
-    path: Path
-    batches: tuple[int, ...]
-    threads: int
-    trace: Path | None
 
 
 @dataclass(frozen=True)
@@ -59,7 +44,25 @@ class Examination:
     operators: tuple[OperatorTime, ...]
 
 
-def examine_file(request: ExamineRequest, settings: Settings, progress: Progress) -> Examination:  # noqa: ARG001
+@dataclass(frozen=True)
+class Examine(Task[Examination]):
+    """One file to examine.
+
+    ``model`` is the reference of the model that the file was built from. ``batches`` are the batch sizes to measure;
+    a format that takes one picture at a time skips them. ``trace`` is where to write a Chrome trace, None for none.
+    """
+
+    model: str
+    format: str
+    path: Path
+    batches: tuple[int, ...]
+    threads: int
+    trace: Path | None
+    kind = "examine"
+    answer = Examination
+
+
+def examine_file(request: Examine, settings: Settings) -> Examination:
     """Examines one file on the first reference picture. Call it in a new process.
 
     Raises InvalidArtifact for a file that cannot be read.

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from deploy_core.formats import FORMATS
 from deploy_core.profile.record.record import Host
 
-PACKAGES = ("torch", "onnxruntime", "executorch")
 CPUINFO = Path("/proc/cpuinfo")
 # The instructions that decide the speed of int8 and half precision, by their names on Linux.
 INSTRUCTIONS = {
@@ -42,6 +42,7 @@ def describe() -> Host:
     import psutil
 
     flags = _flags()
+    packages = dict.fromkeys(row.runtime_package for row in FORMATS.values())
     return Host(
         cpu=_cpu_name(),
         instructions=tuple(title for flag, title in INSTRUCTIONS.items() if flag in flags),
@@ -51,7 +52,7 @@ def describe() -> Host:
         machine=platform.machine(),
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
-        versions={name: installed for name in PACKAGES if (installed := _version(name))},
+        versions={name: installed for name in packages if (installed := _version(name))},
     )
 
 

@@ -7,20 +7,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from deploy_core import documents
 from deploy_core.errors import JobFailed
-from deploy_core.processes.local import Task, WorkerProcess
+from deploy_core.processes.local import run_in_new_process
 from deploy_core.profile.measure import mark
-from deploy_core.profile.measure.alone import Examination, ExamineRequest
+from deploy_core.profile.measure.alone import Examination, Examine
 from deploy_core.profile.measure.rounds import Rounds, Until
-from deploy_core.profile.measure.turns import Contender, TurnsRequest
+from deploy_core.profile.measure.turns import Contender, TimeFiles
 from deploy_core.settings import Settings
 from deploy_core.types import Progress, silent
 
+# What error messages call these processes.
+NAME = "measuring process"
 
-def examine_isolated(request: ExamineRequest, settings: Settings) -> Examination:
+
+def examine_isolated(request: Examine, settings: Settings) -> Examination:
     """``examine_file`` in a new process."""
-    return documents.structured(_in_new_process(Task("examine", documents.plain(request)), settings), Examination)
+    return run_in_new_process(NAME, request, settings)
 
 
 def time_isolated(
@@ -41,10 +43,9 @@ def time_isolated(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "mark"
         while True:
-            request = TurnsRequest(model, remaining, threads, until, path)
-            task = Task("time_files", documents.plain(request))
+            request = TimeFiles(model, remaining, threads, until, path)
             try:
-                timed = documents.structured(_in_new_process(task, settings, progress), Rounds)
+                timed = run_in_new_process(NAME, request, settings, progress)
             except JobFailed as error:
                 name = mark.read(path)
                 if name is None or name == first:
@@ -53,14 +54,3 @@ def time_isolated(
                 del remaining[name]
             else:
                 return replace(timed, failed=failed | timed.failed)
-
-
-def _in_new_process(task: Task, settings: Settings, progress: Progress = silent) -> object:
-    process = WorkerProcess("measuring process", settings)
-    try:
-        handle = process.submit(task)
-        for event in handle.events():
-            progress(event)
-        return handle.result()
-    finally:
-        process.close()

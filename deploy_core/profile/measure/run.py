@@ -18,7 +18,7 @@ from deploy_core.formats import FORMATS, ORIGINAL
 from deploy_core.models.load import find
 from deploy_core.profile.intervals import MOST_ROUNDS, estimates
 from deploy_core.profile.measure import alone, host, isolated, rows
-from deploy_core.profile.measure.alone import Examination, ExamineRequest
+from deploy_core.profile.measure.alone import Examination, Examine
 from deploy_core.profile.measure.rounds import Rounds, Until
 from deploy_core.profile.measure.turns import Contender
 from deploy_core.profile.record.record import VERSION, Record, Scaling, Unmeasured, trace_name, weights_name
@@ -174,7 +174,7 @@ def _examine(session: _Session, artifact: Artifact, is_first: bool) -> Examinati
     if files.sha256(path) != artifact.sha256:
         raise JobFailed(f"{path.name} is not what was built.", "Build it again.")
     trace = options.traces / trace_name(path.name) if options.traces and is_first else None
-    request = ExamineRequest(
+    request = Examine(
         model=session.result.model,
         format=artifact.format,
         path=path,

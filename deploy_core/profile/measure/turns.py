@@ -11,6 +11,7 @@ from deploy_core.errors import DeployError
 from deploy_core.formats import FORMATS
 from deploy_core.inference import verify
 from deploy_core.models.load import find
+from deploy_core.processes.task import Task
 from deploy_core.profile.measure.mark import Mark
 from deploy_core.profile.measure.rounds import Rounds, Until, time_in_rounds
 from deploy_core.settings import Settings
@@ -26,7 +27,7 @@ class Contender:
 
 
 @dataclass(frozen=True)
-class TurnsRequest:
+class TimeFiles(Task[Rounds]):
     """Files to time against each other.
 
     ``model`` is the reference of the model that they were built from. The first of ``contenders`` is the one that the
@@ -38,9 +39,11 @@ class TurnsRequest:
     threads: int
     until: Until
     mark: Path
+    kind = "time_files"
+    answer = Rounds
 
 
-def time_files(request: TurnsRequest, settings: Settings, progress: Progress) -> Rounds:
+def time_files(request: TimeFiles, settings: Settings, progress: Progress) -> Rounds:
     """Loads the files and times them on the first reference picture. Call it in a new process.
 
     A file that cannot be loaded is excluded, with the reason in ``Rounds.failed``. Raises what the first one fails

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from deploy_core.errors import InvalidRequest
 from deploy_core.formats import FORMATS
-from deploy_core.profile.intervals import Interval, Outcome, outcome_of, ratio_of_medians
+from deploy_core.profile.intervals import Interval, SpeedOutcome, outcome_of, ratio_of_medians
 from deploy_core.profile.record.record import Record, Row
 from deploy_core.profile.verdict.tables import interval_text
 from deploy_core.profile.words import counted, percent
@@ -32,12 +32,12 @@ class FormatChange:
     relative_ratio: float
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> SpeedOutcome:
         return outcome_of(self.ratio, self.interval, DRIFT, DRIFT)
 
     @property
     def is_tie(self) -> bool:
-        return self.outcome is Outcome.EQUAL
+        return self.outcome is SpeedOutcome.EQUAL
 
     @property
     def text(self) -> str:
@@ -64,8 +64,8 @@ class RunComparison:
     @property
     def text(self) -> str:
         files = "the same files" if self.same_files else "files of different builds"
-        known = [change for change in self.changes if change.outcome is not Outcome.UNKNOWN]
-        unknown = [change.format for change in self.changes if change.outcome is Outcome.UNKNOWN]
+        known = [change for change in self.changes if change.outcome is not SpeedOutcome.UNKNOWN]
+        unknown = [change.format for change in self.changes if change.outcome is SpeedOutcome.UNKNOWN]
         lists = {
             "In the second run": "; ".join(f"{FORMATS[change.format].title} {change.text}" for change in known),
             "These runs cannot tell for": ", ".join(FORMATS[key].title for key in unknown),

@@ -11,6 +11,7 @@ from deploy_core.profile.intervals import LEAST_ROUNDS
 from deploy_core.profile.record.record import Record, Row
 from deploy_core.profile.verdict.verdicts import between
 from deploy_core.profile.words import counted, percent
+from deploy_core.types import Platform
 
 # Sizes within this share of the smallest count as equal, so speed decides.
 NEAR = 0.05
@@ -61,20 +62,16 @@ class Recommendation:
         return f"For {self.target}: {self.title}. {self.reason}"
 
 
-def _platforms(key: str) -> str:
-    return " ".join(runtime.platforms for runtime in FORMATS[key].runtimes)
-
-
 TARGETS: dict[str, Target] = {
     "phone": Target(
         "a phone app",
-        lambda key: any(name in _platforms(key) for name in ("Android", "iOS")),
+        lambda key: FORMATS[key].runs_on(Platform.ANDROID, Platform.IOS),
         True,
         lambda _: "A PC is not a phone: sizes and answers hold there, milliseconds do not.",
     ),
     "web": Target(
         "a web page",
-        lambda key: "browsers" in _platforms(key),
+        lambda key: FORMATS[key].runs_on(Platform.BROWSERS),
         True,
         lambda _: "Every visitor downloads it, so its size comes first; a browser's speed is its own.",
     ),

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Protocol, TypeVar
 
 from deploy_core.formats import FORMATS
-from deploy_core.profile.intervals import LEAST_ROUNDS, Interval, Outcome, estimates, half_width, outcome_of
+from deploy_core.profile.intervals import LEAST_ROUNDS, Interval, SpeedOutcome, estimates, half_width, outcome_of
 from deploy_core.profile.record.record import Record, Row
 from deploy_core.profile.words import PERCENT, counted, percent
 
@@ -31,7 +31,7 @@ class Verdict:
     rounds: int
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> SpeedOutcome:
         return outcome_of(self.ratio, self.interval, TIE, ALIKE)
 
     @property
@@ -39,10 +39,10 @@ class Verdict:
         first, second = FORMATS[self.first].title, FORMATS[self.second].title
         if self.interval is None:
             return f"{counted(self.rounds, 'round')} cannot tell whether {second} or {first} is faster. Measure longer."
-        if self.outcome is Outcome.EQUAL:
+        if self.outcome is SpeedOutcome.EQUAL:
             within = max(abs(bound - 1) for bound in self.interval)
             return f"{second} and {first} are equally fast, to within {math.ceil(within * PERCENT)} %."
-        if self.outcome is Outcome.UNKNOWN:
+        if self.outcome is SpeedOutcome.UNKNOWN:
             low, high = self.interval
             return (
                 f"This run cannot tell whether {second} or {first} is faster: {second} takes {low:.2f} to {high:.2f} "

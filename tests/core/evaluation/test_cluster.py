@@ -27,7 +27,7 @@ from safetensors.torch import save_file
 from deploy_core import build, errors
 from deploy_core.cli.main import main
 from deploy_core.errors import ClusterUnavailable, DeployError, InvalidArtifact, InvalidPictureSet, InvalidRequest
-from deploy_core.evaluation import cluster, evaluate
+from deploy_core.evaluation import cluster, cluster_worker, evaluate
 from deploy_core.evaluation.evaluate import SHARD, Shard
 from deploy_core.evaluation.labelled import LabelledSet
 from deploy_core.evaluation.results import Evaluation
@@ -35,6 +35,7 @@ from deploy_core.evaluation.subjects import open_artifact, open_subject
 from deploy_core.formats import FORMATS, ORIGINAL, Workbench
 from deploy_core.models import load
 from deploy_core.models.own import bring
+from deploy_core.models.own.corrections import Corrections
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest, Event, Progress
 from tests import own_model
@@ -228,7 +229,7 @@ def test_a_visitors_model_and_its_files_are_sent(two_workers: Cluster, tmp_path:
     """No worker has the model file or knows its labels."""
     checkpoint = tmp_path / "pets.safetensors"
     save_file(own_model.state(), checkpoint)
-    spec = bring.bring(checkpoint, tmp_path / "models", Settings(), bring.Corrections(labels=own_model.LABELS))
+    spec = bring.bring(checkpoint, tmp_path / "models", Settings(), Corrections(labels=own_model.LABELS))
     request = BuildRequest(spec.reference, "pretrained", ("original", "onnx_int8"))
     artifacts = build.build_into(tmp_path / "built", request, Settings()).artifacts
     root = tmp_path / "pets"
@@ -275,7 +276,7 @@ def test_a_worker_that_dies_while_the_artifact_is_brought_costs_nothing_but_time
     from distributed import Worker, WorkerPlugin
 
     victim = next(iter(two_workers.workers().values()))
-    subject_plugin = cluster.subject_plugin
+    subject_plugin = cluster_worker.subject_plugin
 
     def deadly(*arguments: Any) -> Any:
         inner: Any = subject_plugin(*arguments)

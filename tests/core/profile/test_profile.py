@@ -23,9 +23,9 @@ from deploy_core import build, documents, embedded, files
 from deploy_core.errors import InvalidArtifact, InvalidRequest, JobFailed
 from deploy_core.formats import FORMATS, engines
 from deploy_core.formats.operators import GROUPS, OTHER, group_of, typical
-from deploy_core.profile.intervals import LEAST_ROUNDS, MOST_ROUNDS, Outcome, estimates, outcome_of
+from deploy_core.profile.intervals import LEAST_ROUNDS, MOST_ROUNDS, SpeedOutcome, estimates, outcome_of
 from deploy_core.profile.measure import host, isolated
-from deploy_core.profile.measure.alone import Examination, ExamineRequest
+from deploy_core.profile.measure.alone import Examination, Examine
 from deploy_core.profile.measure.rounds import Rounds, Until, time_in_rounds
 from deploy_core.profile.measure.run import BOUND, VISITS, Options, profile
 from deploy_core.profile.measure.turns import Contender
@@ -242,7 +242,7 @@ def examined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The formats that a profile examines; the examinations are faked."""
     asked: list[str] = []
 
-    def examine(request: ExamineRequest, _: Settings) -> Examination:
+    def examine(request: Examine, _: Settings) -> Examination:
         asked.append(request.format)
         many = 1000.0 if len(asked) == 1 else 10.0
         operators = (OperatorTime("aten::addmm", "matrix products", many, 1),)
@@ -557,10 +557,10 @@ def test_a_planted_slowdown_is_named_and_a_planted_tie_is_called_a_tie(saved: Re
     assert found.settled
     rows = {key: dataclasses.replace(row_of(saved, key), samples_ms=samples) for key, samples in found.samples.items()}
     tie = verdicts.between(rows["lite"], rows["optimized"])
-    assert tie.outcome is Outcome.EQUAL
+    assert tie.outcome is SpeedOutcome.EQUAL
     assert re.fullmatch(r"Optimized for mobile and Lite interpreter are equally fast, to within [1-5] %\.", tie.text)
     slow = verdicts.between(rows["lite"], rows["quantized"])
-    assert slow.outcome is Outcome.SLOWER
+    assert slow.outcome is SpeedOutcome.SLOWER
     assert slow.interval
     assert slow.interval[0] <= 1.1 <= slow.interval[1]
     assert re.match(r"Scripted and quantized is (8|9|10|11|12) % slower than Lite interpreter \(95 %", slow.text)
@@ -603,7 +603,7 @@ def test_what_makes_a_file_slower_takes_more_time_in_it(saved: Record) -> None:
         if not verdict.outcome.is_difference:
             assert told == verdict.text
             continue
-        sign = "+" if verdict.outcome is Outcome.SLOWER else "-"
+        sign = "+" if verdict.outcome is SpeedOutcome.SLOWER else "-"
         assert set(re.findall(r" ([+-])\d+\.\d\d ms", told.removeprefix(verdict.text))) == {sign}
 
 
@@ -723,7 +723,7 @@ def test_a_difference_that_is_not_sure_decides_nothing(saved: Record) -> None:
     samples = {row.format: [noise.lognormvariate(0, 1) for _ in range(20)] for row in (saved.rows[0], small, large)}
     run = of_samples(dataclasses.replace(saved, rows=(saved.rows[0], small, large)), lambda row: samples[row.format])
     first, second = run.rows[1:]
-    assert verdicts.between(first, second).outcome is Outcome.UNKNOWN
+    assert verdicts.between(first, second).outcome is SpeedOutcome.UNKNOWN
     assert "This run cannot tell whether" in verdicts.between(first, second).text
     assert shipping.recommend(run, TARGETS["server"], Limits()).format == "executorch_int8"
 
@@ -732,7 +732,7 @@ def test_a_difference_that_is_not_sure_decides_nothing(saved: Record) -> None:
 def test_too_few_rounds_decide_nothing_about_speed(saved: Record, rounds: int) -> None:
     short = of_rounds(saved, rounds)
     told = verdicts.between(short.rows[0], short.rows[-1])
-    assert (told.outcome, told.interval) == (Outcome.UNKNOWN, None)
+    assert (told.outcome, told.interval) == (SpeedOutcome.UNKNOWN, None)
     counted = "1 round cannot" if rounds == 1 else "11 rounds cannot"
     assert told.text == f"{counted} tell whether ONNX, int8 or Original is faster. Measure longer."
     assert verdicts.certainty(short) == f"{counted} give an interval: that takes 12. Measure longer."
@@ -787,17 +787,17 @@ def test_two_runs_are_compared(saved: Record) -> None:
 @pytest.mark.parametrize(
     ("ratio", "interval", "told"),
     [
-        (1.01, (0.97, 1.04), Outcome.EQUAL),
-        (1.01, (1.005, 1.015), Outcome.EQUAL),
-        (1.95, (0.89, 2.07), Outcome.UNKNOWN),
-        (1.01, (1.005, 1.08), Outcome.UNKNOWN),
-        (1.03, (1.02, 1.04), Outcome.SLOWER),
-        (0.45, (0.4, 0.5), Outcome.FASTER),
-        (0.45, None, Outcome.UNKNOWN),
+        (1.01, (0.97, 1.04), SpeedOutcome.EQUAL),
+        (1.01, (1.005, 1.015), SpeedOutcome.EQUAL),
+        (1.95, (0.89, 2.07), SpeedOutcome.UNKNOWN),
+        (1.01, (1.005, 1.08), SpeedOutcome.UNKNOWN),
+        (1.03, (1.02, 1.04), SpeedOutcome.SLOWER),
+        (0.45, (0.4, 0.5), SpeedOutcome.FASTER),
+        (0.45, None, SpeedOutcome.UNKNOWN),
     ],
 )
 def test_equal_is_said_only_where_the_whole_interval_is(
-    ratio: float, interval: tuple[float, float] | None, told: Outcome
+    ratio: float, interval: tuple[float, float] | None, told: SpeedOutcome
 ) -> None:
     assert outcome_of(ratio, interval, 0.02, 0.05) is told
 
