@@ -10,8 +10,8 @@ import streamlit as st
 
 from deploy_core import embedded, settings
 from deploy_core.evaluation import scores, tables
-from deploy_core.evaluation.evaluate import Disagreement, Evaluation, Opinion, Result, read_evaluation
 from deploy_core.evaluation.labelled import offered
+from deploy_core.evaluation.results import Disagreement, Evaluation, Opinion, Result, read_evaluation
 from deploy_core.formats import FORMATS, ORIGINAL
 from deploy_core.types import BuildRequest
 from deploy_core.worker.tasks import Evaluate
