@@ -13,8 +13,22 @@ from deploy_core.profile.intervals import LEAST_ROUNDS
 from deploy_core.profile.record.record import Record, Row, Scaling
 from deploy_core.profile.verdict import reasons, verdicts
 from deploy_core.profile.words import PERCENT, TOO_FEW, counted
+from pages.charts.charts import (
+    Bar,
+    Distribution,
+    Interval,
+    Piece,
+    Spot,
+    Step,
+    draw_bars,
+    draw_distributions,
+    draw_intervals,
+    draw_lines,
+    draw_stacks,
+    draw_tradeoff,
+    thinned,
+)
 from pages.parts.text import plain
-from pages.charts.charts import Bar, Distribution, Interval, Piece, Spot, Step, draw_bars, draw_distributions, draw_intervals, draw_lines, draw_stacks, draw_tradeoff, thinned
 
 # How far the chart of the latencies goes, in the largest p95.
 ROOM_BEYOND = 1.25

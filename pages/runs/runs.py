@@ -14,8 +14,7 @@ from deploy_core.profile.words import counted, percent
 from deploy_core.types import BuildRequest
 from pages.device import reports
 from pages.parts import notices, text
-from pages.state import services
-from pages.state import picker
+from pages.state import picker, services
 
 LARGEST_RECORD_MB = 5
 
