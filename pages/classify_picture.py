@@ -8,7 +8,7 @@ from deploy_core import embedded
 from deploy_core.models import load
 from deploy_core.processes.local import Task
 from deploy_core.types import Prediction
-from pages.charts.charts import Bar, draw_bars
+from pages.charts.bars import Bar, draw_bars
 from pages.parts import notices, progress
 from pages.parts.text import plain
 from pages.pictures import answers, batch, code, looks, sources

@@ -15,7 +15,9 @@ from deploy_core.evaluation.labelled import offered
 from deploy_core.formats import FORMATS, ORIGINAL
 from deploy_core.processes.local import Task
 from deploy_core.types import BuildRequest
-from pages.charts.charts import Dot, Interval, Share, draw_diagonal, draw_intervals, draw_matrix
+from pages.charts.diagonal import DiagonalPoint, draw_diagonal
+from pages.charts.intervals import IntervalMark, draw_intervals
+from pages.charts.matrix import MatrixCell, draw_matrix
 from pages.parts import notices, progress
 from pages.parts.text import plain
 from pages.state import picker, services
@@ -232,7 +234,7 @@ def row(result: Result) -> dict[str, object]:
 def accuracy(evaluation: Evaluation) -> None:
     draw_intervals(
         [
-            Interval(
+            IntervalMark(
                 _title(result),
                 result.score.top1 * 100,
                 result.score.top1_interval[0] * 100,
@@ -250,7 +252,7 @@ def calibration(evaluation: Evaluation) -> None:
     original = evaluation.results[0].score
     draw_diagonal(
         [
-            Dot(
+            DiagonalPoint(
                 part.probability,
                 part.accuracy,
                 part.count,
@@ -316,8 +318,8 @@ def confusion(evaluation: Evaluation) -> None:
         )
 
 
-def share(true: str, answered: str, count: int, of: int) -> Share:
-    return Share(true, answered, count / of, str(count), f"{count} of {of}: {true}, called {answered}")
+def share(true: str, answered: str, count: int, of: int) -> MatrixCell:
+    return MatrixCell(true, answered, count / of, str(count), f"{count} of {of}: {true}, called {answered}")
 
 
 def disagreements(evaluation: Evaluation) -> None:

@@ -12,7 +12,7 @@ from deploy_core.inference.replies import Reply
 from deploy_core.processes.local import Task
 from deploy_core.storage.store import Stored
 from deploy_core.types import BuildRequest
-from pages.charts.charts import Change, draw_changes
+from pages.charts.changes import ChangeMark, draw_changes
 from pages.parts import notices, progress, text
 from pages.pictures.sources import Picture
 from pages.state import picker, services
@@ -129,9 +129,9 @@ def _row(stored: Stored, reply: Reply | DeployError) -> dict[str, object]:
     }
 
 
-def _changes(replies: list[Reply]) -> list[Change]:
+def _changes(replies: list[Reply]) -> list[ChangeMark]:
     return [
-        Change(
+        ChangeMark(
             f"{seen.label.split(',')[0]} · {seen.original:.1%}",
             (seen.file - seen.original) * 100,
             FORMATS[reply.format].title,

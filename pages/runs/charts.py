@@ -13,21 +13,12 @@ from deploy_core.profile.intervals import LEAST_ROUNDS
 from deploy_core.profile.record.record import Record, Row, Scaling
 from deploy_core.profile.verdict import reasons, verdicts
 from deploy_core.profile.words import PERCENT, TOO_FEW, counted
-from pages.charts.charts import (
-    Bar,
-    Distribution,
-    Interval,
-    Piece,
-    Spot,
-    Step,
-    draw_bars,
-    draw_distributions,
-    draw_intervals,
-    draw_lines,
-    draw_stacks,
-    draw_tradeoff,
-    thinned,
-)
+from pages.charts.bars import Bar, draw_bars
+from pages.charts.distributions import DistributionMark, draw_distributions, thinned
+from pages.charts.intervals import IntervalMark, draw_intervals
+from pages.charts.lines import LinePoint, draw_lines
+from pages.charts.stacks import StackPart, draw_stacks
+from pages.charts.tradeoff import TradeoffPoint, draw_tradeoff
 from pages.parts.text import plain
 
 # How far the chart of the latencies goes, in the largest p95.
@@ -63,42 +54,45 @@ def latency(run: Record) -> None:
     )
 
 
-def _distribution(row: Row) -> Distribution:
+def _distribution(row: Row) -> DistributionMark:
     low, high = row.median_interval_ms or NOBODY_KNOWS
     hint = f"{title(row)}: median {row.median_ms:.2f} ms, p95 {row.p95_ms:.2f} ms"
-    return Distribution(title(row), row.samples_ms, row.median_ms, low, high, hint)
+    return DistributionMark(title(row), row.samples_ms, row.median_ms, low, high, hint)
 
 
-def _reduction(row: Row) -> Interval:
+def _reduction(row: Row) -> IntervalMark:
     told = f"{title(row)}: {row.reduction_percent:.1f} %"
     if row.ratio_interval is None:
-        return Interval(title(row), row.reduction_percent, *NOBODY_KNOWS, f"{told} ({TOO_FEW})")
+        return IntervalMark(title(row), row.reduction_percent, *NOBODY_KNOWS, f"{told} ({TOO_FEW})")
     high, low = ((1 - bound) * PERCENT for bound in row.ratio_interval)
-    return Interval(title(row), row.reduction_percent, low, high, f"{told} (95 %: {low:.1f} to {high:.1f} %)")
+    return IntervalMark(title(row), row.reduction_percent, low, high, f"{told} (95 %: {low:.1f} to {high:.1f} %)")
 
 
 def tradeoff(run: Record, reports: Sequence[Report] = ()) -> None:
     """The server's files, and those that a visitor's devices ran with the same weights."""
     fitting = [report for report in reports if report.weights == run.weights]
-    spots = [*_server_spots(run, bool(fitting)), *(spot for report in fitting for spot in _device_spots(report, run))]
+    points = [
+        *_server_points(run, bool(fitting)),
+        *(point for report in fitting for point in _device_points(report, run)),
+    ]
     draw_tradeoff(
-        spots,
+        points,
         "Size of each file against its latency",
         "MB",
         "ms",
         "cosine to the original's answers",
     )
-    st.caption(" ".join(_reading(spots, run, len(fitting) < len(reports))))
+    st.caption(" ".join(_reading(points, run, len(fitting) < len(reports))))
 
 
-def _reading(spots: Sequence[Spot], run: Record, are_some_left_out: bool) -> Iterator[str]:
+def _reading(points: Sequence[TradeoffPoint], run: Record, are_some_left_out: bool) -> Iterator[str]:
     """How to read the picture, as far as it shows what is to be read."""
     yield "Lower left is better."
-    is_crowded = len({spot.machine for spot in spots}) > 1
-    if _is_any_line_seen(spots):
+    is_crowded = len({point.machine for point in points}) > 1
+    if _is_any_line_seen(points):
         whose = " of the same machine" if is_crowded else ""
         yield f"No file{whose} is both smaller and faster than those on the dashed line."
-    if any(spot.shade is None for spot in spots):
+    if any(point.shade is None for point in points):
         yield "Grey: this server's run has no such file, so nobody compared its answers with the original's."
     if is_crowded:
         yield "The axis of time is logarithmic. Point at a mark without a name to read it."
@@ -106,17 +100,17 @@ def _reading(spots: Sequence[Spot], run: Record, are_some_left_out: bool) -> Ite
         yield f"Only reports with {plain(run.weights)} weights, as in this run, are drawn."
 
 
-def _is_any_line_seen(spots: Sequence[Spot]) -> bool:
+def _is_any_line_seen(points: Sequence[TradeoffPoint]) -> bool:
     """Between files of almost one size, a front's line is hidden by their points."""
-    width = SEEN_SHARE * max(spot.x for spot in spots)
-    fronts = [[spot.x for spot in spots if spot.on_front and spot.machine == known.machine] for known in spots]
+    width = SEEN_SHARE * max(point.x for point in points)
+    fronts = [[point.x for point in points if point.on_front and point.machine == known.machine] for known in points]
     return any(max(sizes) - min(sizes) > width for sizes in fronts)
 
 
-def _server_spots(run: Record, is_crowded: bool) -> list[Spot]:
+def _server_points(run: Record, is_crowded: bool) -> list[TradeoffPoint]:
     front = verdicts.pareto(run.rows)
     return [
-        Spot(
+        TradeoffPoint(
             title(row) if row in front or not is_crowded else "",
             row.bytes / 1e6,
             row.median_ms,
@@ -129,12 +123,12 @@ def _server_spots(run: Record, is_crowded: bool) -> list[Spot]:
     ]
 
 
-def _device_spots(report: Report, run: Record) -> list[Spot]:
+def _device_points(report: Report, run: Record) -> list[TradeoffPoint]:
     """A file agrees with the original as on the server, whatever runs it."""
     cosines = {row.format: row.cosine for row in run.rows}
     front = verdicts.pareto(report.rows)
     return [
-        Spot(
+        TradeoffPoint(
             f"{FORMATS[row.format].title}, {row.runs_on}",
             row.bytes / 1e6,
             row.median_ms,
@@ -148,14 +142,14 @@ def _device_spots(report: Report, run: Record) -> list[Spot]:
 
 
 def operators(run: Record) -> None:
-    pieces = [
-        Piece(title(row), group, spent, f"{title(row)}: {group} {spent:.2f} ms")
+    parts = [
+        StackPart(title(row), group, spent, f"{title(row)}: {group} {spent:.2f} ms")
         for row in run.rows
         for group, spent in reasons.by_group(row).items()
     ]
-    if pieces:
+    if parts:
         draw_stacks(
-            pieces,
+            parts,
             [*GROUPS, OTHER],
             "Self time of each kind of operator, by file",
             "ms for one picture, under the profiler",
@@ -174,7 +168,7 @@ def scaling(run: Record) -> None:
     st.markdown("**Pictures a second, by batch**")
     draw_lines(
         [
-            Step(title(row), found.batch, found.pictures_per_second, hint)
+            LinePoint(title(row), found.batch, found.pictures_per_second, hint)
             for row in run.rows
             for found in row.throughput
             if (hint := f"{title(row)}: {found.pictures_per_second:.0f} pictures/s, {found.batch} at once")
@@ -206,10 +200,10 @@ def scaling(run: Record) -> None:
     )
 
 
-def _step(row: Row, found: Scaling) -> Step:
+def _step(row: Row, found: Scaling) -> LinePoint:
     low, high = found.interval_ms or NOBODY_KNOWS
     hint = f"{title(row)}: {found.median_ms:.2f} ms, {counted(found.threads, 'thread')}"
-    return Step(title(row), found.threads, found.median_ms, hint, low, high)
+    return LinePoint(title(row), found.threads, found.median_ms, hint, low, high)
 
 
 def costs(run: Record) -> None:

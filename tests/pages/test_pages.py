@@ -20,7 +20,7 @@ from deploy_core.formats import FORMATS
 from deploy_core.models.catalogue import MODELS
 from deploy_core.processes.local import WorkerProcess
 from deploy_core.profile.record import record
-from pages.charts import charts
+from pages.charts import theme
 from pages.state import services
 from tests.pages.harness import PAGES, finished, open_page, texts
 
@@ -272,8 +272,8 @@ def test_operators_of_two_files_are_laid_side_by_side() -> None:
 
 
 def test_a_file_has_another_colour_than_a_kind_of_operator() -> None:
-    assert len(charts.FILE_COLOURS) == len(FORMATS)
-    assert not set(charts.FILE_COLOURS) & set(charts.KIND_COLOURS)
+    assert len(theme.FILE_COLOURS) == len(FORMATS)
+    assert not set(theme.FILE_COLOURS) & set(theme.KIND_COLOURS)
 
 
 def test_a_run_that_is_none_is_a_sentence() -> None:
