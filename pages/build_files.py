@@ -13,7 +13,8 @@ from deploy_core.processes.jobs import Job
 from deploy_core.processes.local import Task
 from deploy_core.storage.store import Stored
 from deploy_core.types import Artifact, BuildRequest, BuildResult, Unbuilt
-from pages.parts import notices, progress, text
+from pages.parts import notices, progress
+from pages.parts.text import escaped
 from pages.state import links, picker, services
 
 ENGINES = {"qnnpack": "qnnpack, for phones", "x86": "x86, for servers"}
@@ -92,9 +93,7 @@ def card(stored: Stored, result: BuildResult) -> None:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown(f"**{line.title}** · {artifact.bytes / 1e6:.1f} MB", width="content")
             with st.container(horizontal=True, width="content"):
-                st.link_button(
-                    "File", links.artifact(stored), icon=":material/download:", help=text.plain(artifact.file)
-                )
+                st.link_button("File", links.artifact(stored), icon=":material/download:", help=escaped(artifact.file))
                 st.link_button(
                     "Bundle",
                     links.bundle(stored),
@@ -138,7 +137,7 @@ def phones(artifact: Artifact) -> None:
         st.markdown(f"- **{runtime.name} {runtime.version}** ({runtime.platforms}): `{runtime.install}`")
     for finding in artifact.findings:
         icon = ":green[:material/check:]" if finding.holds else ":orange[:material/warning:]"
-        st.markdown(f"- {icon} {text.plain(finding.text)}")
+        st.markdown(f"- {icon} {escaped(finding.text)}")
 
 
 def failures(job: Job | None) -> None:
@@ -177,7 +176,7 @@ def choose_formats() -> tuple[str, ...]:
     )
     for key, reason in reasons.items():
         if reason is not None:
-            st.caption(f":material/block: {FORMATS[key].title} is not available here. {text.plain(reason)}")
+            st.caption(f":material/block: {FORMATS[key].title} is not available here. {escaped(reason)}")
     return tuple(sorted(keys, key=available.index))
 
 
@@ -212,7 +211,7 @@ def _same_top1(artifact: Artifact) -> str:
 
 
 def _plain_reason(unbuilt: Unbuilt) -> str:
-    return f"gave no file: {text.plain(unbuilt.reason)}"
+    return f"gave no file: {escaped(unbuilt.reason)}"
 
 
 def build() -> None:
@@ -230,7 +229,7 @@ def build() -> None:
             st.info("Choose at least one format.", icon=":material/category:")
         elif missing:
             count = f"{len(missing)} {'file' if len(missing) == 1 else 'files'}"
-            label = f"Build {count} of {text.plain(chosen.spec.title)}"
+            label = f"Build {count} of {escaped(chosen.spec.title)}"
             if st.button(label, type="primary", icon=":material/build:", key="build"):
                 progress.submit(task)
                 st.rerun()

@@ -10,7 +10,7 @@ from deploy_core.processes.local import Task
 from deploy_core.types import Prediction
 from pages.charts.bars import Bar, draw_bars
 from pages.parts import notices, progress
-from pages.parts.text import plain
+from pages.parts.text import escaped
 from pages.pictures import answers, batch, code, looks, sources
 from pages.pictures.sources import Picture
 from pages.state import address, picker, services
@@ -76,7 +76,7 @@ def answer(chosen: picker.Choice, prediction: Prediction, threshold: float) -> N
         )
     st.metric(
         f"Class {best.index}",
-        plain(best.label),
+        escaped(best.label),
         f"{best.probability:.1%} sure",
         delta_color="off",
         delta_arrow="off",
@@ -100,7 +100,7 @@ def ready(chosen: picker.Choice) -> bool:
     download = Task("download", {"model": chosen.spec.name})
     if not progress.is_unfinished(progress.follow(download)):
         size = f"{chosen.spec.download_bytes / 1e6:.0f} MB"
-        st.info(f"{plain(chosen.spec.title)} needs its weights once: {size} from the Hugging Face Hub.")
+        st.info(f"{escaped(chosen.spec.title)} needs its weights once: {size} from the Hugging Face Hub.")
         if st.button(f"Download {size}", icon=":material/download:", type="primary"):
             progress.submit(download)
             st.rerun()

@@ -19,7 +19,7 @@ from pages.charts.diagonal import DiagonalPoint, draw_diagonal
 from pages.charts.intervals import IntervalMark, draw_intervals
 from pages.charts.matrix import MatrixCell, draw_matrix
 from pages.parts import notices, progress
-from pages.parts.text import plain
+from pages.parts.text import escaped
 from pages.state import picker, services
 
 UPLOAD = "Upload"
@@ -73,7 +73,7 @@ def choose_pictures() -> tuple[Path, str] | None:
             [*sets, UPLOAD],
             default=next(iter(sets)),
             required=True,
-            format_func=plain,
+            format_func=escaped,
             key="pictures",
         )
         if name != UPLOAD:
@@ -115,7 +115,7 @@ def evaluate() -> None:
         if saved:
             show_saved()
         else:
-            title = plain(chosen.spec.title)
+            title = escaped(chosen.spec.title)
             st.info(f"{title} needs labelled pictures of {chosen.spec.knows}.", icon=":material/dataset:")
         with st.expander("How the pictures must be packed", expanded=not saved, icon=":material/folder_zip:"):
             st.markdown(LAYOUT)
@@ -126,7 +126,7 @@ def evaluate() -> None:
     if progress.is_unfinished(progress.follow(task)):
         return
     found = services.store().evaluation(request, path)
-    label = f"Evaluate {len(request.formats)} files on {plain(name)}"
+    label = f"Evaluate {len(request.formats)} files on {escaped(name)}"
     if st.button(
         f"{label} again" if found else label,
         type="secondary" if found else "primary",
@@ -352,13 +352,13 @@ def disagreements(evaluation: Evaluation) -> None:
 def disagreement(found: Disagreement, labels: tuple[str, ...]) -> None:
     if found.thumbnail:
         st.image(base64.b64decode(found.thumbnail), width=96)
-    st.markdown(f"**{plain(_short(labels[found.true]))}**", help=plain(found.picture))
+    st.markdown(f"**{escaped(_short(labels[found.true]))}**", help=escaped(found.picture))
     answers: dict[int, list[Opinion]] = {}
     for opinion in found.opinions:
         answers.setdefault(opinion.answer, []).append(opinion)
     for answer, said in sorted(answers.items(), key=lambda pair: -len(pair[1])):
         icon = ":green[:material/check:]" if answer == found.true else ":red[:material/close:]"
-        st.markdown(f"{icon} {plain(_short(labels[answer]))}")
+        st.markdown(f"{icon} {escaped(_short(labels[answer]))}")
         least, most = (f"{extreme(opinion.probability for opinion in said):.0%}" for extreme in (min, max))
         sure = most if least == most else f"{least} to {most}"
         names = ", ".join(FORMATS[opinion.subject].title for opinion in said)
@@ -367,7 +367,7 @@ def disagreement(found: Disagreement, labels: tuple[str, ...]) -> None:
 
 def left_out(evaluation: Evaluation) -> None:
     if evaluation.unreadable:
-        names = [plain(name) for name in evaluation.unreadable[:UNREADABLE_NAMED]]
+        names = [escaped(name) for name in evaluation.unreadable[:UNREADABLE_NAMED]]
         if len(evaluation.unreadable) > UNREADABLE_NAMED:
             names.append("…")
         st.warning(
@@ -376,7 +376,7 @@ def left_out(evaluation: Evaluation) -> None:
         )
     empty = [name for name, share in evaluation.results[0].score.per_class.items() if share is None]
     if empty:
-        st.caption(f"No pictures in: {', '.join(plain(name) for name in empty)}.")
+        st.caption(f"No pictures in: {', '.join(escaped(name) for name in empty)}.")
     if evaluation.ignored:
         st.caption(f"Left out, because their names are not those of pictures: {evaluation.ignored} of the files.")
 

@@ -17,10 +17,9 @@ from deploy_core.processes.local import Task
 from deploy_core.profile.device.report import IN_BROWSERS
 from deploy_core.storage.store import Stored
 from deploy_core.types import BuildRequest
-from pages.device import client
-from pages.device.reports import ADDRESS, draw, of, server_run, take, together
+from pages.device import client, reports
 from pages.parts import notices, progress
-from pages.parts.text import plain
+from pages.parts.text import escaped
 from pages.pictures import sources
 from pages.pictures.sources import Picture
 from pages.state import links, picker, services
@@ -78,7 +77,7 @@ def on_your_device() -> None:
     found = {key: stored[key] for key in offered if key in stored}
     if found:
         picture = sources.at_hand()
-        st.caption(f"The picture: {plain(picture.name)}. Choose another on Classify.")
+        st.caption(f"The picture: {escaped(picture.name)}. Choose another on Classify.")
         measure(chosen, picture, found, runtime)
     missing = [key for key in offered if key not in found]
     if missing:
@@ -98,7 +97,7 @@ def build(everything: BuildRequest, title: str, missing: Sequence[str]) -> None:
     names = " and ".join(FORMATS[key].title for key in missing)
     label = f"Build {names}" if is_first else f"Build {names}, to time that as well"
     if is_first:
-        st.info(f"A browser runs ONNX files, and {plain(title)} has none yet.", icon=":material/smartphone:")
+        st.info(f"A browser runs ONNX files, and {escaped(title)} has none yet.", icon=":material/smartphone:")
     if st.button(label, icon=":material/build:", key="build", type="primary" if is_first else "secondary"):
         progress.submit(task)
         st.rerun()
@@ -163,19 +162,19 @@ def compare(chosen: picker.Choice, picture: Picture, stored: Stored) -> None:
 
 
 def save(text: str, found: dict[str, Stored]) -> None:
-    take(text.encode(), found)
+    reports.keep(text.encode(), found)
     st.toast("Saved.", icon=":material/check:")
 
 
-def saved(chosen: picker.Choice) -> None:
-    reports = of(chosen.spec.name)
-    if not reports:
-        if st.query_params.get(ADDRESS):
+def saved_reports(chosen: picker.Choice) -> None:
+    saved = reports.of(chosen.spec.name)
+    if not saved:
+        if st.query_params.get(reports.ADDRESS):
             st.caption("The report of this link is of another model, or no longer here.")
         return
     st.subheader("This server and your device")
-    together(server_run(chosen), reports)
-    draw(reports[0])
+    reports.draw_with_server(reports.server_run(chosen), saved)
+    reports.draw(saved[0])
 
 
 def phone() -> None:
@@ -194,6 +193,6 @@ st.markdown(
 with notices.errors_shown():
     on_your_device()
 with notices.errors_shown():
-    saved(picker.choice())
+    saved_reports(picker.choice())
 phone()
 notices.explain(WHAT)

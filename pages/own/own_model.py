@@ -12,7 +12,8 @@ from deploy_core.models.own.bring import NORMALIZATIONS, Corrections
 from deploy_core.models.spec import ModelSpec
 from deploy_core.storage.visitors import VisitorsFile
 from deploy_core.worker.intake import fetch_task
-from pages.parts import notices, progress, text
+from pages.parts import notices, progress
+from pages.parts.text import escaped
 from pages.state import services, session
 
 LARGEST_CHECKPOINT_MB = 400
@@ -90,8 +91,8 @@ def _bring() -> None:
 def describe(spec: ModelSpec) -> None:
     """What was read from the checkpoint, and how to mend it."""
     labels = ", ".join(spec.own_labels[:LABELS_SHOWN]) + (", …" if spec.classes > LABELS_SHOWN else "")
-    st.caption(f"{text.plain(bring.described(spec))}.")
-    st.caption(f"Labels: {text.plain(labels)}")
+    st.caption(f"{escaped(bring.described(spec))}.")
+    st.caption(f"Labels: {escaped(labels)}")
     st.caption("Yours alone, and deleted soon after you leave.")
     with st.container(horizontal=True):
         st.button("Correct", icon=":material/edit:", on_click=open_dialog, args=[CORRECT], key="own_correct")

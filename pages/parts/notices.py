@@ -9,7 +9,7 @@ import streamlit as st
 
 from deploy_core.errors import DeployError
 from deploy_core.processes.line import Waiting
-from pages.parts import text
+from pages.parts.text import escaped
 
 LINKS = (
     "[Paper](https://arxiv.org/abs/2012.12877) · [Code of the authors](https://github.com/facebookresearch/deit) · "
@@ -21,7 +21,7 @@ LINKS = (
 
 def show(error: DeployError) -> None:
     """An error for people: what is wrong, and what to do."""
-    st.error(f"**{text.plain(error.problem)}** {text.plain(error.remedy)}", icon=":material/error:")
+    st.error(f"**{escaped(error.problem)}** {escaped(error.remedy)}", icon=":material/error:")
 
 
 @contextmanager

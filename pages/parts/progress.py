@@ -7,6 +7,7 @@ import streamlit as st
 from deploy_core.processes.jobs import FINISHED, LEAST_FRACTION_FOR_ESTIMATE, Job, State, job_name
 from deploy_core.processes.local import Task
 from pages.parts import notices, text
+from pages.parts.text import escaped
 from pages.state import services, session
 
 
@@ -57,4 +58,4 @@ def _progress(job: Job) -> str:
         left = f"{text.duration(job.elapsed_seconds)} so far"
     else:
         left = "longer than expected"
-    return f"{text.plain(job.stage)} … {left}"
+    return f"{escaped(job.stage)} … {left}"

@@ -13,7 +13,8 @@ from deploy_core.processes.local import Task
 from deploy_core.storage.store import Stored
 from deploy_core.types import BuildRequest
 from pages.charts.changes import ChangeMark, draw_changes
-from pages.parts import notices, progress, text
+from pages.parts import notices, progress
+from pages.parts.text import escaped
 from pages.pictures.sources import Picture
 from pages.state import picker, services
 
@@ -108,7 +109,7 @@ def _show(answers: list[tuple[Stored, Reply | DeployError]]) -> None:
         st.caption("The original's most probable classes, with its probability. Each dot is a file.")
     for stored, reply in answers:
         if isinstance(reply, DeployError):
-            st.error(f"**{FORMATS[stored.artifact.format].title}:** {text.plain(str(reply))}", icon=":material/error:")
+            st.error(f"**{FORMATS[stored.artifact.format].title}:** {escaped(str(reply))}", icon=":material/error:")
 
 
 def _row(stored: Stored, reply: Reply | DeployError) -> dict[str, object]:

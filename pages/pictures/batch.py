@@ -13,7 +13,8 @@ import streamlit as st
 from deploy_core import documents, spreadsheets
 from deploy_core.errors import DeployError
 from deploy_core.types import Prediction
-from pages.parts import notices, text
+from pages.parts import notices
+from pages.parts.text import escaped
 from pages.pictures.sources import Picture
 from pages.state import picker, services
 
@@ -47,7 +48,7 @@ def _answer(chosen: picker.Choice, waiting: list[Picture], top: int, answered: A
     bar, place = st.progress(0.0), st.empty()
     place.button("Cancel", icon=":material/close:", on_click=_stop, args=[these], key="stop_batch")
     for number, picture in enumerate(waiting):
-        bar.progress(number / len(waiting), f"{number} of {len(waiting)}: {text.plain(picture.name)} …")
+        bar.progress(number / len(waiting), f"{number} of {len(waiting)}: {escaped(picture.name)} …")
         with notices.in_line() as tell:
             try:
                 answered[picture.digest] = services.inference().classify(
@@ -130,13 +131,13 @@ def _gallery(done: list[tuple[Picture, Prediction | DeployError]], threshold: fl
 
 def _card(picture: Picture, answer: Prediction | DeployError, threshold: float) -> None:
     if isinstance(answer, DeployError):
-        st.caption(f":material/broken_image: {text.plain(picture.name)}  \n{text.plain(answer.problem)}")
+        st.caption(f":material/broken_image: {escaped(picture.name)}  \n{escaped(answer.problem)}")
         return
     best = answer.top[0]
     st.image(_thumbnail(picture), width="stretch", alt=f"{picture.name}: {best.label}")
     doubt = "" if best.probability >= threshold else " · not sure"
-    label = text.plain(best.label.split(",")[0])
-    st.caption(f"{text.plain(picture.name)}  \n**{label}** {best.probability:.0%}{doubt}")
+    label = escaped(best.label.split(",")[0])
+    st.caption(f"{escaped(picture.name)}  \n**{label}** {best.probability:.0%}{doubt}")
 
 
 def _thumbnail(picture: Picture) -> bytes:

@@ -11,7 +11,7 @@ from deploy_core.inference import capacity
 from deploy_core.models import catalogue, load
 from deploy_core.models.spec import ModelSpec
 from pages.own import own_model
-from pages.parts.text import plain
+from pages.parts.text import escaped
 from pages.state import address
 
 WEIGHTS = {"pretrained": "Pretrained", "random": "Random"}
@@ -39,7 +39,7 @@ def choice() -> Choice:
 def draw() -> None:
     unknown = address.recall("model", "model", load.find(settings.load().default_model).name, _known)
     if unknown is not None:
-        _tell(f"There is no model '{plain(unknown)}' here. Choose one in the sidebar.")
+        _tell(f"There is no model '{escaped(unknown)}' here. Choose one in the sidebar.")
     address.recall("weights", "weights", "pretrained", _known_weights)
     st.session_state["weights"] = _known_weights(st.session_state["weights"])
     with st.sidebar:
