@@ -37,8 +37,8 @@ WHAT = """
 The tutorial's last step: how long does one inference take with each file, and what else does it cost?
 
 - **In turn.** After a warm-up, all files answer one picture in each round, each round in a new order. They run in a
-  process of their own with garbage collection off. Other work on this machine slows all of them down alike, so the *ratios* hold
-  even though the milliseconds will differ on another day.
+  process of their own with garbage collection off. Other work on this machine slows all of them down alike, so the
+  *ratios* hold even though the milliseconds will differ on another day.
 - **Until it is known.** Rounds go on until the 95 % interval of every ratio to the original is narrow enough, or the
   time is up; the page says which. Intervals are bootstrapped over whole rounds.
 - **Alone.** Loading, the first answer, memory, batches and operators are measured in up to three fresh processes for
@@ -110,8 +110,8 @@ def budget() -> str:
             default=USUAL_BUDGET,
             required=True,
             key="budget",
-            help="For the rounds, which end earlier when every ratio is known to ±2 %. Before them each file is "
-            "measured alone, at least once and for up to this time again; after them, for a quarter of it on one thread.",
+            help="For the rounds, which end earlier when every ratio is known to ±2 %. Before that, each file "
+            "is measured alone, once or for up to this time again; after that, for a quarter of it on one thread.",
         )
     )
 

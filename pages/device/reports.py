@@ -72,18 +72,14 @@ def draw(report: Report) -> None:
         column_config={
             name: st.column_config.NumberColumn(format="%.2f ms") for name in ("Median", "p95", "First answer", "Load")
         }
-        | {
-            "Cosine": st.column_config.NumberColumn(
-                format="%.6f", help="Between its logits and the server's, for the same input"
-            )
-        },
+        | {"Cosine": st.column_config.NumberColumn(format="%.6f", help="Of its logits to the server's, on one input")},
     )
     st.caption(f"Reported by a visitor, and not checked here: {escaped(_about(report))}.")
     for row in report.rows:
         if row.disagreement:
             st.warning(
-                f"{FORMATS[row.format].title} on {row.runs_on} answers differently than the server: {row.disagreement}. "
-                "Update the browser or the device's graphics driver, then measure again.",
+                f"{FORMATS[row.format].title} on {row.runs_on} answers differently than the server: "
+                f"{row.disagreement}. Update the browser or the device's graphics driver, then measure again.",
                 icon=":material/rule:",
             )
     with st.container(horizontal=True):
