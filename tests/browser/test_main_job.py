@@ -162,7 +162,7 @@ def test_files_are_asked_about_labelled_pictures(server: str, page: Page, tmp_pa
     page.get_by_role("button", name=f"Evaluate {len(choose_formats(page))} files on mine.zip").click()
     expect(page.get_by_role("button", name="mine.zip again")).to_be_visible()
     expect(page.get_by_text("of 2 pictures").first).to_be_visible()
-    expect(page.get_by_role("heading", name="What is taken for what")).to_be_visible()
+    expect(page.get_by_role("heading", name="Which classes are mixed up")).to_be_visible()
     expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(3)
     no_error(page)
 
