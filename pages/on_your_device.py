@@ -76,7 +76,7 @@ def on_your_device() -> None:
     stored = services.store().find(request(chosen, offered))
     found = {key: stored[key] for key in offered if key in stored}
     if found:
-        picture = sources.at_hand()
+        picture = sources.last()
         st.caption(f"The picture: {escaped(picture.name)}. Choose another on Classify.")
         measure(chosen, picture, found, runtime)
     missing = [key for key in offered if key not in found]

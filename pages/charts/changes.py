@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import altair as alt
@@ -25,10 +25,9 @@ class ChangeMark:
     hint: str
 
 
-def draw_changes(changes: Sequence[ChangeMark], files: Sequence[str], alt_text: str, unit: str) -> None:
-    """Draws a dot for each change; its group is one of the ``files`` and has that file's colour."""
+def draw_changes(changes: Sequence[ChangeMark], colours: Mapping[str, str], alt_text: str, unit: str) -> None:
+    """Draws a dot for each change; ``colours`` has a colour for each group."""
     rows = pd.DataFrame([vars(change) for change in changes])
-    groups = [change.group for change in changes]
     most = max(LEAST_CHANGE, rows["value"].abs().max())
     x = alt.X(
         "value:Q",
@@ -39,6 +38,6 @@ def draw_changes(changes: Sequence[ChangeMark], files: Sequence[str], alt_text: 
     dots = (
         alt.Chart(rows)
         .mark_point(filled=True, size=70, opacity=0.85)
-        .encode(y=row_labels(), x=x, color=coloured("group:N", files, groups, theme.FILE_COLOURS), **hint())
+        .encode(y=row_labels(), x=x, color=coloured("group:N", colours, {change.group for change in changes}), **hint())
     )
     draw(zero + dots, ROW_PIXELS * rows["label"].nunique() + 150, alt_text)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import altair as alt
 import pandas as pd
 
-from pages.charts import theme
 from pages.charts.parts import coloured, draw, hint
 
 PIXELS = 420
@@ -26,14 +25,14 @@ class LinePoint:
     high: float | None = None
 
 
-def draw_lines(points: Sequence[LinePoint], lines: Sequence[str], alt_text: str, across: str, up: str) -> None:
-    """Draws a line for each file, coloured by its place in ``lines``; nothing without points."""
+def draw_lines(points: Sequence[LinePoint], colours: Mapping[str, str], alt_text: str, across: str, up: str) -> None:
+    """Draws a line for each file in its colour; nothing without points."""
     if not points:
         return
     table = pd.DataFrame([vars(point) for point in points]).astype({"low": float, "high": float})
     base = alt.Chart(table).encode(
         x=alt.X("x:O", title=across, axis=alt.Axis(labelAngle=0)),
-        color=coloured("line:N", lines, [point.line for point in points], theme.FILE_COLOURS),
+        color=coloured("line:N", colours, {point.line for point in points}),
         **hint(),
     )
     line = base.mark_line(point=alt.OverlayMarkDef(filled=True, size=60)).encode(y=alt.Y("y:Q", title=up))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import altair as alt
@@ -19,12 +19,12 @@ def draw(chart: alt.Chart | alt.LayerChart, height: int, alt_text: str) -> None:
     svg.offer(alt_text)
 
 
-def coloured(field: str, known: Sequence[str], used: Sequence[str], colours: Sequence[str]) -> alt.Color:
-    """Gives each ``known`` name its colour, used or not; the legend shows the used ones."""
-    scale = alt.Scale(domain=list(known), range=list(colours[: len(known)]))
-    values = [name for name in known if name in used]
+def coloured(field: str, colours: Mapping[str, str], used: Collection[str]) -> alt.Color:
+    """Gives each name its colour of ``colours``; the legend shows the ``used`` names."""
+    scale = alt.Scale(domain=[*colours], range=[*colours.values()])
+    values = [name for name in colours if name in used]
     legend = alt.Legend(orient="bottom", columns=2, values=values, labelFontSize=11, labelLimit=130, symbolSize=70)
-    return alt.Color(field, scale=scale, sort=list(known), title=None, legend=legend)
+    return alt.Color(field, scale=scale, sort=[*colours], title=None, legend=legend)
 
 
 def row_labels() -> alt.Y:

@@ -24,6 +24,7 @@ class StackPart:
 
 def draw_stacks(parts: Sequence[StackPart], kinds: Sequence[str], alt_text: str, unit: str) -> None:
     """Draws stacked bars in the given order; a kind has the same colour in every chart."""
+    colours = dict(zip(kinds, theme.KIND_COLOURS, strict=False))
     table = pd.DataFrame([vars(part) for part in parts])
     chart = (
         alt.Chart(table)
@@ -31,7 +32,7 @@ def draw_stacks(parts: Sequence[StackPart], kinds: Sequence[str], alt_text: str,
         .encode(
             y=row_labels(),
             x=alt.X("value:Q", axis=alt.Axis(title=unit, tickCount=5)),
-            color=coloured("kind:N", kinds, [part.kind for part in parts], theme.KIND_COLOURS),
+            color=coloured("kind:N", colours, {part.kind for part in parts}),
             order=alt.Order("order:Q"),
             **hint(),
         )

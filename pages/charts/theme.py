@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from deploy_core.formats import FORMATS
+
 KIND_COLOURS = (
     "#4c78a8", "#f58518", "#e45756", "#72b7b2", "#54a24b", "#eeca3b", "#b279a2", "#ff9da6", "#9d755d", "#bab0ac",
 )  # fmt: skip
@@ -35,6 +37,11 @@ def shades() -> tuple[str, str]:
 
 def accent() -> str:
     return shades()[1]
+
+
+def file_colours() -> dict[str, str]:
+    """The colour of each file, by its title, in the order of the legends."""
+    return dict(zip((row.title for row in FORMATS.values()), FILE_COLOURS, strict=True))
 
 
 def _theme() -> str:

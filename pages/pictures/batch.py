@@ -1,6 +1,7 @@
-"""Several pictures: one after the other, as a table and a gallery, to be taken away as CSV or JSON.
+"""Several pictures: answered one after the other, shown as a table and a gallery, exported as CSV or JSON.
 
-One at a time: other visitors' pictures come in between, and in a batch dynamic int8 would change answers.
+They are not one batch, so that other visitors' pictures come in between, and because in a batch dynamic int8 changes
+answers.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def _answer(chosen: picker.Choice, waiting: list[Picture], top: int, answered: A
 
 
 def _stop(these: list[str]) -> None:
-    """For these pictures; whoever adds others wants answers again."""
+    """Stops at these pictures. Adding others starts again."""
     st.session_state["batch_stopped"] = these
 
 
@@ -70,7 +71,7 @@ def _go_on() -> None:
 
 def _table(chosen: picker.Choice, done: list[tuple[Picture, Prediction | DeployError]], threshold: float) -> None:
     rows = [_row(picture, answer, threshold) for picture, answer in done]
-    # Whole numbers also where a picture has none.
+    # Int64 keeps whole numbers although unreadable pictures have none.
     table = pd.DataFrame(rows, columns=FACTS).astype({"Index": "Int64"})
     st.dataframe(
         table,
@@ -90,10 +91,9 @@ def _table(chosen: picker.Choice, done: list[tuple[Picture, Prediction | DeployE
             icon=":material/download:",
             on_click="ignore",
         )
-        found = [_document(picture, answer) for picture, answer in done]
         st.download_button(
             "JSON",
-            json.dumps(found, indent=2),
+            json.dumps([_document(picture, answer) for picture, answer in done], indent=2),
             f"{name}.json",
             "application/json",
             icon=":material/download:",
@@ -104,14 +104,14 @@ def _table(chosen: picker.Choice, done: list[tuple[Picture, Prediction | DeployE
 def _row(picture: Picture, answer: Prediction | DeployError, threshold: float) -> dict[str, object]:
     if isinstance(answer, DeployError):
         return {"Picture": picture.name, "Answer": f"{answer.problem} {answer.remedy}"}
-    best, spent = answer.top[0], answer.milliseconds
+    best = answer.top[0]
     return {
         "Picture": picture.name,
         "Answer": best.label,
         "Index": best.index,
         "Probability": best.probability * 100,
         "Sure": "yes" if best.probability >= threshold else "no",
-        "Time": spent.read + spent.preprocess + spent.inference,
+        "Time": answer.milliseconds.total,
     }
 
 
@@ -141,7 +141,7 @@ def _card(picture: Picture, answer: Prediction | DeployError, threshold: float) 
 
 
 def _thumbnail(picture: Picture) -> bytes:
-    """Kept for the session, because each click draws all of them again."""
+    """A small square picture, cached in the session because each click draws all of them again."""
     kept: dict[str, bytes] = st.session_state.setdefault("thumbnails", {})
     if picture.digest not in kept:
         kept[picture.digest] = services.decoders().square(picture.data, SIDE)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
-from deploy_core.formats import FORMATS
 from deploy_core.profile.record.record import Record, Row, Scaling
 from deploy_core.profile.words import counted
+from pages.charts import theme
 from pages.charts.lines import LinePoint, draw_lines
 from pages.runs.files import UNKNOWN_INTERVAL, title
 
 
 def draw(run: Record) -> None:
-    lines = [row.title for row in FORMATS.values()]
-    _by_batch(run, lines)
-    _by_threads(run, lines)
+    _by_batch(run)
+    _by_threads(run)
 
 
-def _by_batch(run: Record, lines: list[str]) -> None:
+def _by_batch(run: Record) -> None:
     st.markdown("**Pictures a second, by batch**")
     draw_lines(
         [
@@ -26,7 +25,7 @@ def _by_batch(run: Record, lines: list[str]) -> None:
             for rate in row.throughput
             if (hint := f"{title(row)}: {rate.pictures_per_second:.0f} pictures/s, {rate.batch} at once")
         ],
-        lines,
+        theme.file_colours(),
         "Throughput by batch",
         "pictures at once",
         "pictures/s",
@@ -36,14 +35,14 @@ def _by_batch(run: Record, lines: list[str]) -> None:
         st.caption(f"One picture at a time only: {'; '.join(alone)}.")
 
 
-def _by_threads(run: Record, lines: list[str]) -> None:
+def _by_threads(run: Record) -> None:
     measured = [(row, scaling) for row in run.rows for scaling in row.scaling]
     if {scaling.threads for _, scaling in measured} == {run.threads}:
         st.caption(f"Measured with {counted(run.threads, 'thread')} only.")
         return
     st.markdown("**Milliseconds for one picture, by threads**")
     points = [_point(row, scaling) for row, scaling in measured]
-    draw_lines(points, lines, "Latency by threads", "threads", "ms")
+    draw_lines(points, theme.file_colours(), "Latency by threads", "threads", "ms")
     unsure = sorted({scaling.threads for _, scaling in measured if scaling.interval_ms is None})
     st.caption(
         "The bars are 95 % intervals."

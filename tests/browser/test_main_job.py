@@ -62,7 +62,7 @@ def test_the_main_job(server: str, page: Page, tmp_path: Path, answer: Callable[
     page.get_by_role("button", name=f"Build {len(keys)} files of Demo DeiT").click()
     lite = artifact_link(page, "lite")
     expect(lite).to_be_visible(timeout=240 * SECONDS)
-    expect(page.get_by_text("as the original").or_(page.get_by_test_id("stDataFrame")).first).to_be_visible()
+    expect(page.get_by_text("agrees").or_(page.get_by_test_id("stDataFrame")).first).to_be_visible()
     for key in keys:
         expect(artifact_link(page, key)).to_be_visible()
     with page.expect_download() as download:

@@ -106,7 +106,7 @@ def test_the_build_page_builds_proves_and_offers_each_file() -> None:
     frame = app.dataframe[0].value
     assert list(frame["Format"]) == ["Original", "Scripted", "Scripted and quantized"]
     assert set(frame["Same top-1"]) <= {"3 of 4", "4 of 4"}
-    assert set(frame["Verdict"]) == {"as the original"}
+    assert set(frame["Verdict"]) == {"agrees"}
     text = texts(app)
     assert "Every Linear weight takes one byte instead of four" in text
     assert "shown 4 photographs" in text
