@@ -1,4 +1,4 @@
-"""Jobs on a page: asked for, and followed until they end."""
+"""Jobs on a page: submitted, and followed until they end."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pages.state import services, session
 
 def submit(task: Task) -> None:
     """Queues a task for this session. Raises QueueFull, StorageFailed."""
-    services.jobs().submit(task, session.name_for_jobs())
+    services.jobs().submit(task, session.requester())
 
 
 def follow(task: Task) -> Job | None:
-    """What is known of the task's job; draws its progress while it waits or runs, or why it failed.
+    """The task's job, or None; draws its progress while it waits or runs, or why it failed.
 
-    None, too, where others still wait for it and this visitor has cancelled it.
+    None also if this visitor cancelled the job while others still wait for it.
     """
     job = services.jobs().look(job_name(task))
-    if job is None or (job.state not in FINISHED and not services.jobs().join(job.name, session.name_for_jobs())):
+    if job is None or (job.state not in FINISHED and not services.jobs().join(job.name, session.requester())):
         return None
     if job.error is not None:
         notices.show(job.error)
@@ -42,7 +42,7 @@ def _follow(name: str) -> None:
         st.rerun()
     st.progress(job.fraction, text=_progress(job))
     if st.button("Cancel", icon=":material/close:", key=f"cancel-{name}"):
-        is_over = services.jobs().cancel(name, session.name_for_jobs())
+        is_over = services.jobs().cancel(name, session.requester())
         st.toast("Cancelled." if is_over else "Cancelled. Others still wait for it.", icon=":material/cancel:")
         st.rerun()
 

@@ -55,8 +55,8 @@ def _columns(looks: Looks, how: Preprocessing, patches: int) -> None:
         )
     if how.is_squashed and length > MOST_SQUASHED:
         st.warning(
-            f"**One side of this picture is {length:.1f} times the other.** Squashed into a square, its content is hard "
-            "to recognize: first crop it around what matters.",
+            f"**One side of this picture is {length:.1f} times the other.** Squashed into a square, its content is "
+            "hard to recognize: first crop it around what matters.",
             icon=":material/crop:",
         )
     elif kept < LEAST_KEPT:
