@@ -147,9 +147,9 @@ def classify() -> None:
 
 st.title("What is in the picture?")
 st.markdown(
-    "DeiT, a Vision Transformer, names what it sees and how sure it is. Pick a picture here, a model in the sidebar. "
-    "**Build** then turns that model into files for a phone, **Evaluate** counts what they get right, and **Profile** "
-    "shows which one to ship."
+    "DeiT, a Vision Transformer, names what it sees and how sure it is. Pick a picture here and a model in the "
+    "sidebar. **Build** turns the model into files for a phone, **Evaluate** counts what they get right, and "
+    "**Profile** shows which one to ship."
 )
 with notices.errors_shown():
     classify()

@@ -33,8 +33,8 @@ def draw(evaluation: Evaluation) -> None:
     kept = evaluation.disagreements
     if not kept:
         st.caption(
-            "The licence of this data set does not allow showing its pictures here. Evaluate a set of your own to see "
-            "where the files differ."
+            "This project may not pass on the pictures of this data set. Evaluate a set of your own to see where the "
+            "files differ."
         )
         return
     are_all_shown = len(kept) <= SHOWN_FIRST or st.session_state.get("all_disagreements")
