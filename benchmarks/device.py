@@ -18,7 +18,8 @@ from playwright.sync_api import Page, Route, expect, sync_playwright
 
 from benchmarks.figure import Figure
 from deploy_core import build, embedded
-from deploy_core.formats import FORMATS, operators
+from deploy_core.formats import FORMATS
+from deploy_core.formats.onnx.running import session_options
 from deploy_core.models import load
 from deploy_core.pictures import decode, preprocess
 from deploy_core.settings import Settings
@@ -114,7 +115,7 @@ class Bench:
         """The server's ONNX Runtime on one thread."""
         import onnxruntime
 
-        options = operators.onnxruntime_options()
+        options = session_options()
         options.intra_op_num_threads = 1
         path = self._files / FORMATS[key].filename(SPEC.name)
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -12,7 +12,7 @@ Both run the int8 files under the qnnpack engine, as phones do:
     .venv/bin/python -m benchmarks.lite_runtime build FOLDER --model deit_base_patch16_224 --weights random
     OTHER/bin/python benchmarks/lite_runtime.py run FOLDER
 
-The lists in deploy_core/formats/operators/ are what these print:
+The lists in the rooms of deploy_core/formats/ are what these print:
 
     OTHER/bin/python benchmarks/lite_runtime.py operators torch
     .venv/bin/python -m benchmarks.lite_runtime operators executorch

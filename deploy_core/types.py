@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,18 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class ModelChoice:
+    """A model and its weights.
+
+    ``reference`` is a name of the catalogue or the path of a person's own model; ``weights`` is ``pretrained``,
+    ``random`` or the path of a checkpoint.
+    """
+
+    reference: str
+    weights: str
+
+
+@dataclass(frozen=True)
 class BuildRequest:
     """What to build; ``formats`` are keys of FORMATS, and what they need is built with them."""
 
@@ -68,6 +81,10 @@ class BuildRequest:
     formats: tuple[str, ...]
     engine: str = "qnnpack"
     optimize: str = "default"
+
+    @property
+    def choice(self) -> ModelChoice:
+        return ModelChoice(self.model, self.weights)
 
 
 @dataclass(frozen=True)
@@ -125,14 +142,37 @@ class Delegation:
     undelegated: tuple[str, ...]
 
 
+class Platform(StrEnum):
+    """Where apps run that load built files; the values are the names for people."""
+
+    ANDROID = "Android"
+    IOS = "iOS"
+    MACOS = "macOS"
+    BROWSERS = "browsers"
+
+    @property
+    def app_folder(self) -> str:
+        """The folder of a bundle that holds the app code for it."""
+        return self.value.lower()
+
+
 @dataclass(frozen=True)
 class Runtime:
-    """A program on a device that loads a format's files, from the oldest version that was checked or is documented."""
+    """A program that loads a format's files on devices, in the oldest version that was checked or is documented.
+
+    ``install`` is how an app gets it. ``elsewhere`` says where else the files load, beside the ``platforms``.
+    """
 
     name: str
-    platforms: str
+    platforms: tuple[Platform, ...]
     version: str
     install: str
+    elsewhere: str = ""
+
+    @property
+    def places(self) -> str:
+        """The platforms and ``elsewhere``, as text."""
+        return "; ".join(filter(None, (", ".join(self.platforms), self.elsewhere)))
 
 
 @dataclass(frozen=True)

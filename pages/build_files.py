@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from deploy_core import documents
+from deploy_core.build import Build
 from deploy_core.formats import FORMATS, in_build_order
-from deploy_core.processes.jobs import Job
-from deploy_core.processes.local import Task
+from deploy_core.processes.job import Job
 from deploy_core.profile.words import counted
 from deploy_core.types import BuildRequest, BuildResult
 from pages.built import card, choose, overview
@@ -15,16 +14,11 @@ from pages.parts import notices, progress
 from pages.parts.text import escaped
 from pages.state import picker, services
 
-WHAT = """
-A phone app cannot run Python, so the model becomes a file that runs without it. Three families of files do that:
+FAMILIES = "\n".join(dict.fromkeys(f"- {row.family.about}" for row in FORMATS.values() if row.family.about))
+WHAT = f"""
+A phone app cannot run Python, so the model becomes a file that runs without it. These families of files do that:
 
-- **TorchScript**, the tutorial's way, in four steps. *Scripted*: the Python model becomes a program. *Quantized*: the
-  weights of every Linear layer become int8, one byte instead of four, and activations are quantized while it runs
-  (dynamic quantization). *Optimized*: the graph is folded and fused for mobile. *Lite*: the same program as bytecode
-  for the small interpreter that fits into an app. Its last phone runtime is 2.1.0.
-- **ExecuTorch**, PyTorch's current runtime for phones. The program is exported ahead of time, and what the XNNPACK
-  library computes faster is handed over to it (*delegated*).
-- **ONNX**, a format that many runtimes read: onnxruntime on phones and servers, onnxruntime-web in a browser.
+{FAMILIES}
 
 The **engine** is the int8 library that the TorchScript files are built for: `qnnpack` on phones. The **optimize step**
 of the tutorial makes DeiT slower, so the default leaves one of its passes out.
@@ -39,7 +33,7 @@ def build() -> None:
     keys = choose.formats()
     engine, optimize = choose.options()
     request = BuildRequest(chosen.spec.reference, chosen.weights, keys, engine, optimize)
-    task = Task("build", {"build": documents.plain(request)})
+    task = Build(request)
     job = progress.follow(task)
     built = services.store().find(request) if keys else {}
     missing = [row.key for row in in_build_order(keys) if row.key not in built]
@@ -66,7 +60,8 @@ def failures(job: Job | None) -> None:
     """The formats that the last build of this request could not make, and why."""
     if job is None or job.result is None:
         return
-    for unbuilt in documents.structured(job.result, BuildResult).unbuilt:
+    result: BuildResult = job.result
+    for unbuilt in result.unbuilt:
         if unbuilt.is_available:
             st.error(
                 f"**{FORMATS[unbuilt.format].title}** gave no file: {escaped(unbuilt.reason)}", icon=":material/error:"

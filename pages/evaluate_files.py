@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from deploy_core import documents, embedded
+from deploy_core import embedded
 from deploy_core.evaluation.evaluate import Evaluation, read_evaluation
-from deploy_core.processes.local import Task
 from deploy_core.types import BuildRequest
+from deploy_core.worker.tasks import Evaluate
 from pages.evaluation import charts, choose, confusion, disagreements, figures
 from pages.parts import notices, progress
 from pages.parts.text import escaped
@@ -42,10 +42,10 @@ def evaluate() -> None:
         return
     path, name = pictures
     request = BuildRequest(chosen.spec.reference, chosen.weights, choose.formats())
-    task = Task("evaluate", {"build": documents.plain(request), "pictures": str(path), "name": name})
+    task = Evaluate(request, str(path), name)
     if progress.is_unfinished(progress.follow(task)):
         return
-    evaluation = services.store().evaluation(request, path)
+    evaluation = services.evaluations().find(request, path)
     label = f"Evaluate {len(request.formats)} files on {escaped(name)}"
     if st.button(
         f"{label} again" if evaluation else label,

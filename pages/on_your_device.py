@@ -9,13 +9,13 @@ from typing import Any
 import streamlit as st
 
 from deploy_core import documents, embedded, settings
+from deploy_core.build import Build
 from deploy_core.errors import DeployError
 from deploy_core.formats import FORMATS
 from deploy_core.inference import capacity
 from deploy_core.models import load
-from deploy_core.processes.local import Task
 from deploy_core.profile.device.report import IN_BROWSERS
-from deploy_core.storage.store import Stored
+from deploy_core.storage.entry import Stored
 from deploy_core.types import BuildRequest
 from pages.device import client, reports
 from pages.parts import notices, progress
@@ -90,7 +90,7 @@ def request(chosen: picker.Choice, formats: Sequence[str]) -> BuildRequest:
 
 def build(everything: BuildRequest, title: str, missing: Sequence[str]) -> None:
     """Offers to build the files that a browser can run and that do not exist yet."""
-    task = Task("build", {"build": documents.plain(everything)})
+    task = Build(everything)
     if progress.is_unfinished(progress.follow(task)):
         return
     is_first = len(missing) == len(everything.formats)
@@ -153,9 +153,7 @@ def compare(chosen: picker.Choice, picture: Picture, stored: Stored) -> None:
     """Sends the device the answer of the server's own ONNX Runtime."""
     try:
         with notices.in_line() as tell:
-            answer: Any = documents.plain(
-                services.inference().give(chosen.spec.reference, chosen.weights, stored.key, picture.data, tell)
-            )
+            answer: Any = documents.plain(services.inference().give(chosen.model, stored.key, picture.data, tell))
     except DeployError as error:
         answer = {"problem": f"The server did not answer, so nothing was compared with it. {error}"}
     give({f"{picture.digest}:{stored.artifact.sha256}": answer})

@@ -6,10 +6,10 @@ import dataclasses
 
 import streamlit as st
 
-from deploy_core import documents, settings
+from deploy_core import settings
 from deploy_core.formats import FORMATS
 from deploy_core.inference import capacity
-from deploy_core.processes.local import Task
+from deploy_core.profile.measure.build_and_measure import Profile
 from deploy_core.profile.record.record import Record
 from deploy_core.types import BuildRequest
 from pages.device import reports
@@ -70,7 +70,7 @@ def profile() -> None:
         disabled=is_running,
     ):
         st.query_params.pop("run", None)
-        task = Task("profile", {"build": documents.plain(measured), "seconds": seconds})
+        task = Profile(measured, seconds)
         st.session_state["profiling"] = task
         progress.submit(task)
         st.rerun()
@@ -91,15 +91,15 @@ def profile() -> None:
         compare.draw(runs, chosen)
 
 
-def followed(measured: BuildRequest, seconds: float) -> Task:
+def followed(measured: BuildRequest, seconds: float) -> Profile:
     """The last profile of this model that this visitor asked for; else the one that the button would ask for.
 
     The visitor may have built or chosen something else since they asked.
     """
-    task: Task | None = st.session_state.get("profiling")
-    if task and all(task.request["build"][name] == getattr(measured, name) for name in ("model", "weights")):
+    task: Profile | None = st.session_state.get("profiling")
+    if task and task.build.choice == measured.choice:
         return task
-    return Task("profile", {"build": documents.plain(measured), "seconds": seconds})
+    return Profile(measured, seconds)
 
 
 def budget() -> str:

@@ -1,8 +1,8 @@
-"""Measures the embedded model in every format on CIFAR-10's 10,000 test pictures: the table of the model card.
+"""Measures the embedded model in every format on the 10,000 test pictures of CIFAR-10, for the model card.
 
     python -m deploy_core.training.measure --data FOLDER/test.tar.xz
 
-What it finds is saved beside the weights, where the page Evaluate shows it; the pictures themselves stay out of it.
+The result is saved next to the weights, and the page Evaluate shows it. It holds none of the pictures.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ def main() -> None:
 
 
 def measure(data: Path, folder: Path, limits: Settings) -> Evaluation:
-    """Builds the embedded model in every format into ``folder``, and asks them all about the pictures of ``data``."""
+    """Builds the embedded model in every format into ``folder``, and evaluates each file on ``data``."""
     spec = load.find("demo")
     pictures = evaluate.open_pictures(data, spec, limits)
     request = BuildRequest(spec.name, "pretrained", tuple(FORMATS))
-    result = build.build_into(folder, request, limits, tell)
+    result = build.build_into(folder, request, limits, print_progress)
     subjects = [
         evaluate.open_artifact(folder / artifact.file, spec.name, "pretrained") for artifact in result.artifacts
     ]
-    return evaluate.evaluate(subjects, pictures, limits, tell)
+    return evaluate.evaluate(subjects, pictures, limits, print_progress)
 
 
 def table(evaluation: Evaluation) -> str:
@@ -54,7 +54,7 @@ def table(evaluation: Evaluation) -> str:
     return "\n".join(lines).replace("%", " %")
 
 
-def tell(event: Event) -> None:
+def print_progress(event: Event) -> None:
     print(f"[{event.fraction:4.0%}] {event.message}", file=sys.stderr, flush=True)
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from deploy_core.formats import FORMATS
 from deploy_core.inference import verify
-from deploy_core.storage.store import Stored
+from deploy_core.storage.entry import Stored
 from deploy_core.types import Artifact, BuildResult
 from pages.parts.text import escaped
 from pages.state import links
@@ -63,7 +63,7 @@ def _proof(artifact: Artifact) -> None:
 
 def _phones(artifact: Artifact) -> None:
     for runtime in FORMATS[artifact.format].runtimes:
-        st.markdown(f"- **{runtime.name} {runtime.version}** ({runtime.platforms}): `{runtime.install}`")
+        st.markdown(f"- **{runtime.name} {runtime.version}** ({runtime.places}): `{runtime.install}`")
     for finding in artifact.findings:
         icon = ":green[:material/check:]" if finding.holds else ":orange[:material/warning:]"
         st.markdown(f"- {icon} {escaped(finding.text)}")

@@ -40,7 +40,7 @@ def table(result: BuildResult) -> None:
             ),
             "Difference": st.column_config.NumberColumn(format="%.4f", help="The largest, of any logit"),
             "Delegated": st.column_config.NumberColumn(
-                format="%.0f %%", help="Operators that the delegate computes; only ExecuTorch has one"
+                format="%.0f %%", help="Operators that the delegate computes, for files that have one"
             ),
         },
     )

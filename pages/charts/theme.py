@@ -6,12 +6,10 @@ import streamlit as st
 
 from deploy_core.formats import FORMATS
 
+# The colours of kinds of operators. Files have others (``Format.colour``), so that a colour never means a file in one
+# chart and a kind of operator in the next.
 KIND_COLOURS = (
     "#4c78a8", "#f58518", "#e45756", "#72b7b2", "#54a24b", "#eeca3b", "#b279a2", "#ff9da6", "#9d755d", "#bab0ac",
-)  # fmt: skip
-# Files have colours of their own, so that a colour never means a file in one chart and a kind of operator in the next.
-FILE_COLOURS = (
-    "#7e57c2", "#b39ddb", "#00897b", "#4db6ac", "#9ccc65", "#d81b60", "#f48fb1", "#a1887f", "#ffb300",
 )  # fmt: skip
 GREY = "#9a9a9a"
 INK = {"light": "#2f2d2b", "dark": "#edebe8"}
@@ -41,7 +39,7 @@ def accent() -> str:
 
 def file_colours() -> dict[str, str]:
     """The colour of each file, by its title, in the order of the legends."""
-    return dict(zip((row.title for row in FORMATS.values()), FILE_COLOURS, strict=True))
+    return {row.title: row.colour for row in FORMATS.values()}
 
 
 def _theme() -> str:

@@ -14,7 +14,7 @@ from deploy_core.formats import FORMATS
 from deploy_core.models import catalogue
 from deploy_core.profile.device.report import Report, parse
 from deploy_core.profile.record.record import Record
-from deploy_core.storage.store import Stored
+from deploy_core.storage.entry import Stored
 from pages.parts.text import escaped
 from pages.runs import tradeoff
 from pages.state import picker, services

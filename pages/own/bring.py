@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from deploy_core.models import checkpoints
+from deploy_core.models import checkpoints, families
 from deploy_core.models.hub import PREFIX, HubName
-from deploy_core.models.own import bring
-from deploy_core.models.own.bring import Corrections
-from deploy_core.worker.intake import fetch_task
+from deploy_core.models.own.corrections import Corrections
+from deploy_core.models.own.labels import parse_labels
+from deploy_core.worker.tasks import Fetch
 from pages.own import own_model
 from pages.parts import notices, progress
 from pages.state import services, session
@@ -20,7 +20,7 @@ LARGEST_LABELS_MB = 2
 @st.dialog("Bring your own DeiT", width="medium", icon=":material/upload_file:", on_dismiss=own_model.close_dialog)
 def draw() -> None:
     st.markdown(
-        "A fine-tuned **DeiT**, **DeiT distilled** or **DeiT III** with its own classes. You can classify with it, "
+        f"A fine-tuned {families.titles('**{}**')} with its own classes. You can classify with it, "
         "build, profile and bundle it like any other model. Only you see it, and it is deleted soon after you leave."
     )
     origin = st.segmented_control("From", ["File", "Hugging Face Hub"], default="File", required=True, key="own_from")
@@ -43,7 +43,7 @@ def draw() -> None:
     )
     label_words = ["--labels", labels.name] if labels else []
     with notices.errors_shown():
-        corrections = Corrections(labels=bring.parse_labels(labels.getvalue())) if labels else Corrections()
+        corrections = Corrections(labels=parse_labels(labels.getvalue())) if labels else Corrections()
         if origin == "File":
             if st.button("Read it", type="primary", disabled=not checkpoint, key="own_read") and checkpoint:
                 with (
@@ -62,7 +62,7 @@ def _fetch(name: str, corrections: Corrections, label_words: list[str]) -> None:
     if st.button("Fetch it", type="primary", disabled=not name.strip() or is_fetching, key="own_fetch"):
         source, visitor = HubName.parse(name), session.visitor()
         services.visitors().require_room(visitor, 0)
-        task = fetch_task(source, visitor, corrections)
+        task = Fetch(source, visitor, corrections)
         progress.submit(task)
         st.session_state["own_fetching"] = task, [str(source), *label_words]
         own_model.close_dialog()

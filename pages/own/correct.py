@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from deploy_core.models.own import bring
-from deploy_core.models.own.bring import NORMALIZATIONS, Corrections
+from deploy_core.models.own.corrections import Corrections
+from deploy_core.models.own.labels import parse_labels
+from deploy_core.models.own.preprocessing import NORMALIZATIONS, normalization_of
 from deploy_core.models.spec import ModelSpec
 from deploy_core.storage.visitors import VisitorsFile
 from pages.own import own_model
@@ -44,7 +45,7 @@ def draw(spec: ModelSpec) -> None:
         max(size, spec.preprocessing.resize),
         help="Of the short side, or of both where pictures are squashed.",
     )
-    known, now = [*NORMALIZATIONS], bring.normalization_of(spec.preprocessing)
+    known, now = [*NORMALIZATIONS], normalization_of(spec.preprocessing)
     index = known.index(now) if now else None
     normalization = st.selectbox("Normalization", known, index=index, placeholder="as the checkpoint says")
     labels = st.file_uploader(
@@ -58,7 +59,7 @@ def draw(spec: ModelSpec) -> None:
                 resize=resize,
                 crop_mode=crop_mode,
                 normalization=normalization,
-                labels=bring.parse_labels(labels.getvalue()) if labels else None,
+                labels=parse_labels(labels.getvalue()) if labels else None,
             )
             with notices.in_line("Reading it again …") as tell:
                 own_model.use(services.intake().correct(VisitorsFile.of(spec.file), corrections, tell))

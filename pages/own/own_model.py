@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from deploy_core import settings
-from deploy_core.models.own import bring
+from deploy_core.models.own.preprocessing import normalization_of
 from deploy_core.models.spec import ModelSpec
 from pages.state import services, session
 
@@ -56,7 +56,7 @@ def import_words(spec: ModelSpec) -> list[str]:
     how = spec.preprocessing
     words = ["import", *st.session_state["own_sources"][spec.reference], "--resize", str(how.resize)]
     words += ["--crop-mode", how.crop_mode]
-    normalization = bring.normalization_of(how)
+    normalization = normalization_of(how)
     words += [f"--normalization={normalization}"] if normalization else []
     shape = spec.architecture
     return [*words, "--heads", str(shape.heads), "--size", str(shape.size)] if shape else words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from deploy_core.models.own import bring
+from deploy_core.models.own import card
 from deploy_core.models.spec import ModelSpec
 from pages.own import bring as bring_dialog
 from pages.own import correct as correct_dialog
@@ -18,7 +18,7 @@ LABELS_SHOWN = 20
 def describe(spec: ModelSpec) -> None:
     """Draws what was read from the checkpoint, with buttons to correct and to remove the model."""
     labels = ", ".join(spec.own_labels[:LABELS_SHOWN]) + (", …" if spec.classes > LABELS_SHOWN else "")
-    st.caption(f"{escaped(bring.described(spec))}.")
+    st.caption(f"{escaped(card.describe(spec))}.")
     st.caption(f"Labels: {escaped(labels)}")
     st.caption("Only you see it, and it is deleted soon after you leave.")
     with st.container(horizontal=True):

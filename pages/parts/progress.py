@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
-from deploy_core.processes.jobs import FINISHED, LEAST_FRACTION_FOR_ESTIMATE, Job, State, job_name
-from deploy_core.processes.local import Task
+from deploy_core.processes.job import FINISHED, Job, State, job_name
+from deploy_core.processes.jobs import LEAST_FRACTION_FOR_ESTIMATE
+from deploy_core.processes.task import Task
 from pages.parts import notices, text
 from pages.parts.text import escaped
 from pages.state import services, session
 
 
-def submit(task: Task) -> None:
+def submit(task: Task[Any]) -> None:
     """Queues a task for this session. Raises QueueFull, StorageFailed."""
     services.jobs().submit(task, session.requester())
 
 
-def follow(task: Task) -> Job | None:
+def follow(task: Task[Any]) -> Job | None:
     """The task's job, or None; draws its progress while it waits or runs, or why it failed.
 
     None also if this visitor cancelled the job while others still wait for it.

@@ -5,12 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from deploy_core import documents
+from deploy_core.build import Build
 from deploy_core.errors import DeployError
 from deploy_core.formats import FORMATS, ORIGINAL
 from deploy_core.inference.replies import Probability, Reply
-from deploy_core.processes.local import Task
-from deploy_core.storage.store import Stored
+from deploy_core.storage.entry import Stored
 from deploy_core.types import BuildRequest
 from pages.charts import theme
 from pages.charts.changes import ChangeMark, draw_changes
@@ -26,7 +25,7 @@ Asked = dict[str, Reply | DeployError]
 def draw(chosen: picker.Choice, picture: Picture) -> None:
     st.subheader("Every file's answer")
     request = _request(chosen)
-    task = Task("build", {"build": documents.plain(request)})
+    task = Build(request)
     if progress.is_unfinished(progress.follow(task)):
         return
     built = services.store().find(request)
@@ -69,9 +68,7 @@ def _ask(chosen: picker.Choice, picture: Picture, missing: list[Stored], asked: 
         bar.progress(number / len(missing), f"Asking {FORMATS[stored.artifact.format].title} …")
         with notices.in_line() as tell:
             try:
-                asked[stored.key] = services.inference().reply(
-                    chosen.spec.reference, chosen.weights, stored.key, picture.data, tell
-                )
+                asked[stored.key] = services.inference().reply(chosen.model, stored.key, picture.data, tell)
             except DeployError as error:
                 asked[stored.key] = error
     st.rerun()

@@ -42,8 +42,8 @@ def _kinds(run: Record) -> None:
         if row.delegated_percent is not None:
             outside = f"; not delegated: {escaped(', '.join(row.undelegated))}" if row.undelegated else ""
             st.caption(
-                f"The runtime of {title(row)} does not report the time of each operator. Its delegate, XNNPACK, "
-                f"computes {row.delegated_percent:.0f} % of them{outside}."
+                f"The runtime of {title(row)} does not report the time of each operator. Its delegate, "
+                f"{FORMATS[row.format].delegate}, computes {row.delegated_percent:.0f} % of them{outside}."
             )
 
 

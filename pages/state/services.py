@@ -12,11 +12,13 @@ from deploy_core.profile.device.reports import Reports
 from deploy_core.profile.record import record
 from deploy_core.profile.record.record import Record
 from deploy_core.profile.record.runs import Runs
+from deploy_core.storage.evaluations import Evaluations
 from deploy_core.storage.store import Store
 from deploy_core.storage.uploads import Uploads
 from deploy_core.storage.visitors import Visitors
-from deploy_core.worker.client import Abilities, Inference
+from deploy_core.worker.client import Inference
 from deploy_core.worker.intake import Intake, reader_process
+from deploy_core.worker.tasks import Abilities
 from web.sessions import Departures
 
 # The niceness of workers. Building takes every core, and visitors who wait for a page come first.
@@ -28,6 +30,11 @@ LEFT_BYTES = 900e6
 @st.cache_resource(show_spinner=False)
 def store() -> Store:
     return Store(settings.load())
+
+
+@st.cache_resource(show_spinner=False)
+def evaluations() -> Evaluations:
+    return Evaluations(settings.load())
 
 
 @st.cache_resource
@@ -59,7 +66,12 @@ def shipped_run() -> Record:
 def jobs() -> Jobs:
     limits = settings.load()
     workers = [WorkerProcess("worker", limits, BEHIND_PAGES, most_bytes=LEFT_BYTES) for _ in range(limits.builds)]
-    return Jobs(limits, workers, store().sweep)
+    return Jobs(limits, workers, _remove_unfinished)
+
+
+def _remove_unfinished() -> None:
+    store().sweep()
+    evaluations().sweep()
 
 
 @st.cache_resource(show_spinner=False)
@@ -84,6 +96,7 @@ def visitors() -> Visitors:
     def forget(visitor: str) -> None:
         jobs().cancel_all(visitor)
         store().forget(visitor)
+        evaluations().forget(visitor)
         runs().forget(visitor)
         reports().forget(visitor)
         inference().forget(visitor)

@@ -15,7 +15,7 @@ import requests
 from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from deploy_core import embedded
-from deploy_core.bundle import write
+from deploy_core.bundle import check
 from deploy_core.formats import FORMATS
 from deploy_core.inference import classify
 from deploy_core.profile.record import record
@@ -206,7 +206,7 @@ def test_the_bundle_opens_and_its_expected_answers_hold(server: str, page: Page,
     path = tmp_path / download.value.suggested_filename
     assert path.name == "demo_optimized_scripted_quantized_lite_bundle.zip"
     download.value.save_as(path)
-    assert write.verify(path, Settings()).holds
+    assert check.verify(path, Settings()).holds
     again = requests.get(f"{server}/{link.get_attribute('href')}", headers={"Range": "bytes=5-"}, timeout=30)
     assert again.content == path.read_bytes()[5:]
 

@@ -272,8 +272,9 @@ def test_operators_of_two_files_are_laid_side_by_side() -> None:
 
 
 def test_a_file_has_another_colour_than_a_kind_of_operator() -> None:
-    assert len(theme.FILE_COLOURS) == len(FORMATS)
-    assert not set(theme.FILE_COLOURS) & set(theme.KIND_COLOURS)
+    colours = {row.colour for row in FORMATS.values()}
+    assert len(colours) == len(FORMATS)
+    assert not colours & set(theme.KIND_COLOURS)
 
 
 def test_a_run_that_is_none_is_a_sentence() -> None:

@@ -30,8 +30,7 @@ MOST_ROWS = 24
 MOST_ROUNDS = 1_000
 MOST_THREADS = 1_024
 BACKENDS = {"wasm": "WebAssembly", "webgpu": "WebGPU"}
-RUNTIME = "ONNX Runtime Web"
-IN_BROWSERS = tuple(key for key, row in FORMATS.items() if any(known.name == RUNTIME for known in row.runtimes))
+IN_BROWSERS = tuple(key for key, row in FORMATS.items() if row.runs_in_client)
 # Of the logits here and there on one input: kernels for int8 round differently.
 LEAST_COSINE = {"float32": 0.9999, "int8": 0.999}
 SHA256 = re.compile("[0-9a-f]{64}")

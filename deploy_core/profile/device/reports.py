@@ -12,7 +12,7 @@ from deploy_core.files import keep_newest, make_folder, remove_leftovers
 from deploy_core.profile.device import report
 from deploy_core.profile.device.report import Report
 from deploy_core.settings import Settings
-from deploy_core.storage.store import Stored
+from deploy_core.storage.entry import Stored
 
 KEY = re.compile(r"[0-9a-f]{16}")
 MOST_REPORTS = 200

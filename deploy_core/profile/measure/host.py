@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from deploy_core.formats import FORMATS
 from deploy_core.profile.record.record import Host
 
-PACKAGES = ("torch", "onnxruntime", "executorch")
 CPUINFO = Path("/proc/cpuinfo")
 # The names that Linux gives to the instructions which decide how fast int8 and half precision are.
 INSTRUCTIONS = {
@@ -42,6 +42,7 @@ def describe() -> Host:
     import psutil
 
     flags = _flags()
+    packages = dict.fromkeys(row.runtime_package for row in FORMATS.values())
     return Host(
         cpu=_cpu_name(),
         instructions=tuple(title for flag, title in INSTRUCTIONS.items() if flag in flags),
@@ -51,7 +52,7 @@ def describe() -> Host:
         machine=platform.machine(),
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
-        versions={name: found for name in PACKAGES if (found := _version(name))},
+        versions={name: found for name in packages if (found := _version(name))},
     )
 
 

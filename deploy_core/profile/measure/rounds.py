@@ -47,7 +47,7 @@ class Rounds:
     settled: bool
 
 
-def take_turns(
+def time_in_rounds(
     contenders: Mapping[str, Callable[[], object]],
     until: Until,
     progress: Progress = silent,

@@ -17,9 +17,10 @@ from deploy_core.errors import DeployError, InvalidRequest, JobFailed
 from deploy_core.formats import FORMATS, ORIGINAL
 from deploy_core.models.load import find
 from deploy_core.profile.intervals import MOST_ROUNDS, estimates
-from deploy_core.profile.measure import alone, apart, host, rows
-from deploy_core.profile.measure.alone import Examination
+from deploy_core.profile.measure import alone, host, isolated, rows
+from deploy_core.profile.measure.alone import Examination, Examine
 from deploy_core.profile.measure.rounds import Rounds, Until
+from deploy_core.profile.measure.turns import Contender
 from deploy_core.profile.record import record
 from deploy_core.profile.record.record import Record, Scaling, Unmeasured
 from deploy_core.settings import Settings
@@ -92,7 +93,7 @@ def profile(
     with host.watched() as load:
         visits = _examine_each(session, part_of(progress, 0.0, 0.4))
         until = Until(options.bound, options.seconds, options.rounds)
-        turns = _take_turns(session, options.threads[0], until, part_of(progress, 0.4, 0.9))
+        turns = _time_remaining(session, options.threads[0], until, part_of(progress, 0.4, 0.9))
         session.leave_out(turns.failed)
         scaling = [rows.points(options.threads[0], turns), *_scale(session, part_of(progress, 0.9, 1.0))]
     found = estimates(turns.samples)
@@ -171,22 +172,22 @@ def _examine(session: _Session, artifact: Artifact, is_first: bool) -> Examinati
     if files.sha256(path) != artifact.sha256:
         raise JobFailed(f"{path.name} is not what was built.", "Build it again.")
     trace = options.traces / record.trace_name(path.name) if options.traces and is_first else None
-    return apart.examine(
-        {
-            "model": session.result.model,
-            "format": artifact.format,
-            "path": str(path),
-            "batches": options.batches if is_first else (),
-            "threads": options.threads[0],
-            "trace": str(trace) if trace else None,
-        },
-        session.settings,
+    request = Examine(
+        model=session.result.model,
+        format=artifact.format,
+        path=path,
+        batches=options.batches if is_first else (),
+        threads=options.threads[0],
+        trace=trace,
     )
+    return isolated.examine_isolated(request, session.settings)
 
 
-def _take_turns(session: _Session, threads: int, until: Until, progress: Progress) -> Rounds:
-    contenders = {artifact.format: (artifact.format, str(session.paths[artifact.format])) for artifact in session.order}
-    return apart.take_turns(session.result.model, contenders, threads, until, session.settings, progress)
+def _time_remaining(session: _Session, threads: int, until: Until, progress: Progress) -> Rounds:
+    contenders = {
+        artifact.format: Contender(artifact.format, session.paths[artifact.format]) for artifact in session.order
+    }
+    return isolated.time_isolated(session.result.model, contenders, threads, until, session.settings, progress)
 
 
 def _scale(session: _Session, progress: Progress) -> Iterator[dict[str, Scaling]]:
@@ -196,7 +197,7 @@ def _scale(session: _Session, progress: Progress) -> Iterator[dict[str, Scaling]
     for number, count in enumerate(counts):
         step = part_of(progress, number / len(counts), (number + 1) / len(counts))
         try:
-            turns = _take_turns(session, count, until, step)
+            turns = _time_remaining(session, count, until, step)
         except DeployError as error:
             session.leave_out({artifact.format: str(error) for artifact in session.order}, count)
             continue

@@ -16,8 +16,8 @@ from deploy_core import documents
 from deploy_core.errors import InvalidArtifact
 from deploy_core.formats import FORMATS
 from deploy_core.profile.intervals import Interval
-from deploy_core.profile.record.older import upgraded
-from deploy_core.profile.record.plausible import doubts
+from deploy_core.profile.record.doubts import doubts
+from deploy_core.profile.record.upgrade import upgraded
 from deploy_core.types import OperatorTime
 
 VERSION = 3

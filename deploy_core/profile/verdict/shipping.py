@@ -11,6 +11,7 @@ from deploy_core.profile.intervals import LEAST_ROUNDS
 from deploy_core.profile.record.record import Record, Row
 from deploy_core.profile.verdict.verdicts import between
 from deploy_core.profile.words import counted, percent
+from deploy_core.types import Platform
 
 # Files whose sizes are so near each other that speed may decide.
 NEAR = 0.05
@@ -60,20 +61,16 @@ class Recommendation:
         return f"For {self.target}: {self.title}. {self.reason}"
 
 
-def _platforms(key: str) -> str:
-    return " ".join(runtime.platforms for runtime in FORMATS[key].runtimes)
-
-
 TARGETS: dict[str, Target] = {
     "phone": Target(
         "a phone app",
-        lambda key: any(name in _platforms(key) for name in ("Android", "iOS")),
+        lambda key: FORMATS[key].runs_on(Platform.ANDROID, Platform.IOS),
         True,
         lambda _: "A PC is not a phone: sizes and answers hold there, milliseconds do not.",
     ),
     "web": Target(
         "a web page",
-        lambda key: "browsers" in _platforms(key),
+        lambda key: FORMATS[key].runs_on(Platform.BROWSERS),
         True,
         lambda _: "Every visitor downloads it, so its size comes first; a browser's speed is its own.",
     ),

@@ -33,6 +33,7 @@ from deploy_core.evaluation.labelled import LabelledSet
 from deploy_core.formats import FORMATS, ORIGINAL, Workbench
 from deploy_core.models import load
 from deploy_core.models.own import bring
+from deploy_core.models.own.corrections import Corrections
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest, Event, Progress
 from tests import own_model
@@ -226,7 +227,7 @@ def test_a_model_of_ones_own_and_its_files_travel(two_workers: Cluster, tmp_path
     """No worker has the model file, and none knows its labels."""
     checkpoint = tmp_path / "pets.safetensors"
     save_file(own_model.state(), checkpoint)
-    spec = bring.bring(checkpoint, tmp_path / "models", Settings(), bring.Corrections(labels=own_model.LABELS))
+    spec = bring.bring(checkpoint, tmp_path / "models", Settings(), Corrections(labels=own_model.LABELS))
     request = BuildRequest(spec.reference, "pretrained", ("original", "onnx_int8"))
     artifacts = build.build_into(tmp_path / "built", request, Settings()).artifacts
     root = tmp_path / "pets"

@@ -15,22 +15,18 @@ from onnx import TensorProto, helper
 
 from deploy_core.errors import InvalidArtifact
 from deploy_core.formats import FORMATS, Workbench
-from deploy_core.formats.findings import (
-    has_webgpu_kernel,
-    inspect_executorch,
-    inspect_lite,
-    inspect_onnx,
-    inspect_torchscript,
-    kernels_of,
-    known_to_executorch,
-)
+from deploy_core.formats.executorch.inspection import inspect as inspect_executorch
+from deploy_core.formats.executorch.inspection import known_operators
+from deploy_core.formats.onnx.inspection import has_webgpu_kernel, kernels_of
+from deploy_core.formats.onnx.inspection import inspect as inspect_onnx
+from deploy_core.formats.torchscript.inspection import inspect_lite, inspect_script
 from deploy_core.models import load
 from deploy_core.settings import Settings
 from deploy_core.types import Finding
 
 BUILDS = (("qnnpack", "default"), ("qnnpack", "tutorial"), ("x86", "default"))
 INSPECTORS = {
-    ".pt": inspect_torchscript,
+    ".pt": inspect_script,
     ".ptl": inspect_lite,
     ".pte": inspect_executorch,
     ".onnx": inspect_onnx,
@@ -120,7 +116,7 @@ def test_the_default_files_run_in_2_1_0_and_today(key: str, built: dict[tuple[st
 def test_versions_are_told_with_what_is_read(built: dict[tuple[str, str, str], Path]) -> None:
     lite = inspect_lite(built["qnnpack", "default", "lite"])
     assert lite[0].text == "Bytecode version 8: read by the lite interpreter of PyTorch 2.1.0 (4 to 9)."
-    script = inspect_torchscript(built["qnnpack", "default", "scripted"])
+    script = inspect_script(built["qnnpack", "default", "scripted"])
     assert script[0].text == "Archive version 10: read by PyTorch 2.1.0 (1 to 10)."
 
 
@@ -138,7 +134,7 @@ def test_a_lite_file_built_under_x86_holds_its_weights_twice(built: dict[tuple[s
 
 def test_the_other_files_do_not_tell_their_engine(built: dict[tuple[str, str, str], Path]) -> None:
     for key in ("quantized", "optimized"):
-        assert failures(inspect_torchscript(built["x86", "default", key])) == []
+        assert failures(inspect_script(built["x86", "default", key])) == []
 
 
 def test_an_operator_that_2_1_0_does_not_have(tmp_path: Path) -> None:
@@ -192,7 +188,7 @@ def test_the_list_of_kernels_is_the_installed_runtimes() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from executorch.extension.pybindings.portable_lib import _get_operator_names
-    assert set(_get_operator_names()) <= set(known_to_executorch())
+    assert set(_get_operator_names()) <= set(known_operators())
 
 
 def test_an_onnx_file_for_phones_and_browsers(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ import time
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,10 +24,11 @@ from deploy_core.errors import InvalidArtifact, InvalidRequest, JobFailed
 from deploy_core.formats import FORMATS, engines
 from deploy_core.formats.operators import GROUPS, OTHER, group_of, typical
 from deploy_core.profile.intervals import LEAST_ROUNDS, MOST_ROUNDS, Finding, estimates, judged
-from deploy_core.profile.measure import apart, host
-from deploy_core.profile.measure.alone import Examination
-from deploy_core.profile.measure.rounds import Rounds, Until, take_turns
+from deploy_core.profile.measure import host, isolated
+from deploy_core.profile.measure.alone import Examination, Examine
+from deploy_core.profile.measure.rounds import Rounds, Until, time_in_rounds
 from deploy_core.profile.measure.run import BOUND, VISITS, Options, profile
+from deploy_core.profile.measure.turns import Contender
 from deploy_core.profile.record import record
 from deploy_core.profile.record.record import Record, Row, Unmeasured
 from deploy_core.profile.record.runs import Runs
@@ -232,8 +232,8 @@ def test_who_brings_the_process_down_drops_out_and_the_others_begin_again(
         "scripted": tmp_path / "deadly.pt",
         "onnx": whole_build.path("onnx"),
     }
-    contenders = {key: (key, str(path)) for key, path in paths.items()}
-    found = apart.take_turns("demo", contenders, 1, Until(0.02, 1, ROUNDS), Settings())
+    contenders = {key: Contender(key, path) for key, path in paths.items()}
+    found = isolated.time_isolated("demo", contenders, 1, Until(0.02, 1, ROUNDS), Settings())
     assert {key: len(samples) for key, samples in found.samples.items()} == {"original": ROUNDS, "onnx": ROUNDS}
     assert list(found.failed) == ["scripted"]
     assert "It was this file's turn. Build it again." in found.failed["scripted"]
@@ -244,27 +244,27 @@ def examined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Whom a profile examines, which takes no time here."""
     asked: list[str] = []
 
-    def examine(request: dict[str, Any], _: Settings) -> Examination:
-        asked.append(request["format"])
+    def examine(request: Examine, _: Settings) -> Examination:
+        asked.append(request.format)
         many = 1000.0 if len(asked) == 1 else 10.0
         operators = (OperatorTime("aten::addmm", "matrix products", many, 1),)
         return Examination(many, many, 2_000_000, 1_000_000, (), operators)
 
-    monkeypatch.setattr(apart, "examine", examine)
+    monkeypatch.setattr(isolated, "examine_isolated", examine)
     return asked
 
 
 def turns_of(samples: Callable[[int], float]) -> Callable[..., Rounds]:
-    def take_turns(_: str, contenders: dict[str, object], threads: int, *__: object) -> Rounds:
+    def timed(_: str, contenders: dict[str, object], threads: int, *__: object) -> Rounds:
         return Rounds({key: (samples(threads),) * LEAST_ROUNDS for key in contenders}, {}, settled=True)
 
-    return take_turns
+    return timed
 
 
 def test_a_bad_moment_is_not_taken_for_a_files_own(
     broken: Path, examined: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apart, "take_turns", turns_of(lambda _: 5.0))
+    monkeypatch.setattr(isolated, "time_isolated", turns_of(lambda _: 5.0))
     found = profiled(broken, Options(threads=(1,)))
     order = ["original", "lite", "executorch", "onnx_int8"]
     assert examined == order * VISITS
@@ -293,7 +293,7 @@ def test_a_thread_count_that_fails_leaves_a_gap_and_the_run(
         return 5.0
 
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    monkeypatch.setattr(apart, "take_turns", turns_of(samples))
+    monkeypatch.setattr(isolated, "time_isolated", turns_of(samples))
     found = profiled(broken, Options(threads=(1, 2)))
     assert [[point.threads for point in row.scaling] for row in found.rows] == [[1]] * 4
     gaps = {(failed.format, failed.reason) for failed in found.unmeasured if failed.threads == 2}
@@ -555,7 +555,7 @@ def of_rounds(saved: Record, rounds: int) -> Record:
 def test_a_planted_slowdown_is_named_and_a_planted_tie_is_called_a_tie(saved: Record, seed: int) -> None:
     clock = Clock(seed=seed)
     runs = contenders(clock, original=100, optimized=40, lite=40, quantized=44)
-    found = take_turns(runs, Until(BOUND, seconds=600), clock=clock)
+    found = time_in_rounds(runs, Until(BOUND, seconds=600), clock=clock)
     assert found.settled
     rows = {key: dataclasses.replace(row_of(saved, key), samples_ms=samples) for key, samples in found.samples.items()}
     tie = verdicts.between(rows["lite"], rows["optimized"])

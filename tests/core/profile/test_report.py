@@ -17,7 +17,8 @@ from deploy_core.errors import InvalidArtifact, InvalidRequest
 from deploy_core.profile.device import report, reports
 from deploy_core.profile.device.reports import Reports
 from deploy_core.settings import Settings
-from deploy_core.storage.store import Store, Stored
+from deploy_core.storage.entry import Stored
+from deploy_core.storage.store import Store
 from deploy_core.types import BuildRequest
 
 ROW: dict[str, Any] = {
