@@ -11,7 +11,8 @@ from pathlib import Path
 
 from benchmarks.figure import Figure, memory
 from deploy_core import documents, settings
-from deploy_core.processes.local import Task, WorkerProcess
+from deploy_core.build import Build
+from deploy_core.processes.local import WorkerProcess
 from deploy_core.storage.store import Store
 from deploy_core.types import BuildRequest, BuildResult
 
@@ -53,7 +54,7 @@ def figures(model: str, rounds: int, folder: Path) -> list[Figure]:
 
 
 def _build(worker: WorkerProcess, request: BuildRequest) -> BuildResult:
-    answer = worker.submit(Task("build", {"build": documents.plain(request)})).result()
+    answer = worker.submit(Build(request)).result()
     return documents.structured(answer, BuildResult)
 
 

@@ -12,8 +12,9 @@ from benchmarks.figure import Figure
 from deploy_core import settings
 from deploy_core.profile.intervals import estimates
 from deploy_core.profile.measure import run
-from deploy_core.profile.measure.apart import take_turns
+from deploy_core.profile.measure.isolated import time_isolated
 from deploy_core.profile.measure.rounds import Until
+from deploy_core.profile.measure.turns import Contender
 
 RUNS = 10
 WITHIN = 0.02
@@ -37,10 +38,10 @@ def figures(folder: Path, model: str) -> list[Figure]:
 
 
 def _twins(folder: Path, model: str) -> float:
-    path = str(next(folder.glob("*_scripted_quantized.pt")))
+    path = next(folder.glob("*_scripted_quantized.pt"))
     until = Until(run.BOUND, run.BUDGET_SECONDS)
-    contenders = dict.fromkeys(("one", "other"), ("quantized", path))
-    found = take_turns(model, contenders, 2, until, settings.load())
+    contenders = dict.fromkeys(("one", "other"), Contender("quantized", path))
+    found = time_isolated(model, contenders, 2, until, settings.load())
     return estimates(found.samples)["other"].ratio
 
 

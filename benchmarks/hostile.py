@@ -18,19 +18,24 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from benchmarks.figure import Figure, together
-from deploy_core import documents, embedded, settings
+from deploy_core import embedded, settings
+from deploy_core.build import Build
 from deploy_core.errors import DeployError, InvalidPicture
-from deploy_core.models.own.bring import Corrections
+from deploy_core.models.own.corrections import Corrections
 from deploy_core.pictures.pool import Decoders
-from deploy_core.processes.jobs import FINISHED, Job, Jobs
-from deploy_core.processes.local import Task, WorkerProcess
+from deploy_core.processes.job import FINISHED, Job
+from deploy_core.processes.jobs import Jobs
+from deploy_core.processes.local import WorkerProcess
+from deploy_core.processes.task import Task
+from deploy_core.profile.measure.build_and_measure import Profile
 from deploy_core.settings import Settings
 from deploy_core.storage.visitors import Visitors, new_name
-from deploy_core.types import BuildRequest
+from deploy_core.types import BuildRequest, ModelChoice
 from deploy_core.worker.client import Inference
 from deploy_core.worker.intake import Intake, reader_process
 from tests.browser.app import Server, serving
@@ -72,7 +77,7 @@ def _ask(inference: Inference, picture: bytes = PICTURE) -> float:
     """Seconds until a visitor has an answer or a sentence."""
     started = time.monotonic()
     try:
-        inference.classify("demo", "pretrained", picture, "a picture")
+        inference.classify(ModelChoice("demo", "pretrained"), picture, "a picture")
     except DeployError as error:
         print(f"  {error}", file=sys.stderr)
     return time.monotonic() - started
@@ -109,7 +114,7 @@ def _mutate(inference: Inference) -> float:
     def ask(data: bytes) -> None:
         started = time.monotonic()
         with suppress(InvalidPicture):
-            inference.classify("demo", "pretrained", data, "a picture")
+            inference.classify(ModelChoice("demo", "pretrained"), data, "a picture")
         slowest.append(time.monotonic() - started)
 
     pictures = (
@@ -151,31 +156,30 @@ def _hurt(limits: Settings) -> Iterator[Figure]:
             slowest = max(slowest, time.monotonic() - started)
             _signal(process.process_id, number)
             slowest = max(slowest, _ask(inference))
-            failed += not _works(lambda: inference.classify("demo", "pretrained", PICTURE, "x"))
+            failed += not _works(lambda: inference.classify(ModelChoice("demo", "pretrained"), PICTURE, "x"))
     build = BuildRequest("demo", "pretrained", ("scripted",))
     worker = WorkerProcess("worker", limits)
     jobs = Jobs(limits, [worker])
     try:
-        untrained = documents.plain(replace(build, weights="random"))
-        for kind in ("build", "profile"):
-            if kind == "profile":
-                # So that what it starts measures, instead of building first.
-                _end(jobs, jobs.submit(Task("build", {"build": untrained})))
-            for number in SIGNALS:
-                task = Task(kind, {"build": untrained, "seconds": 3.0 + number / 100})
-                slowest = max(slowest, _hurt_job(jobs, worker, task, number, kind == "profile"))
-                if kind == "profile":
-                    again = Task(kind, task.request | {"seconds": 4.0 + number / 100})
-                    slowest = max(slowest, _hurt_job(jobs, worker, again, number, is_below=False))
-                fine = Task("build", {"build": documents.plain(build)})
-                failed += _end(jobs, jobs.submit(fine)).error is not None
+        untrained = replace(build, weights="random")
+        for number in SIGNALS:
+            slowest = max(slowest, _hurt_job(jobs, worker, Build(untrained), number, is_below=False))
+            failed += _end(jobs, jobs.submit(Build(build))).error is not None
+        # Built first, so that the profiles below measure right away.
+        _end(jobs, jobs.submit(Build(untrained)))
+        for number in SIGNALS:
+            below = Profile(untrained, 3.0 + number / 100)
+            slowest = max(slowest, _hurt_job(jobs, worker, below, number, is_below=True))
+            itself = Profile(untrained, 4.0 + number / 100)
+            slowest = max(slowest, _hurt_job(jobs, worker, itself, number, is_below=False))
+            failed += _end(jobs, jobs.submit(Build(build))).error is not None
     finally:
         jobs.close()
     yield Figure("slowest sentence after a child was stopped, killed or broken", slowest * 1000, 20_000, "ms")
     yield Figure("next requests that did not work", failed, 0, "runs")
 
 
-def _hurt_job(jobs: Jobs, worker: WorkerProcess, task: Task, number: int, is_below: bool) -> float:
+def _hurt_job(jobs: Jobs, worker: WorkerProcess, task: Task[Any], number: int, is_below: bool) -> float:
     """Seconds from the signal until the job has ended, or goes on without the process that was hurt."""
     name = jobs.submit(task)
     while worker.process_id is None or not (job := jobs.look(name)) or not job.stage:

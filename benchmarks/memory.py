@@ -9,17 +9,26 @@ import dataclasses
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import save_file
 
 from benchmarks.figure import memory
-from deploy_core import documents, embedded, settings
+from deploy_core import embedded, settings
+from deploy_core.build import Build
+from deploy_core.files import make_folder
 from deploy_core.formats import FORMATS
 from deploy_core.models import load
+from deploy_core.models.own import bring
+from deploy_core.models.own.corrections import Corrections
 from deploy_core.models.spec import BYTES_PER_WEIGHT
-from deploy_core.processes.local import Task, WorkerProcess
+from deploy_core.pictures.pool import shared
+from deploy_core.processes.local import WorkerProcess
+from deploy_core.processes.task import Task
 from deploy_core.settings import Settings
-from deploy_core.types import BuildRequest
+from deploy_core.storage.visitors import new_name, root
+from deploy_core.types import BuildRequest, ModelChoice
+from deploy_core.worker.tasks import Classify, ListAbilities
 
 MODELS = ("demo", "deit_tiny_patch16_224", "deit_small_patch16_224", "deit_base_patch16_224")
 PICTURE = embedded.SAMPLES / "chelsea.png"
@@ -38,25 +47,36 @@ def _peaks(name: str) -> Iterator[tuple[str, float]]:
         limits = dataclasses.replace(settings.load(), home=Path(place) / "home")
         checkpoint = Path(place) / "checkpoint.safetensors"
         save_file(load.load(name, "random", limits).module.state_dict(), checkpoint)
-        answers = [
-            Task("classify", {"model": name, "weights": weights, "name": "", "top": 1}, PICTURE.read_bytes())
-            for weights in ("random", str(checkpoint))
-        ]
-        yield "tell what can be built", _peak(limits, Task("abilities", {}))
-        yield "classify with one model", _peak(limits, answers[1])
-        yield "classify with two models", _peak(limits, *answers)
+        own = _brought(checkpoint, limits)
+        yield "tell what can be built", _peak(limits, ListAbilities())
+        yield "classify with one model", _peak(limits, _classify(own))
+        yield "classify with two models", _peak(limits, _classify(ModelChoice(name, "random")), _classify(own))
         for formats in (*((key,) for key in FORMATS), tuple(FORMATS)):
-            request = documents.plain(BuildRequest(name, str(checkpoint), formats))
-            told = formats[0] if len(formats) == 1 else "all formats"
-            fresh = dataclasses.replace(limits, home=Path(place) / told)
-            yield f"build {told}", _peak(fresh, Task("build", {"build": request}))
+            title = formats[0] if len(formats) == 1 else "all formats"
+            fresh = dataclasses.replace(limits, home=Path(place) / title)
+            model = _brought(checkpoint, fresh)
+            yield f"build {title}", _peak(fresh, Build(BuildRequest(model.reference, model.weights, formats)))
 
 
-def _peak(limits: Settings, *tasks: Task) -> float:
+def _brought(checkpoint: Path, limits: Settings) -> ModelChoice:
+    """The checkpoint as a visitor's own model: the worker opens no other file."""
+    folder = make_folder(root(limits) / new_name())
+    return ModelChoice(bring.bring(checkpoint, folder, limits, Corrections()).reference, "pretrained")
+
+
+def _classify(model: ModelChoice) -> Classify:
+    return Classify(model, "", 1, 0.0, 0.0)
+
+
+def _peak(limits: Settings, *tasks: Task[Any]) -> float:
     worker = WorkerProcess("worker", limits)
     try:
         for task in tasks:
-            worker.submit(task).result()
+            picture = b""
+            if isinstance(task, Classify):
+                how = load.find(task.model.reference).preprocessing
+                picture = shared(limits).prepare(PICTURE.read_bytes(), how).input
+            worker.submit(task, blob=picture).result()
         return memory(worker.process_id or 0, "VmHWM")
     finally:
         worker.close()

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
+
+from deploy_core.ranges import Range
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,18 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class ModelChoice:
+    """A model and its weights.
+
+    ``reference`` is a name of the catalogue or the path of a person's own model; ``weights`` is ``pretrained``,
+    ``random`` or the path of a checkpoint.
+    """
+
+    reference: str
+    weights: str
+
+
+@dataclass(frozen=True)
 class BuildRequest:
     """What to build; ``formats`` are keys of FORMATS, and what they need is built with them."""
 
@@ -65,6 +80,10 @@ class BuildRequest:
     formats: tuple[str, ...]
     engine: str = "qnnpack"
     optimize: str = "default"
+
+    @property
+    def choice(self) -> ModelChoice:
+        return ModelChoice(self.model, self.weights)
 
 
 @dataclass(frozen=True)
@@ -216,5 +235,5 @@ class OperatorTime:
 
     name: str
     group: str
-    self_ms: float
-    calls: float
+    self_ms: Annotated[float, Range(0, 86_400_000)]
+    calls: Annotated[float, Range(0, 1e6)]

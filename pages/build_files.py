@@ -5,13 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from deploy_core import documents
-from deploy_core.build import OPTIMIZE_CHOICES
+from deploy_core.build import OPTIMIZE_CHOICES, Build
 from deploy_core.formats import FORMATS, ORIGINAL, in_build_order
 from deploy_core.inference import verify
-from deploy_core.processes.jobs import Job
-from deploy_core.processes.local import Task
-from deploy_core.storage.store import Stored
+from deploy_core.processes.job import Job
+from deploy_core.storage.entry import Stored
 from deploy_core.types import Artifact, BuildRequest, BuildResult, Unbuilt
 from pages.parts import notices, progress, text
 from pages.state import links, picker, services
@@ -140,7 +138,8 @@ def failures(job: Job | None) -> None:
     """The formats that the last build of this request did not give, and why."""
     if job is None or job.result is None:
         return
-    for unbuilt in documents.structured(job.result, BuildResult).unbuilt:
+    result: BuildResult = job.result
+    for unbuilt in result.unbuilt:
         if unbuilt.is_available:
             st.error(f"**{FORMATS[unbuilt.format].title}** {_plain_reason(unbuilt)}", icon=":material/error:")
 
@@ -215,7 +214,7 @@ def build() -> None:
     keys = choose_formats()
     engine, optimize = choose_options()
     request = BuildRequest(chosen.spec.reference, chosen.weights, keys, engine, optimize)
-    task = Task("build", {"build": documents.plain(request)})
+    task = Build(request)
     job = progress.follow(task)
     found = services.store().find(request) if keys else {}
     missing = [row.key for row in in_build_order(keys) if row.key not in found]

@@ -6,8 +6,8 @@ import streamlit as st
 
 from deploy_core import embedded
 from deploy_core.models import load
-from deploy_core.processes.local import Task
 from deploy_core.types import Prediction
+from deploy_core.worker.tasks import Download
 from pages.charts.charts import Bar, draw_bars
 from pages.parts import notices, progress
 from pages.parts.text import plain
@@ -97,7 +97,7 @@ def ready(chosen: picker.Choice) -> bool:
     """Whether the weights are here; draws the download otherwise."""
     if chosen.weights != "pretrained" or chosen.spec.is_here():
         return True
-    download = Task("download", {"model": chosen.spec.name})
+    download = Download(chosen.spec.name)
     if not progress.is_unfinished(progress.follow(download)):
         size = f"{chosen.spec.download_bytes / 1e6:.0f} MB"
         st.info(f"{plain(chosen.spec.title)} needs its weights once: {size} from the Hugging Face Hub.")
@@ -115,9 +115,7 @@ def one(chosen: picker.Choice, picture: Picture, top: int, threshold: float) -> 
     with right, notices.errors_shown():
         if ready(chosen):
             with notices.in_line("Looking …") as tell:
-                prediction = services.inference().classify(
-                    chosen.spec.reference, chosen.weights, picture.data, picture.name, top, tell
-                )
+                prediction = services.inference().classify(chosen.model, picture.data, picture.name, top, tell)
             answer(chosen, prediction, threshold)
     if prediction:
         with notices.errors_shown():

@@ -8,13 +8,13 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from deploy_core import documents, embedded, settings
+from deploy_core import embedded, settings
 from deploy_core.evaluation import scores, tables
-from deploy_core.evaluation.evaluate import Disagreement, Evaluation, Opinion, Result, read_evaluation
 from deploy_core.evaluation.labelled import offered
+from deploy_core.evaluation.results import Disagreement, Evaluation, Opinion, Result, read_evaluation
 from deploy_core.formats import FORMATS, ORIGINAL
-from deploy_core.processes.local import Task
 from deploy_core.types import BuildRequest
+from deploy_core.worker.tasks import Evaluate
 from pages.charts.charts import Dot, Interval, Share, draw_diagonal, draw_intervals, draw_matrix
 from pages.parts import notices, progress
 from pages.parts.text import plain
@@ -120,10 +120,10 @@ def evaluate() -> None:
         return
     path, name = pictures
     request = BuildRequest(chosen.spec.reference, chosen.weights, choose_formats())
-    task = Task("evaluate", {"build": documents.plain(request), "pictures": str(path), "name": name})
+    task = Evaluate(request, str(path), name)
     if progress.is_unfinished(progress.follow(task)):
         return
-    found = services.store().evaluation(request, path)
+    found = services.evaluations().find(request, path)
     label = f"Evaluate {len(request.formats)} files on {plain(name)}"
     if st.button(
         f"{label} again" if found else label,

@@ -9,13 +9,13 @@ from typing import Any
 import streamlit as st
 
 from deploy_core import documents, embedded, settings
+from deploy_core.build import Build
 from deploy_core.errors import DeployError
 from deploy_core.formats import FORMATS
 from deploy_core.inference import capacity
 from deploy_core.models import load
-from deploy_core.processes.local import Task
 from deploy_core.profile.device.report import IN_BROWSERS
-from deploy_core.storage.store import Stored
+from deploy_core.storage.entry import Stored
 from deploy_core.types import BuildRequest
 from pages.device import client
 from pages.device.reports import ADDRESS, draw, of, server_run, take, together
@@ -91,7 +91,7 @@ def request(chosen: picker.Choice, formats: Sequence[str]) -> BuildRequest:
 
 def build(everything: BuildRequest, title: str, missing: Sequence[str]) -> None:
     """Offers to build what a browser can run and is not there yet."""
-    task = Task("build", {"build": documents.plain(everything)})
+    task = Build(everything)
     if progress.is_unfinished(progress.follow(task)):
         return
     is_first = len(missing) == len(everything.formats)
@@ -155,7 +155,7 @@ def compare(chosen: picker.Choice, picture: Picture, stored: Stored) -> None:
     try:
         with notices.in_line() as tell:
             answer: Any = documents.plain(
-                services.inference().give(chosen.spec.reference, chosen.weights, stored.key, picture.data, tell)
+                services.inference().device_question(chosen.model, stored.key, picture.data, tell)
             )
     except DeployError as error:
         answer = {"problem": f"The server did not answer, so nothing was compared with it. {error}"}

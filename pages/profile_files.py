@@ -10,7 +10,7 @@ import streamlit as st
 from deploy_core import documents, settings
 from deploy_core.formats import FORMATS
 from deploy_core.inference import capacity
-from deploy_core.processes.local import Task
+from deploy_core.profile.measure.build_and_measure import Profile
 from deploy_core.profile.record.record import Record
 from deploy_core.profile.verdict import shipping, tables, verdicts
 from deploy_core.profile.verdict.shipping import TARGETS, Limits
@@ -64,7 +64,7 @@ def profile() -> None:
         disabled=is_running,
     ):
         st.query_params.pop("run", None)
-        task = Task("profile", {"build": documents.plain(measured), "seconds": seconds})
+        task = Profile(measured, seconds)
         st.session_state["profiling"] = task
         progress.submit(task)
         st.rerun()
@@ -85,12 +85,12 @@ def profile() -> None:
         elsewhere(runs, chosen)
 
 
-def asked(measured: BuildRequest, seconds: float) -> Task:
+def asked(measured: BuildRequest, seconds: float) -> Profile:
     """What this visitor asked for last of this model, whatever was built or chosen since; else what they could ask."""
-    task: Task | None = st.session_state.get("profiling")
-    if task and all(task.request["build"][name] == getattr(measured, name) for name in ("model", "weights")):
+    task: Profile | None = st.session_state.get("profiling")
+    if task and task.build.choice == measured.choice:
         return task
-    return Task("profile", {"build": documents.plain(measured), "seconds": seconds})
+    return Profile(measured, seconds)
 
 
 def budget() -> str:
@@ -190,21 +190,21 @@ def host(run: Record) -> None:
 
 
 def exports(run: Record) -> None:
-    name = f"{run.model}_profile_{run.key[:6]}"
+    name = f"{run.model}_profile_{run.run_id[:6]}"
     document = json.dumps(documents.plain(run), indent=2)
     with st.container(horizontal=True):
         offer("CSV", tables.as_csv(run), f"{name}.csv")
         offer("JSON", document, f"{name}.json")
         offer("Markdown", tables.as_markdown(run), f"{name}.md")
-        if services.runs().traces(run.key):
+        if services.runs().traces(run.run_id):
             st.link_button(
                 "Traces",
-                links.traces(run.key),
+                links.traces(run.run_id),
                 icon=":material/download:",
                 help="When each operator ran, in each file: open one at ui.perfetto.dev or chrome://tracing",
             )
-        if run.key == services.shipped_run().key or services.runs().has(run.key):
-            st.link_button("Link to this run", f"?run={run.key}", icon=":material/link:")
+        if run.run_id == services.shipped_run().run_id or services.runs().has(run.run_id):
+            st.link_button("Link to this run", f"?run={run.run_id}", icon=":material/link:")
 
 
 def offer(label: str, text: str, name: str) -> None:

@@ -10,10 +10,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
-from deploy_core import documents
+from deploy_core.build import Build
 from deploy_core.errors import DamagedArtifact, DeployError, InvalidArtifact
-from deploy_core.processes.local import Task
-from deploy_core.storage.store import OWNED, Stored
+from deploy_core.storage.entry import OWNED, Stored
 from pages.state import services
 
 NOT_FOUND = "There is no such file. Build it again on the Build page.\n"
@@ -100,7 +99,7 @@ def _rebuild(stored: Stored | None, damaged: DamagedArtifact) -> Response:
     text = f"{damaged.problem} It is being built again: try again in a minute.\n"
     try:
         if stored:
-            services.jobs().submit(Task("build", {"build": documents.plain(stored.record.request)}))
+            services.jobs().submit(Build(stored.record.request))
     except DeployError as error:
         text = f"{damaged.problem} {error}\n"
     return PlainTextResponse(text, status_code=503, headers={"Retry-After": str(RETRY_SECONDS)})

@@ -1,8 +1,8 @@
-"""``python -m deploy_core.pictures.decoder FD NICENESS AT_ONCE LARGE``: reads strangers' pictures, and may die of one.
+"""``python -m deploy_core.pictures.decoder FD NICENESS AT_ONCE LARGE``: reads visitors' pictures.
 
-It has no model, no secret and no other visitor in its memory, no core dump, and a bound on its memory. ``decoders``
-asks it, and replaces it. ``LARGE`` is an open file: whoever holds its lock reads a large picture, one process at a
-time.
+A picture may crash this process. It holds no model, no secret and no data of other visitors, writes no core dump, and
+has a limit on its memory. ``pool`` sends it pictures, and replaces it. ``LARGE`` is the descriptor of an open file: a
+process locks it while it reads a large picture, so that only one does so at a time.
 """
 
 from __future__ import annotations
@@ -17,97 +17,94 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
-from deploy_core import documents
 from deploy_core.pictures import decode, preprocess, view
-from deploy_core.processes.server import TaskRunner, WithBytes, serve
+from deploy_core.pictures.requests import DrawLooks, Drawn, Prepare, Show, Spent
+from deploy_core.processes.server import serve
+from deploy_core.processes.task import WithBytes, Work, does, table
 from deploy_core.settings import Settings
-from deploy_core.types import Event, Preprocessing, Progress
+from deploy_core.types import Event
 
-# A phone's picture of 12 megapixels is none, so it waits for nobody.
+# A phone's picture of 12 megapixels is not large, so it does not wait.
 LARGE_PIXELS = 16_000_000
-# A picture with transparency and a colour profile is held four times, at four bytes a pixel.
+# A picture with transparency and a colour profile is in memory four times, at four bytes a pixel.
 BYTES_A_PIXEL = 16
 LIBRARIES_BYTES = 1_000_000_000
 WAIT_SECONDS = 0.1
-# The process that asked ends this one when the time is over. If it is gone, the system does, a little later.
+# The process that asked ends this one after the time limit. If it is gone, the alarm ends it a little later.
 ALARM_AFTER_SECONDS = 5
 
 Admit = Callable[[int], None]
 
 
-def run_prepare(request: dict[str, Any], data: bytes, limits: Settings, progress: Progress) -> WithBytes:
-    """The model's input, as float32 bytes, and where the time went."""
-    how = documents.structured(request["how"], Preprocessing)
-    with _admission(limits, progress) as admit:
+def run_prepare(request: Prepare, work: Work) -> WithBytes[Spent]:
+    how = request.how
+    with _admission(work) as admit:
         started = time.perf_counter()
-        picture = decode.decode(data, limits, None if request["whole"] else preprocess.enough_for(how), admit)
+        at_least = None if request.whole else preprocess.enough_for(how)
+        picture = decode.decode(work.blob, work.settings, at_least, admit)
         decoded = time.perf_counter()
         tensor = preprocess.preprocess(picture, how)
         prepared = time.perf_counter()
-    spent = {"read": (decoded - started) * 1000, "preprocess": (prepared - decoded) * 1000}
+    spent = Spent(read=(decoded - started) * 1000, preprocess=(prepared - decoded) * 1000)
     return WithBytes(spent, tensor.astype("<f4").tobytes())
 
 
-def run_show(request: dict[str, Any], data: bytes, limits: Settings, progress: Progress) -> WithBytes:
-    """A small JPEG of the picture, or of its middle square."""
-    side: int = request["side"]
-    with _admission(limits, progress) as admit:
-        picture = decode.decode(data, limits, side, admit)
-    if request["is_square"]:
+def run_show(request: Show, work: Work) -> WithBytes[None]:
+    side = request.side
+    with _admission(work) as admit:
+        picture = decode.decode(work.blob, work.settings, side, admit)
+    if request.is_square:
         return WithBytes(None, view.jpeg(view.square(picture, side)))
     picture.thumbnail((side, side))
     return WithBytes(None, view.jpeg(picture))
 
 
-def run_looks(request: dict[str, Any], data: bytes, limits: Settings, progress: Progress) -> WithBytes:
-    """Three JPEGs, one after the other: the picture, the model's input, and where the model looks."""
-    how = documents.structured(request["how"], Preprocessing)
-    side: int = request["side"]
-    with _admission(limits, progress) as admit:
-        whole = decode.decode(data, limits, 2 * side, admit)
+def run_looks(request: DrawLooks, work: Work) -> WithBytes[Drawn]:
+    how, side = request.how, request.side
+    with _admission(work) as admit:
+        whole = decode.decode(work.blob, work.settings, 2 * side, admit)
     whole.thumbnail((2 * side, 2 * side))
-    heat = view.heat(view.fitted(view.seen(whole, how), side), request["shares"], request["opacity"])
+    heat = view.heat(view.fitted(view.seen(whole, how), side), request.shares, request.opacity)
     pixels = preprocess.crop(whole, how).resize((side, side), Image.Resampling.NEAREST)
     drawn = [view.jpeg(one) for one in (view.framed(whole, how), pixels, heat)]
-    return WithBytes({"size": whole.size, "lengths": [len(one) for one in drawn]}, b"".join(drawn))
+    return WithBytes(Drawn(whole.size, tuple(map(len, drawn))), b"".join(drawn))
 
 
-TASKS: dict[str, TaskRunner] = {"prepare": run_prepare, "show": run_show, "looks": run_looks}
+TASKS = table(does(Prepare, run_prepare), does(Show, run_show), does(DrawLooks, run_looks))
 
 
 @contextmanager
-def _admission(limits: Settings, progress: Progress) -> Iterator[Admit]:
-    """Large pictures are read one at a time, by all processes together, because their memory adds up."""
+def _admission(work: Work) -> Iterator[Admit]:
+    """Lets only one process at a time read a large picture, because their memory adds up."""
 
     def admit(pixels: int) -> None:
         while pixels > LARGE_PIXELS:
-            _set_alarm(limits)
+            _set_alarm(work.settings)
             try:
-                fcntl.lockf(_large(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-                progress(Event("Reading a large picture", 0.0))
+                fcntl.lockf(_large_lock(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+                work.progress(Event("Reading a large picture", 0.0))
                 return
             except OSError:
-                progress(Event("Waiting for another large picture", 0.0))
+                work.progress(Event("Waiting for another large picture", 0.0))
                 time.sleep(WAIT_SECONDS)
 
-    _set_alarm(limits)
+    _set_alarm(work.settings)
     try:
         yield admit
     finally:
         signal.alarm(0)
         with suppress(OSError):
-            fcntl.lockf(_large(), fcntl.LOCK_UN)
+            fcntl.lockf(_large_lock(), fcntl.LOCK_UN)
 
 
 def _set_alarm(limits: Settings) -> None:
     signal.alarm(math.ceil(limits.picture_seconds) + ALARM_AFTER_SECONDS)
 
 
-def _large() -> int:
+def _large_lock() -> int:
     return int(sys.argv[4])
 
 
@@ -116,17 +113,17 @@ def _bound_memory(limits: Settings) -> None:
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     if hard == resource.RLIM_INFINITY or most < hard:
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    # Where memory runs out all the same, Linux ends this process before any that serves others.
+    # If memory runs out nevertheless, Linux ends this process before those that serve other visitors.
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _silence_native_code() -> None:
-    """libtiff and others write about each damaged picture to standard error, which is the server's log."""
-    ours = os.dup(2)
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    sys.stderr = os.fdopen(ours, "w", buffering=1)
+    """libtiff and others write about damaged pictures to standard error, which is the server's log."""
+    log = os.dup(2)
+    with Path(os.devnull).open("wb") as null:
+        os.dup2(null.fileno(), 2)
+    sys.stderr = os.fdopen(log, "w", buffering=1)
 
 
 if __name__ == "__main__":
@@ -134,5 +131,5 @@ if __name__ == "__main__":
 
     _silence_native_code()
     _bound_memory(settings.load())
-    decode.know_all_formats()
+    decode.load_decoders()
     serve(TASKS, *map(int, sys.argv[1:4]))

@@ -1,14 +1,13 @@
 """The queue of heavy work that all visitors share: submit a job, look at it, cancel it.
 
-Jobs begin in the order they came, as many at once as there are executors: one, as a rule, because they would only
-fight for the cores; what measures time runs alone. Two submissions of the same task are one job, which ends early only
-when nobody wants it any more. What waits or runs is noted on disk, so that an app that was restarted can tell what it
-dropped.
+Jobs start in the order they were submitted, one for each executor. One executor is usual, because jobs would only
+compete for the cores; a job that measures time runs alone. Submitting the same task twice gives one job, and cancelling
+ends it only when nobody else wants it. A file notes each unfinished job, so that after a restart the app can say which
+jobs it lost.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import queue
@@ -17,82 +16,54 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
-from deploy_core import files
+from deploy_core import documents, files
 from deploy_core.errors import UNEXPECTED, DeployError, JobFailed, QueueFull
-from deploy_core.processes.local import Executor, Handle, Task
+from deploy_core.processes.job import Job, State, job_name
+from deploy_core.processes.task import Executor, Handle, Task
 from deploy_core.settings import Settings
 from deploy_core.types import Event
 
 log = logging.getLogger(__name__)
 
 FINISHED_KEPT = 50
-ALONE = ("profile",)
 # Before this share of the work is done, an estimate of the rest would be a guess.
 LEAST_FRACTION_FOR_ESTIMATE = 0.02
 
 
-class State(StrEnum):
-    WAITING = "waiting"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-FINISHED = (State.DONE, State.FAILED, State.CANCELLED)
-
-
 @dataclass(frozen=True)
-class Job:
-    """What is known of a job at one moment.
+class _Lost(Task[None]):
+    """The task of a job that an earlier app did not finish. It never runs."""
 
-    ``ahead`` counts the jobs that run before it. ``elapsed_seconds`` counts from its first event, ``remaining_seconds``
-    is what is left at the pace so far; None where nothing can be said yet, or the stage takes longer than expected.
-    """
-
-    name: str
-    state: State
-    stage: str = ""
-    fraction: float = 0.0
-    ahead: int = 0
-    elapsed_seconds: float = 0.0
-    remaining_seconds: float | None = None
-    error: DeployError | None = None
-    result: Any = None
-
-
-def job_name(task: Task) -> str:
-    """The name of the job that does ``task``: equal tasks, equal names."""
-    digest = hashlib.sha256(json.dumps(task.request, sort_keys=True).encode()).hexdigest()
-    return f"{task.kind}-{digest[:16]}"
+    kind = "lost"
 
 
 @dataclass(eq=False)
 class _Attempt:
-    """One submission. ``begun`` and ``told`` are the times of its first and its newest event.
+    """One submission. ``begun`` and ``updated`` are the times of its first and its latest event.
 
-    ``asked_by`` is the visitor whose place it takes, ``wanted_by`` who waits for it, ``left_by`` who does not any more.
+    ``asked_by`` is the visitor it counts for, ``wanted_by`` are the visitors who wait for it, ``left_by`` those who
+    cancelled.
     """
 
-    task: Task
+    task: Task[Any]
     asked_by: str = ""
     wanted_by: set[str] = field(default_factory=set)
     left_by: set[str] = field(default_factory=set)
     future: Future[Any] = field(default_factory=Future)
-    handle: Handle | None = None
+    handle: Handle[Any] | None = None
     event: Event | None = None
     begun: float = 0.0
-    told: float = 0.0
+    updated: float = 0.0
     is_cancelled: bool = False
 
 
 class Jobs:
-    """The queue of one application. ``clean_up`` runs after jobs that did not end well, when nothing else runs.
+    """The queue of one application.
 
-    ``clock`` counts seconds and never goes back.
+    ``clean_up`` runs after jobs that failed or were cancelled, when nothing else runs. ``clock`` gives seconds and
+    never goes back.
     """
 
     def __init__(
@@ -105,7 +76,7 @@ class Jobs:
         self._notes = settings.home / "jobs"
         self._most_waiting, self._most_places = settings.waiting_jobs, settings.visitor_jobs
         self._executors, self._clean_up, self._clock = executors, clean_up, clock
-        # The one that worked last comes first: it is warm, and the others may be let go.
+        # Last in, first out: the executor that worked last is warm, and the others may become idle.
         self._free: queue.LifoQueue[Executor] = queue.LifoQueue()
         for executor in executors:
             self._free.put(executor)
@@ -114,12 +85,12 @@ class Jobs:
         self._attempts: dict[str, _Attempt] = {}
         self._running: list[_Attempt] = []
         self._is_dirty = False
-        self._mourn()
+        self._report_lost_jobs()
 
-    def submit(self, task: Task, visitor: str = "") -> str:
-        """Queues a task for a visitor; returns the name of the job that does it. Raises QueueFull, StorageFailed.
+    def submit(self, task: Task[Any], visitor: str = "") -> str:
+        """Queues a task for a visitor and returns the name of its job. Raises QueueFull, StorageFailed.
 
-        A visitor without a name, the app itself, may ask for any number.
+        The app itself is the visitor without a name; it may submit any number.
         """
         name = job_name(task)
         with self._lock:
@@ -136,8 +107,8 @@ class Jobs:
                     f"You have asked for {places} jobs that are not done.", "Wait until one is, or cancel one."
                 )
             files.make_folder(self._notes)
-            files.write_json(self._notes / f"{name}.json", {"kind": task.kind, "request": task.request})
-            # A new attempt goes to the end of the line, also where an earlier one had the same name.
+            files.write_json(self._notes / f"{name}.json", {"kind": task.kind, "request": documents.plain(task)})
+            # A new attempt goes to the end of the queue, even if an earlier one had the same name.
             self._attempts.pop(name, None)
             self._attempts[name] = _Attempt(task, visitor, {visitor})
             self._begin_next()
@@ -145,7 +116,7 @@ class Jobs:
         return name
 
     def join(self, name: str, visitor: str) -> bool:
-        """Counts a visitor who sees the job's progress among those who want it; False for who has taken that back."""
+        """Counts a visitor who sees the job's progress as one who wants it. False if they have cancelled it."""
         with self._lock:
             attempt = self._attempts.get(name)
             if attempt is None or visitor in attempt.left_by:
@@ -154,13 +125,13 @@ class Jobs:
             return True
 
     def leave(self, visitor: str) -> None:
-        """A visitor is gone: nobody waits for them to cancel, and what they asked for is still done."""
+        """A visitor is gone. Their jobs still run, and others can cancel them."""
         with self._lock:
             for attempt in self._attempts.values():
                 attempt.wanted_by.discard(visitor)
 
     def look(self, name: str) -> Job | None:
-        """The job's state now; None for a name that is not known here."""
+        """The job's state now; None for an unknown name."""
         with self._lock:
             attempt = self._attempts.get(name)
             if attempt is None:
@@ -173,13 +144,13 @@ class Jobs:
                 error = attempt.future.exception()
                 if error is None:
                     return Job(name, State.DONE, fraction=1.0, result=attempt.future.result())
-                return Job(name, State.FAILED, error=_told(error))
+                return Job(name, State.FAILED, error=_for_people(error))
             if not attempt.future.running():
                 return Job(name, State.WAITING, ahead=ahead)
             return self._progress(name, attempt)
 
     def cancel(self, name: str, visitor: str = "") -> bool:
-        """Takes back what a visitor asked for. The job ends at once if nobody else wants it; whether it does."""
+        """Takes back a visitor's request. The job ends at once if nobody else wants it. Returns whether it ends."""
         with self._lock:
             attempt = self._attempts.get(name)
             if attempt is None or not _is_unfinished(attempt):
@@ -200,21 +171,22 @@ class Jobs:
             attempt.handle.cancel()
 
     def cancel_all(self, owner: str) -> None:
-        """Ends the jobs of a visitor, whose unguessable name their requests hold; returns when they have ended."""
+        """Ends the jobs whose requests hold a visitor's secret name. Returns when they have ended."""
         with self._lock:
-            theirs = {name: job for name, job in self._attempts.items() if owner in json.dumps(job.task.request)}
+            requests = {name: json.dumps(documents.plain(job.task)) for name, job in self._attempts.items()}
+            theirs = {name: self._attempts[name] for name, request in requests.items() if owner in request}
         self._end_all(theirs)
         wait([attempt.future for attempt in theirs.values() if attempt.future.running()])
 
     def close(self) -> None:
-        """Cancels what waits or runs, returns when it has ended, and closes the executor."""
+        """Ends all jobs, waits until they have ended, and closes the executors."""
         self._end_all(self._attempts)
         for executor in self._executors:
             executor.close()
         self._runner.shutdown()
 
     def _end_all(self, names: Iterable[str]) -> None:
-        """Ends the jobs, no matter who wants them."""
+        """Ends the jobs, even if somebody still wants them."""
         with self._lock:
             for name in list(names):
                 attempt = self._attempts.get(name)
@@ -222,18 +194,18 @@ class Jobs:
                     self._end(name, attempt)
 
     def _begin_next(self) -> None:
-        """Starts what may start, in the order it came: nothing overtakes a job that waits to be alone."""
+        """Starts jobs in order while there is room. No job overtakes one that waits to run alone."""
         for name, attempt in self._attempts.items():
             if attempt.future.done() or attempt.future.running():
                 continue
-            if not self._has_room(attempt.task):
+            if not self._has_room(attempt):
                 return
             attempt.future.set_running_or_notify_cancel()
             self._running.append(attempt)
             self._runner.submit(self._run, name, attempt)
 
-    def _has_room(self, task: Task) -> bool:
-        if task.kind in ALONE or any(other.task.kind in ALONE for other in self._running):
+    def _has_room(self, attempt: _Attempt) -> bool:
+        if attempt.task.runs_alone or any(other.task.runs_alone for other in self._running):
             return not self._running
         return len(self._running) < len(self._executors)
 
@@ -263,7 +235,7 @@ class Jobs:
         try:
             self._clean_up()
         except Exception:
-            log.exception("What failed jobs left behind could not be removed")
+            log.exception("Files that failed jobs left behind could not be removed")
 
     def _done(self, executor: Executor, attempt: _Attempt) -> Any:
         handle = executor.submit(attempt.task)
@@ -279,7 +251,7 @@ class Jobs:
         now = self._clock()
         with self._lock:
             attempt.begun = attempt.begun if attempt.event else now
-            attempt.event, attempt.told = event, now
+            attempt.event, attempt.updated = event, now
 
     def _progress(self, name: str, attempt: _Attempt) -> Job:
         event = attempt.event
@@ -288,8 +260,8 @@ class Jobs:
         now = self._clock()
         remaining = None
         if event.fraction >= LEAST_FRACTION_FOR_ESTIMATE:
-            pace = (attempt.told - attempt.begun) / event.fraction
-            left = pace * (1 - event.fraction) - (now - attempt.told)
+            pace = (attempt.updated - attempt.begun) / event.fraction
+            left = pace * (1 - event.fraction) - (now - attempt.updated)
             remaining = left if left > 0 else None
         return Job(
             name,
@@ -300,10 +272,10 @@ class Jobs:
             remaining_seconds=remaining,
         )
 
-    def _mourn(self) -> None:
-        """Reports the jobs that an app before this one had begun and did not end."""
+    def _report_lost_jobs(self) -> None:
+        """Notes the jobs that an earlier app did not finish as failed."""
         for note in sorted(self._notes.glob("*.json")):
-            attempt = _Attempt(Task("", {}))
+            attempt = _Attempt(_Lost())
             attempt.future.set_exception(JobFailed("The app was restarted before this was done.", "Start it again."))
             self._attempts[note.stem] = attempt
             note.unlink(missing_ok=True)
@@ -323,5 +295,5 @@ def _is_unfinished(attempt: _Attempt) -> bool:
     return not attempt.future.done() and not attempt.is_cancelled
 
 
-def _told(error: BaseException) -> DeployError:
+def _for_people(error: BaseException) -> DeployError:
     return error if isinstance(error, DeployError) else UNEXPECTED

@@ -1,4 +1,4 @@
-"""The line in front of a process: who came first is answered first, and is told how many come before."""
+"""The waiting line in front of a process: first come, first served."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from deploy_core.errors import QueueFull
 
 MOST_WAITING = 100
 LOOK_SECONDS = 0.2
-# Told now and then, while it is so: how many come before.
+# Called while somebody waits, with the number of those ahead of them.
 Waiting = Callable[[int], None]
 
 
 def unseen(ahead: int) -> None:
-    """For callers who show nothing while they wait."""
+    """For callers that show nothing while they wait."""
 
 
-class Line:
-    """Lets ``at_once`` in at a time, in the order they came."""
+class WaitingLine:
+    """Lets ``at_once`` callers in at a time, in the order they came."""
 
     def __init__(self, at_once: int) -> None:
         self._free = at_once
@@ -28,7 +28,7 @@ class Line:
 
     @contextmanager
     def turn(self, tell: Waiting) -> Iterator[None]:
-        """Waits for the turn and holds it until the block ends. Raises QueueFull, and whatever ``tell`` raises."""
+        """Waits for a place and holds it until the block ends. Raises QueueFull, and anything that ``tell`` raises."""
         ticket = object()
         with self._changed:
             if len(self._waiting) >= MOST_WAITING:
@@ -48,7 +48,7 @@ class Line:
                 self._changed.notify_all()
 
     def _ahead(self, ticket: object) -> int | None:
-        """None once it is this ticket's turn; else, after a while, how many come before it."""
+        """None once it is this ticket's turn. Otherwise waits a moment and returns how many are ahead of it."""
         with self._changed:
             if self._waiting[0] is not ticket or not self._free:
                 self._changed.wait(LOOK_SECONDS)

@@ -1,7 +1,7 @@
-"""The far side of ``processes``: does the tasks that the process which started this one asks for.
+"""The code that runs in a child process: it does the tasks that its parent sends.
 
-Both talk through a socket. Orders come in. Events, and one result or error for each task, go out, and between them a
-sign of life every ``PULSE_SECONDS``. This process ends when the other side does, also in the middle of a task.
+Both talk through a socket. Requests come in. Events and one result or error for each task go out, and every
+``PULSE_SECONDS`` a sign of life. The process ends when the other side of the socket closes, even during a task.
 """
 
 from __future__ import annotations
@@ -13,34 +13,23 @@ import queue
 import resource
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import Any
 
-from deploy_core import errors, logs, settings
+from deploy_core import documents, errors, logs, settings
 from deploy_core.errors import DeployError
-from deploy_core.processes.local import PULSE_SECONDS, error_message, event_message
-from deploy_core.settings import Settings
-from deploy_core.types import Progress
+from deploy_core.processes.child import PULSE_SECONDS
+from deploy_core.processes.task import Table, WithBytes, Work
+from deploy_core.types import Event
 
 log = logging.getLogger("deploy_core.worker.main")
 
 Orders = queue.SimpleQueue[tuple[dict[str, Any], bytes]]
-# A task's request as plain values, the bytes that came with it, the settings, and where its progress goes.
-TaskRunner = Callable[[dict[str, Any], bytes, Settings, Progress], Any]
 
 
-@dataclass(frozen=True)
-class WithBytes:
-    """A result of plain values, and bytes that go with it."""
-
-    value: Any
-    blob: bytes
-
-
-def serve(tasks: Mapping[str, TaskRunner], descriptor: int, niceness: int = 0, at_once: int = 1) -> None:
-    """Does what comes in through the socket ``descriptor``, ``at_once`` tasks at a time, until the other side ends."""
+def serve(tasks: Table, descriptor: int, niceness: int = 0, at_once: int = 1) -> None:
+    """Does the tasks that arrive on the socket ``descriptor``, up to ``at_once`` at a time, until it closes."""
     os.nice(niceness)
     # A core dump would write visitors' pictures and models to the disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -56,29 +45,28 @@ def serve(tasks: Mapping[str, TaskRunner], descriptor: int, niceness: int = 0, a
 
 
 def connect(descriptor: int) -> Connection:
-    """The socket that this process was started with; its own children do not get it."""
+    """The socket that this process was started with. Its own children do not inherit it."""
     os.set_inheritable(descriptor, False)
     return Connection(descriptor)
 
 
-def perform(
-    tasks: Mapping[str, TaskRunner], order: dict[str, Any], blob: bytes, limits: Settings, progress: Progress
-) -> tuple[dict[str, Any], bytes | None]:
-    """One task; returns the message that ends it, and the bytes that follow it."""
+def perform(tasks: Table, order: dict[str, Any], work: Work) -> tuple[dict[str, Any], bytes | None]:
+    """Does one task. Returns its last message, and the bytes that follow it (None for no bytes)."""
     try:
-        result = tasks[order["kind"]](order["request"], blob, limits, progress)
+        entry = tasks[order["kind"]]
+        result = entry.function(documents.structured(order["request"], entry.request), work)
     except DeployError as error:
-        return error_message(error), None
+        return _error_message(error), None
     except Exception:
         log.exception("The task '%s' failed", order["kind"])
-        return error_message(errors.UNEXPECTED), None
+        return _error_message(errors.UNEXPECTED), None
     if isinstance(result, WithBytes):
-        return {"result": result.value}, result.blob
-    return {"result": result}, None
+        return {"result": documents.plain(result.value)}, result.blob
+    return {"result": documents.plain(result)}, None
 
 
 class _Answers:
-    """What goes out, one message at a time."""
+    """Sends messages, one at a time."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection, self._sending = connection, threading.Lock()
@@ -107,23 +95,27 @@ class _Answers:
             os._exit(0)
 
 
-def _work(tasks: Mapping[str, TaskRunner], answers: _Answers, arrived: Orders, at_once: int) -> None:
+def _work(tasks: Table, answers: _Answers, arrived: Orders, at_once: int) -> None:
     limits = settings.load()
     if at_once > 1:
         _share_cores(at_once)
     while True:
         order, blob = arrived.get()
-        task = {"task": order["task"]}
+        number = {"task": order["task"]}
 
-        def tell(event: Any, task: dict[str, Any] = task) -> None:
-            answers.send(task | event_message(event))
+        def send_event(event: Event, number: dict[str, Any] = number) -> None:
+            answers.send(number | {"event": asdict(event)})
 
-        message, given = perform(tasks, order, blob, limits, tell)
-        answers.send(task | message, given)
+        message, following = perform(tasks, order, Work(limits, send_event, blob))
+        answers.send(number | message, following)
 
 
 def _share_cores(at_once: int) -> None:
-    """Torch's number of threads is one for each thread that asks."""
+    """Divides torch's threads: torch counts them for each calling thread."""
     import torch
 
     torch.set_num_threads(max(1, torch.get_num_threads() // at_once))
+
+
+def _error_message(error: DeployError) -> dict[str, Any]:
+    return {"error": {"kind": type(error).__name__, "problem": error.problem, "remedy": error.remedy}}

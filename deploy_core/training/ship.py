@@ -1,6 +1,8 @@
-"""Builds the artifacts that ship with the project, as they lie in a store: ``python -m deploy_core.training.ship``.
+"""Builds the artifacts that ship with the project, in the layout of a store.
 
-After a change of the weights, the preprocessing, or the versions.
+    python -m deploy_core.training.ship
+
+Run it after a change of the weights, of the preprocessing, or of the versions of packages.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from deploy_core import build, embedded, settings
-from deploy_core.storage.store import LOCK, Store
+from deploy_core.storage.locks import LOCK
+from deploy_core.storage.shelf import open_shelf
+from deploy_core.storage.store import Store
 from deploy_core.types import BuildRequest
 
 FORMATS = ("onnx_int8",)
@@ -22,7 +26,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         limits = replace(settings.load(), home=Path(home))
         store = Store(limits)
-        with store.shelf(request) as shelf:
+        with open_shelf(store, request) as shelf:
             build.build(request, shelf, limits, lambda event: print(event.message))
         shutil.rmtree(embedded.ARTIFACTS, ignore_errors=True)
         for stored in (store.find(request)[key] for key in FORMATS):

@@ -1,4 +1,4 @@
-"""Answers from a process beside the web process, so that no native runtime lives in the web process.
+"""The questions that pages ask a model. A process beside the web process answers, so no native library runs here.
 
 Pictures travel through a socket and are never written to disk.
 """
@@ -6,91 +6,74 @@ Pictures travel through a socket and are never written to disk.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
 
-from deploy_core import documents
-from deploy_core.inference.replies import Given, Reply
+from deploy_core.inference.file_answers import DeviceQuestion, FileAnswer
 from deploy_core.models import load
 from deploy_core.pictures.pool import Decoders, Prepared
-from deploy_core.processes.line import Line, Waiting, unseen
-from deploy_core.processes.local import Task, WorkerProcess
-from deploy_core.types import Prediction
-
-
-@dataclass(frozen=True)
-class Abilities:
-    """What this installation can build: engines, the one for phones first, and the reason why not for each format."""
-
-    engines: tuple[str, ...]
-    formats: dict[str, str | None]
+from deploy_core.processes.line import Waiting, WaitingLine, unseen
+from deploy_core.processes.local import WorkerProcess
+from deploy_core.processes.task import Answer, Task
+from deploy_core.types import ModelChoice, Prediction
+from deploy_core.worker.tasks import Abilities, AskFile, Attend, Classify, CompareFile, Forget, ListAbilities
 
 
 class Inference:
-    """The questions that pages ask of torch. ``at_once`` are answered at a time, by one copy of each model.
+    """Answers up to ``at_once`` questions at a time; all share one copy of each model.
 
-    Pictures are prepared by ``decoders`` before they wait for their turn, so that none holds up the others' answers.
+    ``decoders`` prepare pictures before they wait for their turn, so that a slow picture delays nobody else. An answer
+    may take ``seconds``. Every method raises DeployError.
     """
 
     def __init__(self, process: WorkerProcess, decoders: Decoders, at_once: int = 1, seconds: float = math.inf) -> None:
         self._process, self._decoders, self._seconds = process, decoders, seconds
-        self._line = Line(at_once)
+        self._line = WaitingLine(at_once)
 
     @property
     def is_stuck(self) -> bool:
-        """Whether the process that answers does nothing any more."""
+        """Whether the process that answers hangs."""
         return self._process.is_stuck
 
     def classify(
-        self, model: str, weights: str, picture: bytes, name: str, top: int | None = None, tell: Waiting = unseen
+        self, model: ModelChoice, picture: bytes, name: str, top: int | None = None, tell: Waiting = unseen
     ) -> Prediction:
-        """The most probable classes of the bytes of a picture file. Raises DeployError."""
+        """The most probable classes of a picture file's bytes."""
         prepared = self._prepared(model, picture)
-        spent = {"read": prepared.read, "preprocess": prepared.preprocess}
-        request = {"model": model, "weights": weights, "name": name, "top": top} | spent
-        return documents.structured(self._ask(Task("classify", request, prepared.input), tell), Prediction)
+        return self._ask(Classify(model, name, top, prepared.read, prepared.preprocess), tell, prepared)
 
-    def attention(self, model: str, weights: str, picture: bytes, tell: Waiting = unseen) -> list[list[float]]:
-        """Where the model looks, as ``attention.rollout`` tells it, by rows. Raises DeployError."""
-        task = Task("attention", {"model": model, "weights": weights}, self._prepared(model, picture).input)
-        rows: list[list[float]] = self._ask(task, tell)
-        return rows
+    def attention(self, model: ModelChoice, picture: bytes, tell: Waiting = unseen) -> list[list[float]]:
+        """Where the model looks, as rows of patches (``attention.rollout``)."""
+        return self._ask(Attend(model), tell, self._prepared(model, picture))
 
-    def reply(self, model: str, weights: str, key: str, picture: bytes, tell: Waiting = unseen) -> Reply:
-        """What the stored file at ``key`` answers, beside the original of ``model``. Raises DeployError."""
-        request = {"model": model, "weights": weights, "key": key}
-        return documents.structured(
-            self._ask(Task("reply", request, self._prepared(model, picture).input), tell), Reply
-        )
+    def file_answer(self, model: ModelChoice, key: str, picture: bytes, tell: Waiting = unseen) -> FileAnswer:
+        """What the stored file at ``key`` answers, compared with the original."""
+        return self._ask(CompareFile(model, key), tell, self._prepared(model, picture))
 
-    def give(self, model: str, weights: str, key: str, picture: bytes, tell: Waiting = unseen) -> Given:
-        """What the stored file at ``key`` is asked, and answers, about a picture. Raises DeployError.
+    def device_question(self, model: ModelChoice, key: str, picture: bytes, tell: Waiting = unseen) -> DeviceQuestion:
+        """The input and the answer of the stored file at ``key`` for a picture.
 
-        The picture is read in its full size, as a visitor's device reads it.
+        The picture is read at its full size, as a visitor's device reads it.
         """
-        request = {"model": model, "weights": weights, "key": key}
-        prepared = self._prepared(model, picture, whole=True)
-        return documents.structured(self._ask(Task("give", request, prepared.input), tell), Given)
+        return self._ask(AskFile(model, key), tell, self._prepared(model, picture, whole=True))
 
     def forget(self, owner: str) -> None:
-        """Lets go of a visitor's models, where the process has them."""
+        """Removes a visitor's models from the process's memory."""
         if self._process.process_id is not None:
-            self._ask(Task("forget", {"owner": owner}), unseen)
+            self._ask(Forget(owner))
 
     def abilities(self) -> Abilities:
-        """What can be built here. Raises DeployError."""
-        return documents.structured(self._ask(Task("abilities", {}), unseen), Abilities)
+        """What can be built here."""
+        return self._ask(ListAbilities())
 
     def end_if_stuck(self) -> None:
-        """Ends a process that hangs, so that the next question finds a new one."""
+        """Ends the process if it hangs. The next question starts a new one."""
         self._process.end_if_stuck()
 
     def close(self) -> None:
         self._process.close()
 
-    def _prepared(self, model: str, picture: bytes, whole: bool = False) -> Prepared:
-        return self._decoders.prepare(picture, load.find(model).preprocessing, whole)
+    def _prepared(self, model: ModelChoice, picture: bytes, whole: bool = False) -> Prepared:
+        return self._decoders.prepare(picture, load.find(model.reference).preprocessing, whole)
 
-    def _ask(self, task: Task, tell: Waiting) -> Any:
+    def _ask(self, task: Task[Answer], tell: Waiting = unseen, picture: Prepared | None = None) -> Answer:
         with self._line.turn(tell):
-            return self._process.submit(task, self._seconds).result()
+            return self._process.submit(task, self._seconds, picture.input if picture else b"").result()

@@ -1,6 +1,7 @@
-"""``python -m deploy_core.worker.main FD NICENESS AT_ONCE``: the app's work in processes of its own, a table of tasks.
+"""``python -m deploy_core.worker.main FD NICENESS AT_ONCE``: a process that does the app's tasks, and their table.
 
-``task_server.serve`` takes the orders.
+The worker, the inference process and the measuring processes all run this module. ``processes.server`` receives the
+requests.
 """
 
 from __future__ import annotations
@@ -8,39 +9,51 @@ from __future__ import annotations
 import functools
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from deploy_core import build, documents, memory
-from deploy_core.errors import DeployError, InvalidArtifact
+from deploy_core import build, memory
+from deploy_core.build import Build
 from deploy_core.evaluation import evaluate
+from deploy_core.evaluation.subjects import open_artifact
 from deploy_core.files import make_folder
-from deploy_core.formats import FORMATS, engines, in_build_order
-from deploy_core.inference import attention, capacity, classify, replies, verify
+from deploy_core.formats import FORMATS, engines
+from deploy_core.inference import attention, capacity, classify, file_answers
 from deploy_core.inference.classify import Classifier
+from deploy_core.inference.file_answers import DeviceQuestion, FileAnswer
 from deploy_core.inference.open_models import OpenModels
 from deploy_core.models import hub, load
-from deploy_core.models.hub import HubName
-from deploy_core.models.own import bring
-from deploy_core.models.own.bring import Corrections
+from deploy_core.models.own import card
+from deploy_core.models.own.corrections import from_timm_config
 from deploy_core.pictures.pool import Prepared
-from deploy_core.processes.local import Task, WorkerProcess
-from deploy_core.processes.server import TaskRunner, serve
-from deploy_core.profile.measure import alone, rounds
-from deploy_core.profile.measure.host import usable_cpus
-from deploy_core.profile.measure.mark import Mark
-from deploy_core.profile.measure.rounds import Until
-from deploy_core.profile.measure.run import Options, profile
-from deploy_core.profile.record.runs import Runs
+from deploy_core.processes.server import serve
+from deploy_core.processes.task import Work, does, table
+from deploy_core.profile.measure.alone import Examination, Examine, examine_file
+from deploy_core.profile.measure.build_and_measure import Profile, build_and_measure
+from deploy_core.profile.measure.rounds import Rounds
+from deploy_core.profile.measure.turns import TimeFiles, time_files
 from deploy_core.settings import Settings
 from deploy_core.storage import uploads, visitors
+from deploy_core.storage.evaluations import Evaluations
+from deploy_core.storage.shelf import open_shelf
 from deploy_core.storage.store import Store
 from deploy_core.storage.visitors import VisitorsFile
-from deploy_core.types import BuildRequest, BuildResult, Event, Progress, part_of
-from deploy_core.worker.intake import READ_SECONDS, reader_process, take_in_task
+from deploy_core.types import BuildResult, ModelChoice, Prediction, part_of
+from deploy_core.worker.intake import READ_SECONDS, reader_process
+from deploy_core.worker.tasks import (
+    Abilities,
+    AskFile,
+    Attend,
+    Classify,
+    CompareFile,
+    Download,
+    Evaluate,
+    Fetch,
+    Forget,
+    ListAbilities,
+    TakeIn,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -48,197 +61,132 @@ if TYPE_CHECKING:
 MODELS_IN_MEMORY = 2
 
 
-def run_build(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
-    return documents.plain(_build(_wanted(request, limits), limits, progress))
+def run_build(request: Build, work: Work) -> BuildResult:
+    wanted = request.build
+    visitors.require_visible(wanted.choice, work.settings)
+    with open_shelf(Store(work.settings), wanted) as shelf:
+        return build.build(wanted, shelf, work.settings, work.progress)
 
 
-def run_profile(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
-    """Builds what is missing first. Building and measuring are for other processes, so that this one stays small."""
-    wanted = _wanted(request, limits)
-    store = Store(limits)
-    with store.shelf(wanted) as shelf:
-        result = _built_elsewhere(store, wanted, limits, part_of(progress, 0.0, 0.3))
-        held = [shelf.find(FORMATS[artifact.format]) for artifact in result.artifacts]
-        if None in held:
-            raise InvalidArtifact("A file was removed before it could be measured.", "Try again.")
-        paths = {artifact.format: shelf.path(FORMATS[artifact.format]) for artifact in result.artifacts}
-        cores = usable_cpus()
-        threads = tuple(dict.fromkeys((min(limits.cpu_threads or cores, cores), 1)))
-        with tempfile.TemporaryDirectory(dir=make_folder(limits.home / "runs"), prefix=".", suffix=".part") as traces:
-            options = Options(threads=threads, seconds=request["seconds"], traces=Path(traces))
-            run = profile(result, paths, limits, options, part_of(progress, 0.3, 1.0))
-            return Runs(limits).keep(run, Path(traces), load.find(wanted.model).owner)
+def run_profile(request: Profile, work: Work) -> str:
+    return build_and_measure(request, work.settings, work.progress)
 
 
-def _built_elsewhere(store: Store, wanted: BuildRequest, limits: Settings, progress: Progress) -> BuildResult:
-    if len(store.find(wanted)) == len(in_build_order(wanted.formats)):
-        return store.result(wanted)
-    builder = WorkerProcess("worker", limits)
-    try:
-        handle = builder.submit(Task("build", {"build": documents.plain(wanted)}))
-        for event in handle.events():
-            progress(event)
-        return documents.structured(handle.result(), BuildResult)
-    finally:
-        builder.close()
+def run_examine(request: Examine, work: Work) -> Examination:
+    return examine_file(request, work.settings)
 
 
-def run_examine(request: dict[str, Any], _: bytes, limits: Settings, __: Progress) -> Any:
-    """A part of a profile, which wants a fresh process."""
-    picture = verify.reference(load.find(request["model"]), limits).tensor
-    trace = Path(request["trace"]) if request["trace"] else None
-    found = alone.examine(
-        Path(request["path"]), request["format"], picture, request["batches"], request["threads"], trace
-    )
-    return documents.plain(found)
+def run_time_files(request: TimeFiles, work: Work) -> Rounds:
+    return time_files(request, work.settings, work.progress)
 
 
-def run_take_turns(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
-    """A part of a profile, which wants a fresh process."""
-    import torch
-
-    torch.set_num_threads(request["threads"])
-    picture = verify.reference(load.find(request["model"]), limits).tensor
-    progress(Event("Loading the artifacts", 0.0))
-    runs: dict[str, Callable[[], object]] = {}
-    failed: dict[str, str] = {}
-    in_hand = Mark(Path(request["in_hand"]))
-    with torch.inference_mode():
-        for name, (key, path) in request["contenders"].items():
-            in_hand.set(name)
-            try:
-                runs[name] = partial(FORMATS[key].load(Path(path)), picture)
-            except DeployError as error:
-                if not runs:
-                    raise
-                failed[name] = str(error)
-        until = documents.structured(request["until"], Until)
-        found = rounds.take_turns(runs, until, progress, announce=in_hand.set)
-    return documents.plain(replace(found, failed=failed | found.failed))
-
-
-def run_evaluate(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
-    """Builds what is missing first; ``name`` is what the visitor calls the pictures at the path ``pictures``."""
-    wanted = _wanted(request, limits)
-    path = Path(request["pictures"])
+def run_evaluate(request: Evaluate, work: Work) -> None:
+    limits, wanted, path = work.settings, request.build, Path(request.pictures)
+    visitors.require_visible(wanted.choice, limits)
     uploads.require_given(path, limits)
     pictures = evaluate.open_pictures(path, load.find(wanted.model), limits)
-    store = Store(limits)
-    with store.shelf(wanted) as shelf:
-        result = build.build(wanted, shelf, limits, part_of(progress, 0.0, 0.2))
+    with open_shelf(Store(limits), wanted) as shelf:
+        result = build.build(wanted, shelf, limits, part_of(work.progress, 0.0, 0.2))
         subjects = [
-            evaluate.open_artifact(shelf.path(FORMATS[artifact.format]), wanted.model, wanted.weights)
+            open_artifact(shelf.path(FORMATS[artifact.format]), wanted.model, wanted.weights)
             for artifact in result.artifacts
         ]
-        evaluation = evaluate.evaluate(subjects, pictures, limits, part_of(progress, 0.2, 1.0))
-    store.keep_evaluation(wanted, path, replace(evaluation, data=request["name"]))
-    return None
+        evaluation = evaluate.evaluate(subjects, pictures, limits, part_of(work.progress, 0.2, 1.0))
+    Evaluations(limits).keep(wanted, path, replace(evaluation, data=request.name))
 
 
-def run_download(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
-    spec = load.find(request["model"])
+def run_download(request: Download, work: Work) -> None:
+    spec = load.find(request.model)
     if spec.hub_id is not None:
-        hub.download(spec.hub_id, progress, limits)
-    return None
+        hub.download(spec.hub_id, work.progress, work.settings)
 
 
-def run_classify(request: dict[str, Any], tensor: bytes, limits: Settings, _: Progress) -> Any:
-    picture = Prepared(tensor, request["read"], request["preprocess"])
-    classifier = _original(request, limits)
-    return documents.plain(classifier.classify_prepared(picture, request["name"], request["top"]))
+def run_classify(request: Classify, work: Work) -> Prediction:
+    picture = Prepared(work.blob, request.read, request.preprocess)
+    return _original(request.model, work.settings).classify_prepared(picture, request.name, request.top)
 
 
-def run_attention(request: dict[str, Any], tensor: bytes, limits: Settings, _: Progress) -> Any:
-    model = _original(request, limits)
-    return attention.rollout(model.module, _input(tensor, model)).tolist()
+def run_attention(request: Attend, work: Work) -> list[list[float]]:
+    model = _original(request.model, work.settings)
+    shares: list[list[float]] = attention.rollout(model.module, model.spec.family, _input(work.blob, model)).tolist()
+    return shares
 
 
-def run_reply(request: dict[str, Any], tensor: bytes, limits: Settings, _: Progress) -> Any:
-    """The file is read for this one answer, so that no visitor's choice of files stays in memory."""
-    original = _original(request, limits)
-    with Store(limits).reading(request["key"]) as stored:
-        file = classify.open_artifact(stored.path, request["model"], request["weights"])
-        found = replies.reply(stored.artifact.format, file, original, _input(tensor, original))
+def run_file_answer(request: CompareFile, work: Work) -> FileAnswer:
+    """Reads the file for this one answer, so that no visitor's choice of files stays in memory."""
+    original = _original(request.model, work.settings)
+    with Store(work.settings).reading(request.key) as stored:
+        file = classify.open_artifact(stored.path, request.model.reference, request.model.weights)
+        answer = file_answers.compare_with_original(stored.artifact.format, file, original, _input(work.blob, original))
     del file
     memory.give_back()
-    return documents.plain(found)
+    return answer
 
 
-def run_give(request: dict[str, Any], tensor: bytes, limits: Settings, _: Progress) -> Any:
-    visitors.require_visible(request["model"], request["weights"], limits)
-    with Store(limits).reading(request["key"]) as stored:
-        file = classify.open_artifact(stored.path, request["model"], request["weights"])
-        found = replies.given(file, _input(tensor, file))
+def run_device_question(request: AskFile, work: Work) -> DeviceQuestion:
+    visitors.require_visible(request.model, work.settings)
+    with Store(work.settings).reading(request.key) as stored:
+        file = classify.open_artifact(stored.path, request.model.reference, request.model.weights)
+        answer = file_answers.device_question(file, _input(work.blob, file))
     del file
     memory.give_back()
-    return documents.plain(found)
+    return answer
 
 
-def _wanted(request: dict[str, Any], limits: Settings) -> BuildRequest:
-    wanted = documents.structured(request["build"], BuildRequest)
-    visitors.require_visible(wanted.model, wanted.weights, limits)
-    return wanted
-
-
-def _original(request: dict[str, Any], limits: Settings) -> Classifier:
-    visitors.require_visible(request["model"], request["weights"], limits)
-    return _open_models(limits).get(request["model"], request["weights"])
-
-
-def _input(tensor: bytes, model: Classifier) -> torch.Tensor:
-    return classify.tensor_from(Prepared(tensor, 0.0, 0.0), model.spec)
-
-
-def run_fetch(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
-    """Downloads a visitor's model from the Hub. Another process reads it, so that this one need not trust it."""
-    source = documents.structured(request["source"], HubName)
-    told = documents.structured(request["corrections"], Corrections)
-    folder = make_folder(VisitorsFile(request["visitor"], visitors.upload_name(bring.SUFFIX)).path(limits).parent)
+def run_fetch(request: Fetch, work: Work) -> str:
+    """Another process reads the downloaded file, because nobody has checked it."""
+    limits, source = work.settings, request.source
+    folder = make_folder(VisitorsFile(request.visitor, visitors.upload_name(card.SUFFIX)).path(limits).parent)
 
     with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=".part") as place:
-        found = hub.fetch_repository(source, Path(place), progress, limits, visitors.admission(folder, limits))
-        path = found.weights.rename(folder / visitors.upload_name(found.weights.suffix))
+        repository = hub.fetch_repository(
+            source, Path(place), work.progress, limits, visitors.admission(folder, limits)
+        )
+        path = repository.weights.rename(folder / visitors.upload_name(repository.weights.suffix))
     process = reader_process(limits)
     try:
-        task = take_in_task(VisitorsFile.of(path), bring.called(source), told.over(bring.noted(found.config)))
-        return process.submit(task, READ_SECONDS).result()
+        corrections = request.corrections.merged_with(from_timm_config(repository.config))
+        return process.submit(TakeIn(VisitorsFile.of(path), source.file_name, corrections), READ_SECONDS).result()
     finally:
         process.close()
         path.unlink(missing_ok=True)
 
 
-def run_forget(request: dict[str, Any], _: bytes, limits: Settings, __: Progress) -> Any:
-    _open_models(limits).forget(request["owner"])
+def run_forget(request: Forget, work: Work) -> None:
+    _open_models(work.settings).forget(request.owner)
 
 
-def tell_abilities(_: dict[str, Any], __: bytes, limits: Settings, ___: Progress) -> Any:
-    """What can be built here: the engines, and for each format that is offered None or the reason why not."""
-    return {
-        "engines": engines.for_building(),
-        "formats": {key: FORMATS[key].probe() for key in capacity.offered_formats(limits)},
-    }
+def run_abilities(_: ListAbilities, work: Work) -> Abilities:
+    return Abilities(
+        engines=tuple(engines.for_building()),
+        formats={key: FORMATS[key].probe() for key in capacity.offered_formats(work.settings)},
+    )
 
 
-TASKS: dict[str, TaskRunner] = {
-    "build": run_build,
-    "profile": run_profile,
-    "examine": run_examine,
-    "take_turns": run_take_turns,
-    "evaluate": run_evaluate,
-    "download": run_download,
-    "classify": run_classify,
-    "attention": run_attention,
-    "reply": run_reply,
-    "give": run_give,
-    "fetch": run_fetch,
-    "forget": run_forget,
-    "abilities": tell_abilities,
-}
+TASKS = table(
+    does(Build, run_build),
+    does(Profile, run_profile),
+    does(Examine, run_examine),
+    does(TimeFiles, run_time_files),
+    does(Evaluate, run_evaluate),
+    does(Download, run_download),
+    does(Classify, run_classify),
+    does(Attend, run_attention),
+    does(CompareFile, run_file_answer),
+    does(AskFile, run_device_question),
+    does(Fetch, run_fetch),
+    does(Forget, run_forget),
+    does(ListAbilities, run_abilities),
+)
 
 
-def _build(request: BuildRequest, limits: Settings, progress: Progress) -> BuildResult:
-    with Store(limits).shelf(request) as shelf:
-        return build.build(request, shelf, limits, progress)
+def _original(model: ModelChoice, limits: Settings) -> Classifier:
+    visitors.require_visible(model, limits)
+    return _open_models(limits).get(model)
+
+
+def _input(tensor: bytes, model: Classifier) -> torch.Tensor:
+    return classify.tensor_from(Prepared(tensor, 0.0, 0.0), model.spec)
 
 
 @functools.cache

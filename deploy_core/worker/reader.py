@@ -1,56 +1,51 @@
-"""``python -m deploy_core.worker.reader FD NICENESS AT_ONCE``: reads strangers' checkpoints, and may die of one.
+"""``python -m deploy_core.worker.reader FD NICENESS AT_ONCE``: reads checkpoints of strangers, and may crash on one.
 
-It holds nobody's model but the one that it reads, no secret, and a bounded part of the memory. ``intake`` asks it.
+The process holds only the model that it reads, no secret, and a bounded part of the memory. ``intake`` sends it tasks.
 """
 
 from __future__ import annotations
 
 import resource
 import sys
-from typing import Any
 
-from deploy_core import documents, memory
+from deploy_core import memory
 from deploy_core.files import is_file
 from deploy_core.inference import capacity
 from deploy_core.models.own import bring
-from deploy_core.models.own.bring import Corrections
-from deploy_core.processes.server import TaskRunner, serve
+from deploy_core.processes.server import serve
+from deploy_core.processes.task import Work, does, table
 from deploy_core.settings import Settings
 from deploy_core.storage import visitors
-from deploy_core.storage.visitors import VisitorsFile
-from deploy_core.types import Progress
+from deploy_core.worker.tasks import Correct, TakeIn
 
-# What torch and its threads reserve, before there is a checkpoint.
+# torch and its threads reserve this much before there is a checkpoint.
 LIBRARIES_BYTES = 2_000_000_000
 
 
-def run_take_in(request: dict[str, Any], _: bytes, limits: Settings, progress: Progress) -> Any:
-    """Makes a model file of an upload; ``name`` is what the visitor calls it. Returns the model file's path."""
-    upload = documents.structured(request["upload"], VisitorsFile).path(limits)
+def run_take_in(request: TakeIn, work: Work) -> str:
+    upload = request.upload.path(work.settings)
     folder = upload.parent
-
-    corrections = documents.structured(request["corrections"], Corrections)
-    name = bring.free_name(folder, request["name"])
-    spec = bring.bring(upload, folder, limits, corrections, progress, name, visitors.admission(folder, limits))
+    admit = visitors.admission(folder, work.settings)
+    name = bring.free_name(folder, request.name)
+    spec = bring.bring(upload, folder, work.settings, request.corrections, work.progress, name, admit)
     memory.give_back()
     return spec.reference
 
 
-def run_correct(request: dict[str, Any], _: bytes, limits: Settings, __: Progress) -> Any:
-    """Writes a model file again, as the visitor corrected it."""
-    path = documents.structured(request["model"], VisitorsFile).path(limits)
+def run_correct(request: Correct, work: Work) -> str:
+    path = request.model.path(work.settings)
     if is_file(path):
-        capacity.require_checkpoint(path.stat().st_size, limits)
-    bring.correct(path, limits, documents.structured(request["corrections"], Corrections))
+        capacity.require_checkpoint(path.stat().st_size, work.settings)
+    bring.correct(path, work.settings, request.corrections)
     memory.give_back()
     return str(path)
 
 
-TASKS: dict[str, TaskRunner] = {"take_in": run_take_in, "correct": run_correct}
+TASKS = table(does(TakeIn, run_take_in), does(Correct, run_correct))
 
 
 def _bound_memory(limits: Settings) -> None:
-    """What admits a checkpoint goes by its size; this also holds for one that unfolds."""
+    """Checkpoints are admitted by their size. This bound also holds for one that grows when it is read."""
     most = int(LIBRARIES_BYTES + capacity.READING_COPIES * limits.session_upload_bytes)
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 

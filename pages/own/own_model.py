@@ -5,13 +5,15 @@ from __future__ import annotations
 import streamlit as st
 
 from deploy_core import settings
-from deploy_core.models import checkpoints
+from deploy_core.models import checkpoints, families
 from deploy_core.models.hub import PREFIX, HubName
-from deploy_core.models.own import bring
-from deploy_core.models.own.bring import NORMALIZATIONS, Corrections
+from deploy_core.models.own import card
+from deploy_core.models.own.corrections import Corrections
+from deploy_core.models.own.labels import parse_labels
+from deploy_core.models.own.preprocessing import NORMALIZATIONS, normalization_of
 from deploy_core.models.spec import ModelSpec
 from deploy_core.storage.visitors import VisitorsFile
-from deploy_core.worker.intake import fetch_task
+from deploy_core.worker.tasks import Fetch
 from pages.parts import notices, progress, text
 from pages.state import services, session
 
@@ -50,7 +52,7 @@ def draw_dialog(spec: ModelSpec) -> None:
 @st.dialog("Bring your own DeiT", width="medium", icon=":material/upload_file:", on_dismiss=_close)
 def _bring() -> None:
     st.markdown(
-        "A fine-tuned **DeiT**, **DeiT distilled** or **DeiT III** with its own classes. It is classified, built, "
+        f"A fine-tuned {families.titles('**{}**')} with its own classes. It is classified, built, "
         "profiled and bundled like any other; you alone see it, and it is deleted soon after you leave."
     )
     origin = st.segmented_control("From", ["File", "Hugging Face Hub"], default="File", required=True, key="own_from")
@@ -73,7 +75,7 @@ def _bring() -> None:
     )
     named = ["--labels", labels.name] if labels else []
     with notices.errors_shown():
-        told = Corrections(labels=bring.parse_labels(labels.getvalue())) if labels else Corrections()
+        told = Corrections(labels=parse_labels(labels.getvalue())) if labels else Corrections()
         if origin == "File":
             if st.button("Read it", type="primary", disabled=not checkpoint, key="own_read") and checkpoint:
                 with (
@@ -90,7 +92,7 @@ def _bring() -> None:
 def describe(spec: ModelSpec) -> None:
     """What was read from the checkpoint, and how to mend it."""
     labels = ", ".join(spec.own_labels[:LABELS_SHOWN]) + (", …" if spec.classes > LABELS_SHOWN else "")
-    st.caption(f"{text.plain(bring.described(spec))}.")
+    st.caption(f"{text.plain(card.describe(spec))}.")
     st.caption(f"Labels: {text.plain(labels)}")
     st.caption("Yours alone, and deleted soon after you leave.")
     with st.container(horizontal=True):
@@ -126,7 +128,7 @@ def _correct(spec: ModelSpec) -> None:
         max(size, spec.preprocessing.resize),
         help="Of the short side, or of both where pictures are squashed.",
     )
-    known, now = [*NORMALIZATIONS], bring.normalization_of(spec.preprocessing)
+    known, now = [*NORMALIZATIONS], normalization_of(spec.preprocessing)
     index = known.index(now) if now else None
     normalization = st.selectbox("Normalization", known, index=index, placeholder="as the checkpoint says")
     labels = st.file_uploader(
@@ -140,7 +142,7 @@ def _correct(spec: ModelSpec) -> None:
                 resize=resize,
                 crop_mode=crop_mode,
                 normalization=normalization,
-                labels=bring.parse_labels(labels.getvalue()) if labels else None,
+                labels=parse_labels(labels.getvalue()) if labels else None,
             )
             with notices.in_line("Reading it again …") as tell:
                 _use(services.intake().correct(VisitorsFile.of(spec.file), told, tell))
@@ -164,7 +166,7 @@ def _fetch(name: str, told: Corrections, named: list[str]) -> None:
     if st.button("Fetch it", type="primary", disabled=not name.strip() or is_fetching, key="own_fetch"):
         source, visitor = HubName.parse(name), session.visitor()
         services.visitors().require_room(visitor, 0)
-        task = fetch_task(source, visitor, told)
+        task = Fetch(source, visitor, told)
         progress.submit(task)
         st.session_state["own_fetching"] = task, [str(source), *named]
         _close()
@@ -176,7 +178,7 @@ def import_words(spec: ModelSpec) -> list[str]:
     how = spec.preprocessing
     words = ["import", *st.session_state["own_sources"][spec.reference], "--resize", str(how.resize)]
     words += ["--crop-mode", how.crop_mode]
-    normalization = bring.normalization_of(how)
+    normalization = normalization_of(how)
     words += [f"--normalization={normalization}"] if normalization else []
     shape = spec.architecture
     return [*words, "--heads", str(shape.heads), "--size", str(shape.size)] if shape else words

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
-from deploy_core.processes.jobs import FINISHED, LEAST_FRACTION_FOR_ESTIMATE, Job, State, job_name
-from deploy_core.processes.local import Task
+from deploy_core.processes.job import FINISHED, Job, State, job_name
+from deploy_core.processes.jobs import LEAST_FRACTION_FOR_ESTIMATE
+from deploy_core.processes.task import Task
 from pages.parts import notices, text
 from pages.state import services, session
 
 
-def submit(task: Task) -> None:
+def submit(task: Task[Any]) -> None:
     """Queues a task for this session. Raises QueueFull, StorageFailed."""
     services.jobs().submit(task, session.name_for_jobs())
 
 
-def follow(task: Task) -> Job | None:
+def follow(task: Task[Any]) -> Job | None:
     """What is known of the task's job; draws its progress while it waits or runs, or why it failed.
 
     None, too, where others still wait for it and this visitor has cancelled it.

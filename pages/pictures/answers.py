@@ -5,12 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from deploy_core import documents
+from deploy_core.build import Build
 from deploy_core.errors import DeployError
 from deploy_core.formats import FORMATS, ORIGINAL
-from deploy_core.inference.replies import Reply
-from deploy_core.processes.local import Task
-from deploy_core.storage.store import Stored
+from deploy_core.inference.file_answers import FileAnswer
+from deploy_core.storage.entry import Stored
 from deploy_core.types import BuildRequest
 from pages.charts.charts import Change, draw_changes
 from pages.parts import notices, progress, text
@@ -18,13 +17,13 @@ from pages.pictures.sources import Picture
 from pages.state import picker, services
 
 # What was asked of each file, by the address of the file: an answer, or why there is none.
-Asked = dict[str, Reply | DeployError]
+Asked = dict[str, FileAnswer | DeployError]
 
 
 def draw(chosen: picker.Choice, picture: Picture) -> None:
     st.subheader("Every file's answer")
     request = _request(chosen)
-    task = Task("build", {"build": documents.plain(request)})
+    task = Build(request)
     if progress.is_unfinished(progress.follow(task)):
         return
     found = services.store().find(request)
@@ -67,16 +66,14 @@ def _ask(chosen: picker.Choice, picture: Picture, missing: list[Stored], asked: 
         bar.progress(number / len(missing), f"Asking {FORMATS[stored.artifact.format].title} …")
         with notices.in_line() as tell:
             try:
-                asked[stored.key] = services.inference().reply(
-                    chosen.spec.reference, chosen.weights, stored.key, picture.data, tell
-                )
+                asked[stored.key] = services.inference().file_answer(chosen.model, stored.key, picture.data, tell)
             except DeployError as error:
                 asked[stored.key] = error
     st.rerun()
 
 
-def _show(answers: list[tuple[Stored, Reply | DeployError]]) -> None:
-    replies = [reply for _, reply in answers if isinstance(reply, Reply)]
+def _show(answers: list[tuple[Stored, FileAnswer | DeployError]]) -> None:
+    replies = [reply for _, reply in answers if isinstance(reply, FileAnswer)]
     differing = [FORMATS[reply.format].title for reply in replies if not reply.agrees]
     if differing:
         st.warning(f"**{', '.join(differing)}** name another class than the original.", icon=":material/difference:")
@@ -111,7 +108,7 @@ def _show(answers: list[tuple[Stored, Reply | DeployError]]) -> None:
             st.error(f"**{FORMATS[stored.artifact.format].title}:** {text.plain(str(reply))}", icon=":material/error:")
 
 
-def _row(stored: Stored, reply: Reply | DeployError) -> dict[str, object]:
+def _row(stored: Stored, reply: FileAnswer | DeployError) -> dict[str, object]:
     title = FORMATS[stored.artifact.format].title
     if isinstance(reply, DeployError):
         return {"File": title, "Top-1": "no answer"}
@@ -129,7 +126,7 @@ def _row(stored: Stored, reply: Reply | DeployError) -> dict[str, object]:
     }
 
 
-def _changes(replies: list[Reply]) -> list[Change]:
+def _changes(replies: list[FileAnswer]) -> list[Change]:
     return [
         Change(
             f"{seen.label.split(',')[0]} · {seen.original:.1%}",

@@ -51,7 +51,7 @@ def _answer(chosen: picker.Choice, waiting: list[Picture], top: int, answered: A
         with notices.in_line() as tell:
             try:
                 answered[picture.digest] = services.inference().classify(
-                    chosen.spec.reference, chosen.weights, picture.data, picture.name, top, tell
+                    chosen.model, picture.data, picture.name, top, tell
                 )
             except DeployError as error:
                 answered[picture.digest] = error

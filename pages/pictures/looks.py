@@ -23,9 +23,7 @@ def draw(chosen: picker.Choice, picture: Picture) -> None:
     key = (*chosen.state, picture.digest)
     if st.session_state.get("looked_at") != key:
         with notices.in_line("Following its attention …") as tell:
-            st.session_state["shares"] = services.inference().attention(
-                chosen.spec.reference, chosen.weights, picture.data, tell
-            )
+            st.session_state["shares"] = services.inference().attention(chosen.model, picture.data, tell)
         st.session_state["looked_at"] = key
     _draw(chosen.spec, picture, st.session_state["shares"])
 
@@ -45,7 +43,7 @@ def _columns(looks: Looks, how: Preprocessing, patches: int) -> None:
         st.image(looks.framed, width="stretch", alt="The picture, with what is cut off darkened")
         st.caption(f"The picture: the model is given {_given(kept, length, how)}.")
     with given:
-        st.image(looks.given, width="stretch", alt="The model's input")
+        st.image(looks.input, width="stretch", alt="The model's input")
         st.caption(f"Its input: {how.crop} × {how.crop} pixels, in {patches} × {patches} patches.")
     with heat:
         st.image(looks.heat, width="stretch", alt="Heat map of where the model looks")

@@ -26,7 +26,7 @@ def known(chosen: picker.Choice, request: BuildRequest) -> tuple[Record, ...]:
     shipped = [services.shipped_run()] if chosen.spec.is_embedded and chosen.weights == "pretrained" else []
     others = [run for run in (*brought, *shipped) if run.model == chosen.spec.name]
     measured = measured_here(chosen, request)
-    return tuple({run.key: run for run in (*measured, *others)}.values())
+    return tuple({run.run_id: run for run in (*measured, *others)}.values())
 
 
 def measured_here(chosen: picker.Choice, request: BuildRequest) -> tuple[Record, ...]:
@@ -47,7 +47,7 @@ def linked() -> Record | None:
     if not key:
         return None
     try:
-        return services.shipped_run() if key == services.shipped_run().key else services.runs().get(key)
+        return services.shipped_run() if key == services.shipped_run().run_id else services.runs().get(key)
     except DeployError as error:
         notices.show(error)
         return None
@@ -59,13 +59,13 @@ def choose(runs: tuple[Record, ...], linked: Record | None) -> Record | None:
         return linked
     if len(runs) < 2:
         return next(iter(runs), None)
-    key = f"shown_run_{linked.key if linked else ''}"
+    key = f"shown_run_{linked.run_id if linked else ''}"
     first = runs.index(linked) if linked else 0
     return st.selectbox("Run", runs, first, name_of, key=key, on_change=open_run, args=(key,), filter_mode=None)
 
 
 def open_run(widget: str) -> None:
-    st.query_params["run"] = st.session_state[widget].key
+    st.query_params["run"] = st.session_state[widget].run_id
 
 
 def name_of(run: Record) -> str:
@@ -74,13 +74,13 @@ def name_of(run: Record) -> str:
 
 
 def origin(run: Record) -> str:
-    if run.key == services.shipped_run().key:
+    if run.run_id == services.shipped_run().run_id:
         return "ships with the project"
-    return "measured here" if services.runs().was_measured_here(run.key) else "brought from elsewhere"
+    return "measured here" if services.runs().was_measured_here(run.run_id) else "brought from elsewhere"
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
-def compared(first_key: str, second_key: str, _first: Record, _second: Record) -> compare.Comparison:  # noqa: ARG001
+def compared(first_key: str, second_key: str, _first: Record, _second: Record) -> compare.RunComparison:  # noqa: ARG001
     return compare.compare(_first, _second)
 
 
@@ -112,11 +112,11 @@ def elsewhere(runs: tuple[Record, ...], chosen: picker.Choice) -> None:
     left, right = st.columns(2)
     # The run that was brought last is what its visitor wants to compare with another.
     latest = st.session_state.get("brought", ("",))[-1]
-    index = next((place for place, run in enumerate(runs) if run.key == latest), 0)
+    index = next((place for place, run in enumerate(runs) if run.run_id == latest), 0)
     other = 0 if index else 1
     first = left.selectbox("First run", runs, other, name_of, key=f"first_run_{latest}", filter_mode=None)
     second = right.selectbox("Second run", runs, index, name_of, key=f"second_run_{latest}", filter_mode=None)
-    found = compared(first.key, second.key, first, second)
+    found = compared(first.run_id, second.run_id, first, second)
     st.markdown(text.plain(found.text))
     st.dataframe(
         pd.DataFrame(

@@ -75,7 +75,7 @@ def side_by_side(run: Record) -> None:
         st.caption("These are the same file.")
         return
     first, second = by_title[one], by_title[other]
-    st.markdown(text.plain(reasons.told(first, second)))
+    st.markdown(text.plain(reasons.explanation(first, second)))
     st.dataframe(
         pd.DataFrame(
             [

@@ -10,7 +10,7 @@ import segno
 import streamlit as st
 
 from deploy_core import settings
-from deploy_core.storage.store import Stored
+from deploy_core.storage.entry import Stored
 
 QR_SCALE = 5
 

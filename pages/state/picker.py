@@ -10,6 +10,7 @@ from deploy_core import settings
 from deploy_core.inference import capacity
 from deploy_core.models import catalogue, load
 from deploy_core.models.spec import ModelSpec
+from deploy_core.types import ModelChoice
 from pages.own import own_model
 from pages.parts.text import plain
 from pages.state import address
@@ -23,6 +24,10 @@ class Choice:
 
     spec: ModelSpec
     weights: str
+
+    @property
+    def model(self) -> ModelChoice:
+        return ModelChoice(self.spec.reference, self.weights)
 
     @property
     def state(self) -> tuple[str, str, str]:

@@ -9,14 +9,16 @@ from deploy_core.pictures.pool import Decoders
 from deploy_core.processes.jobs import Jobs
 from deploy_core.processes.local import WorkerProcess
 from deploy_core.profile.device.reports import Reports
-from deploy_core.profile.record import record
 from deploy_core.profile.record.record import Record
 from deploy_core.profile.record.runs import Runs
+from deploy_core.profile.record.saved import read_record
+from deploy_core.storage.evaluations import Evaluations
 from deploy_core.storage.store import Store
 from deploy_core.storage.uploads import Uploads
 from deploy_core.storage.visitors import Visitors
-from deploy_core.worker.client import Abilities, Inference
+from deploy_core.worker.client import Inference
 from deploy_core.worker.intake import Intake, reader_process
+from deploy_core.worker.tasks import Abilities
 from web.sessions import Departures
 
 # Building takes every core; whoever waits for a page comes first.
@@ -28,6 +30,11 @@ LEFT_BYTES = 900e6
 @st.cache_resource(show_spinner=False)
 def store() -> Store:
     return Store(settings.load())
+
+
+@st.cache_resource(show_spinner=False)
+def evaluations() -> Evaluations:
+    return Evaluations(settings.load())
 
 
 @st.cache_resource
@@ -52,14 +59,19 @@ def reports() -> Reports:
 @st.cache_resource
 def shipped_run() -> Record:
     """The embedded model's, measured by this project."""
-    return record.read(embedded.SAVED_PROFILE)
+    return read_record(embedded.SAVED_PROFILE)
 
 
 @st.cache_resource(show_spinner=False)
 def jobs() -> Jobs:
     limits = settings.load()
     workers = [WorkerProcess("worker", limits, BEHIND_PAGES, most_bytes=LEFT_BYTES) for _ in range(limits.builds)]
-    return Jobs(limits, workers, store().sweep)
+    return Jobs(limits, workers, _remove_unfinished)
+
+
+def _remove_unfinished() -> None:
+    store().sweep()
+    evaluations().sweep()
 
 
 @st.cache_resource(show_spinner=False)
@@ -84,6 +96,7 @@ def visitors() -> Visitors:
     def forget(visitor: str) -> None:
         jobs().cancel_all(visitor)
         store().forget(visitor)
+        evaluations().forget(visitor)
         runs().forget(visitor)
         reports().forget(visitor)
         inference().forget(visitor)

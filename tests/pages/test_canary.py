@@ -12,14 +12,18 @@ import pytest
 from safetensors.torch import save
 
 from deploy_core import documents, embedded
+from deploy_core.build import Build
 from deploy_core.errors import DeployError
-from deploy_core.models.own import bring
-from deploy_core.profile.record import record
+from deploy_core.models.own.corrections import Corrections
+from deploy_core.processes.task import Task, Work
+from deploy_core.profile.measure.build_and_measure import Profile
+from deploy_core.profile.record.saved import read_record
 from deploy_core.settings import Settings
-from deploy_core.types import BuildRequest, silent
+from deploy_core.types import BuildRequest, ModelChoice
 from deploy_core.worker import main
+from deploy_core.worker.tasks import AskFile, Attend, Classify, CompareFile, Evaluate
 from pages.state import services
-from tests.own_model import LABELS, state
+from tests.own_model import LABELS, model_file, state
 from tests.pages.harness import open_page
 from tests.pages.test_classify import opened
 
@@ -32,7 +36,7 @@ def canary(tmp_path: Path) -> Path:
     (tmp_path / "host").mkdir()
     checkpoint = tmp_path / "host" / "private.safetensors"
     checkpoint.write_bytes(save(state()))
-    path = bring.take_in(checkpoint, "canary", tmp_path / "host", Settings(), bring.Corrections(labels=LABELS))
+    path = model_file(checkpoint, "canary", tmp_path / "host", Settings(), Corrections(labels=LABELS))
     rest(path)
     path.read_bytes()
     if not was_read(path):
@@ -69,7 +73,7 @@ def test_the_box_for_names_on_the_hub_reads_no_file(canary: Path, text: str, mon
     # A name that looks like one on the Hub is asked of the Hub, which is out of reach here.
     is_name = typed == f"host/{canary.name}"
     told = " ".join(error.value for error in app.error)
-    assert ("without a network" if is_name else "no name of a model on the Hub") in told.replace("\\", "")
+    assert ("without a network" if is_name else "not the name of a model on the Hub") in told.replace("\\", "")
     assert not was_read(canary)
 
 
@@ -82,7 +86,7 @@ def test_an_address_with_a_path_for_a_model_reads_no_file(canary: Path) -> None:
 
 
 def test_a_record_that_names_a_path_reads_no_file(canary: Path) -> None:
-    forged = documents.plain(record.read(embedded.SAVED_PROFILE)) | {"model": str(canary), "weights": str(canary)}
+    forged = documents.plain(read_record(embedded.SAVED_PROFILE)) | {"model": str(canary), "weights": str(canary)}
     key = services.runs().take_in(json.dumps(forged).encode())
     app = opened({"run": key, "model": str(canary)})
     app.switch_page("profile_files.py").run()
@@ -90,37 +94,38 @@ def test_a_record_that_names_a_path_reads_no_file(canary: Path) -> None:
     assert not was_read(canary)
 
 
-def asked(model: str, weights: str) -> dict[str, Any]:
-    return {"model": model, "weights": weights, "name": "x", "top": 1, "read": 0.0, "preprocess": 0.0, "key": "x"}
+def wanted(model: ModelChoice) -> BuildRequest:
+    return BuildRequest(model.reference, model.weights, ("original",))
 
 
-def wanted(model: str, weights: str) -> dict[str, Any]:
-    build = documents.plain(BuildRequest(model, weights, ("original",)))
-    return {"build": build, "pictures": model, "name": "x", "seconds": 1.0}
-
-
-@pytest.mark.parametrize(
-    ("kind", "request_of"),
-    [
-        *((kind, asked) for kind in ("classify", "attention", "reply", "give")),
-        *((kind, wanted) for kind in ("build", "profile", "evaluate")),
-    ],
+REQUESTS: tuple[Callable[[ModelChoice], Task[Any]], ...] = (
+    lambda model: Classify(model, "x", 1, 0.0, 0.0),
+    Attend,
+    lambda model: CompareFile(model, "x"),
+    lambda model: AskFile(model, "x"),
+    lambda model: Build(wanted(model)),
+    lambda model: Profile(wanted(model), 1.0),
+    lambda model: Evaluate(wanted(model), model.reference, "x"),
 )
+
+
+@pytest.mark.parametrize("request_of", REQUESTS)
 @pytest.mark.parametrize("where", ["model", "weights"])
 def test_the_worker_checks_again(
-    canary: Path, limits: Settings, kind: str, request_of: Callable[[str, str], dict[str, Any]], where: str
+    canary: Path, limits: Settings, request_of: Callable[[ModelChoice], Task[Any]], where: str
 ) -> None:
-    request = request_of(*((str(canary), "pretrained") if where == "model" else ("demo", str(canary))))
+    model = ModelChoice(str(canary), "pretrained") if where == "model" else ModelChoice("demo", str(canary))
+    request = request_of(model)
     with pytest.raises(
         DeployError, match="There is no such model here|no file that a visitor brought|not offered here"
     ):
-        main.TASKS[kind](request, b"", limits, silent)
+        main.TASKS[request.kind].function(request, Work(limits))
     assert not was_read(canary)
 
 
 def test_labelled_pictures_are_a_visitors_or_the_hosts_to_offer(canary: Path, limits: Settings) -> None:
     for path in (canary, limits.home / "datasets" / "..", limits.home / "uploads" / "x", Path("/etc")):
-        request = wanted("demo", "pretrained") | {"pictures": str(path)}
+        request = Evaluate(wanted(ModelChoice("demo", "pretrained")), str(path), "x")
         with pytest.raises(DeployError, match="There are no such pictures here"):
-            main.run_evaluate(request, b"", limits, silent)
+            main.run_evaluate(request, Work(limits))
     assert not was_read(canary)

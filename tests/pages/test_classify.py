@@ -16,10 +16,10 @@ import streamlit_app
 from deploy_core import embedded
 from deploy_core.formats import FORMATS
 from deploy_core.models import catalogue, load
-from deploy_core.processes.jobs import FINISHED, job_name
-from deploy_core.processes.local import Task
+from deploy_core.processes.job import FINISHED, job_name
 from deploy_core.settings import Settings
 from deploy_core.storage.visitors import new_name
+from deploy_core.worker.tasks import Download
 from pages.pictures import batch, sources
 from pages.state import services
 from tests.pages.harness import PAGES, SHELL, finished, open_page, texts
@@ -220,7 +220,7 @@ def test_what_the_app_before_knew_of_its_visitors_is_gone_before_anybody_comes(l
 
 def test_what_a_visitor_waits_for_ends_with_the_visitor(limits: Settings) -> None:
     visitor = new_name()
-    services.jobs().submit(task := Task("download", {"model": f"/nowhere/{visitor}/pets.safetensors"}))
+    services.jobs().submit(task := Download(f"/nowhere/{visitor}/pets.safetensors"))
     services.visitors()._end(visitor)
     job = services.jobs().look(job_name(task))
     assert job

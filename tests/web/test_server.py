@@ -22,7 +22,8 @@ from websockets.typing import Origin, Subprotocol
 
 from deploy_core import embedded
 from deploy_core.settings import Settings
-from deploy_core.storage.store import EXPECTED, Store, Stored
+from deploy_core.storage.entry import EXPECTED, Stored
+from deploy_core.storage.store import Store
 from deploy_core.types import BuildRequest
 from tests.browser.app import Server, serving
 from tests.browser.visitor import Visitor

@@ -1,4 +1,4 @@
-"""One artifact in a process of its own: loading, the first answer, memory, batches, and what happens inside."""
+"""Measures one file in a process of its own: loading, the first answer, memory, batches and operators."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy_core.formats import FORMATS, Run, operators
+from deploy_core.inference import verify
+from deploy_core.models.load import find
+from deploy_core.processes.task import Task
 from deploy_core.profile.record.record import Throughput
+from deploy_core.settings import Settings
 from deploy_core.types import OperatorTime
 
 if TYPE_CHECKING:
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
 
 STATUS = Path("/proc/self/status")
 RUNS = 3
-# TorchScript compiles anew for a new shape, in its first two calls.
+# TorchScript compiles again for a new shape, in its first two calls.
 BATCH_WARMUP = 2
 LEAST_BATCH_RUNS, BATCH_RUNS = 3, 5
 BATCH_SECONDS = 2.0
@@ -26,7 +30,11 @@ BATCH_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Examination:
-    """What ``examine`` found; times in milliseconds."""
+    """What ``examine_file`` measured.
+
+    - ``load_ms``: reading the file once its runtime is imported; ``first_ms``: the first answer
+    - ``peak_bytes``: the most memory that the process held; ``runtime_bytes``: what it held before it read the file
+    """
 
     load_ms: float
     first_ms: float
@@ -36,28 +44,46 @@ class Examination:
     operators: tuple[OperatorTime, ...]
 
 
-def examine(
-    path: Path, key: str, picture: torch.Tensor, batches: Sequence[int], threads: int, trace: Path | None
-) -> Examination:
-    """Wants a fresh process. ``picture`` is float32 (1, 3, S, S); ``batches`` are left out where a format takes none.
+@dataclass(frozen=True)
+class Examine(Task[Examination]):
+    """One file to examine.
+
+    ``model`` is the reference of the model that the file was built from. ``batches`` are the batch sizes to measure;
+    a format that takes one picture at a time skips them. ``trace`` is where to write a Chrome trace, None for none.
+    """
+
+    model: str
+    format: str
+    path: Path
+    batches: tuple[int, ...]
+    threads: int
+    trace: Path | None
+    kind = "examine"
+    answer = Examination
+
+
+def examine_file(request: Examine, settings: Settings) -> Examination:
+    """Examines one file on the first reference picture. Call it in a new process.
 
     Raises InvalidArtifact for a file that cannot be read.
     """
     import torch
 
-    row = FORMATS[key]
-    torch.set_num_threads(threads)
+    picture = verify.reference(find(request.model), settings).tensor
+    row = FORMATS[request.format]
+    torch.set_num_threads(request.threads)
     before = _resident()
     with torch.inference_mode():
-        run = row.load(path)
+        run = row.load(request.path)
         first = _seconds(lambda: run(picture))
         for _ in range(RUNS):
             run(picture)
         peak = _peak()
-        # The first time also imported what runs it, for the original that is all of timm.
-        load = _seconds(lambda: row.load(path))
-        throughput = tuple(_throughput(run, picture, batch) for batch in batches) if row.takes_batches else ()
-        observed = row.observe(path, picture, trace) if row.observe else ()
+        # The first load also imported the runtime: all of timm for the original.
+        load = _seconds(lambda: row.load(request.path))
+        batches = request.batches if row.takes_batches else ()
+        throughput = tuple(_throughput(run, picture, batch) for batch in batches)
+        observed = row.observe(request.path, picture, request.trace) if row.observe else ()
     return Examination(
         load_ms=load * 1000,
         first_ms=first * 1000,
@@ -69,14 +95,14 @@ def examine(
 
 
 def typical(visits: Sequence[Examination]) -> Examination:
-    """The median of several; batches are the first's."""
+    """The median of several examinations; only the first one measured batches."""
     return Examination(
-        load_ms=statistics.median(found.load_ms for found in visits),
-        first_ms=statistics.median(found.first_ms for found in visits),
-        peak_bytes=statistics.median_low(found.peak_bytes for found in visits),
-        runtime_bytes=statistics.median_low(found.runtime_bytes for found in visits),
+        load_ms=statistics.median(visit.load_ms for visit in visits),
+        first_ms=statistics.median(visit.first_ms for visit in visits),
+        peak_bytes=statistics.median_low(visit.peak_bytes for visit in visits),
+        runtime_bytes=statistics.median_low(visit.runtime_bytes for visit in visits),
         throughput=visits[0].throughput,
-        operators=operators.typical(found.operators for found in visits),
+        operators=operators.typical(visit.operators for visit in visits),
     )
 
 
@@ -103,7 +129,7 @@ def _resident() -> int:
 
 
 def _peak() -> int:
-    """The most memory this process has held. getrusage would tell that of its parent's, which forked it, if more."""
+    """The most memory that this process held. getrusage may return that of the parent that forked it."""
     try:
         fields = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
         return int(fields["VmHWM"].split()[0]) * 1024

@@ -1,4 +1,4 @@
-"""A worker whose one task goes through named stages; each waits until the test opens its gate, a file."""
+"""A worker for tests. Its main task goes through named stages; each waits until the test opens its gate, a file."""
 
 from __future__ import annotations
 
@@ -7,32 +7,97 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from deploy_core.errors import InvalidRequest
 from deploy_core.processes import server
-from deploy_core.processes.server import WithBytes, serve
-from deploy_core.settings import Settings
-from deploy_core.types import Event, Progress
-from deploy_core.worker import main
+from deploy_core.processes.server import serve
+from deploy_core.processes.task import Task, WithBytes, Work, does, table
+from deploy_core.types import Event
 
 
-def run_stages(request: dict[str, Any], blob: bytes, _: Settings, progress: Progress) -> Any:
-    stages = request["stages"]
-    for done, stage in enumerate(stages):
-        progress(Event(stage, done / len(stages)))
-        while not (Path(request["gates"]) / stage).exists():
-            time.sleep(0.005)
-    if "mistake" in request:
-        raise InvalidRequest("A mistake.", request["mistake"])
-    if "bug" in request:
-        raise ZeroDivisionError
-    return {"stages": stages, "blob": len(blob)}
+@dataclass(frozen=True)
+class Passed:
+    stages: tuple[str, ...]
+    blob: int
 
 
-def tell_threads(_: dict[str, Any], __: bytes, ___: Settings, ____: Progress) -> Any:
+@dataclass(frozen=True)
+class Stages(Task[Passed]):
+    """``gates`` is the folder of the gates; ``mistake`` is the remedy of an error at the end, empty for none."""
+
+    stages: tuple[str, ...]
+    gates: str
+    name: str = ""
+    mistake: str = ""
+    bug: bool = False
+    kind = "stages"
+    answer = Passed
+
+
+@dataclass(frozen=True)
+class AloneStages(Stages):
+    kind = "alone"
+    runs_alone = True
+
+
+@dataclass(frozen=True)
+class Threads(Task[list[int]]):
     """How many threads torch takes, and with it the other runtimes."""
+
+    kind = "threads"
+    answer = list[int]
+
+
+@dataclass(frozen=True)
+class Hurt(Task[None]):
+    """Does to its process what a stranger's file might do: a signal, an endless loop, an endless wait."""
+
+    signal: int | None = None
+    loops: bool = False
+    kind = "hurt"
+    answer = None
+
+
+@dataclass(frozen=True)
+class Length:
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Reverse(Task[WithBytes[Length]]):
+    kind = "reverse"
+    answer = Length
+
+
+@dataclass(frozen=True)
+class StartChild(Task[None]):
+    """Starts a child in a session of its own, as a profile's measuring process is."""
+
+    kind = "child"
+    answer = None
+
+
+@dataclass(frozen=True)
+class Environment(Task[dict[str, str]]):
+    kind = "environment"
+    answer = dict[str, str]
+
+
+def run_stages(request: Stages, work: Work) -> Passed:
+    for done, stage in enumerate(request.stages):
+        work.progress(Event(stage, done / len(request.stages)))
+        while not (Path(request.gates) / stage).exists():
+            time.sleep(0.005)
+    if request.mistake:
+        raise InvalidRequest("A mistake.", request.mistake)
+    if request.bug:
+        raise ZeroDivisionError
+    return Passed(request.stages, len(work.blob))
+
+
+def run_threads(_: Threads, __: Work) -> list[int]:
     import torch
 
     from deploy_core.formats.onnx import running
@@ -40,35 +105,40 @@ def tell_threads(_: dict[str, Any], __: bytes, ___: Settings, ____: Progress) ->
     return [torch.get_num_threads(), running.session_options().intra_op_num_threads]
 
 
-def hurt_itself(request: dict[str, Any], _: bytes, __: Settings, ___: Progress) -> Any:
-    """Does to this process what a stranger's file might: a signal, an endless loop, an endless wait."""
-    if "signal" in request:
-        os.kill(os.getpid(), request["signal"])
-    while request["loops"]:
+def run_hurt(request: Hurt, _: Work) -> None:
+    if request.signal is not None:
+        os.kill(os.getpid(), request.signal)
+    while request.loops:
         pass
     threading.Event().wait()
 
 
-def give_bytes_back(_: dict[str, Any], blob: bytes, __: Settings, ___: Progress) -> Any:
-    return WithBytes({"bytes": len(blob)}, blob[::-1])
+def run_reverse(_: Reverse, work: Work) -> WithBytes[Length]:
+    return WithBytes(Length(len(work.blob)), work.blob[::-1])
 
 
-def start_a_child(_: dict[str, Any], __: bytes, ___: Settings, progress: Progress) -> Any:
-    """In a session of its own, as a profile's measuring process is."""
+def run_start_child(_: StartChild, work: Work) -> None:
     child = subprocess.Popen(["sleep", "1000"], start_new_session=True)
-    progress(Event(str(child.pid), 0.5))
+    work.progress(Event(str(child.pid), 0.5))
     threading.Event().wait()
 
 
-def tell_environment(_: dict[str, Any], __: bytes, ___: Settings, ____: Progress) -> Any:
+def run_environment(_: Environment, __: Work) -> dict[str, str]:
     return dict(os.environ)
 
 
+TASKS = table(
+    does(Stages, run_stages),
+    does(AloneStages, run_stages),
+    does(Threads, run_threads),
+    does(Hurt, run_hurt),
+    does(Reverse, run_reverse),
+    does(StartChild, run_start_child),
+    does(Environment, run_environment),
+)
+
+
 if __name__ == "__main__":
-    # So that tests need not wait long to see that it has stopped.
+    # Tests need not wait long for a sign of life.
     server.PULSE_SECONDS = 0.2  # type: ignore[attr-defined]
-    main.TASKS["hurt"], main.TASKS["reverse"] = hurt_itself, give_bytes_back
-    main.TASKS["child"], main.TASKS["environment"] = start_a_child, tell_environment
-    main.TASKS["stages"] = main.TASKS["profile"] = run_stages
-    main.TASKS["threads"] = tell_threads
-    serve(main.TASKS, int(sys.argv[1]))
+    serve(TASKS, int(sys.argv[1]))

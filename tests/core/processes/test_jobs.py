@@ -17,12 +17,15 @@ from typing import Any
 import pytest
 
 from deploy_core import documents
+from deploy_core.build import Build
 from deploy_core.errors import InvalidRequest, JobCancelled, JobFailed, QueueFull
-from deploy_core.processes.jobs import Job, Jobs, State
-from deploy_core.processes.local import Task, WorkerProcess
+from deploy_core.processes.job import Job, State
+from deploy_core.processes.jobs import Jobs
+from deploy_core.processes.local import WorkerProcess
 from deploy_core.settings import Settings
 from deploy_core.storage.store import Store
 from deploy_core.types import BuildRequest, Event
+from tests.core.processes.fake_worker import AloneStages, Passed, Stages, Threads
 
 STAGES = ["Loading", "Exporting", "Checking"]
 FAKE = "tests.core.processes.fake_worker"
@@ -40,8 +43,8 @@ class Gates:
         for stage in stages:
             (self.folder / stage).touch()
 
-    def task(self, name: str = "", **more: Any) -> Task:
-        return Task("stages", {"stages": STAGES, "gates": str(self.folder), "name": name} | more)
+    def task(self, name: str = "", **more: Any) -> Stages:
+        return Stages(tuple(STAGES), str(self.folder), name, **more)
 
 
 @pytest.fixture
@@ -86,7 +89,7 @@ def test_jobs_run_in_the_order_they_came_and_tell_their_place(jobs: Jobs, gates:
     ]
     gates.open(*STAGES)
     done = finished(jobs, names[2])
-    assert (done.state, done.fraction, done.result) == (State.DONE, 1.0, {"stages": STAGES, "blob": 0})
+    assert (done.state, done.fraction, done.result) == (State.DONE, 1.0, Passed(tuple(STAGES), 0))
     assert [job.state for name in names if (job := jobs.look(name))] == [State.DONE] * 3
 
 
@@ -118,7 +121,7 @@ def test_a_profile_waits_until_it_is_alone_and_nothing_overtakes_it(pair: Jobs, 
     before, measured, after = (Gates(tmp_path / "ways" / name) for name in "abc")
     names = [
         pair.submit(before.task()),
-        pair.submit(dataclasses.replace(measured.task(), kind="profile")),
+        pair.submit(AloneStages(tuple(STAGES), str(measured.folder))),
         pair.submit(after.task()),
     ]
     until(lambda: pair.look(names[0]), State.RUNNING, stage="Loading")
@@ -133,7 +136,7 @@ def test_a_profile_waits_until_it_is_alone_and_nothing_overtakes_it(pair: Jobs, 
 def test_a_profile_that_is_cancelled_while_it_waits_lets_the_next_one_begin(pair: Jobs, tmp_path: Path) -> None:
     ways = [Gates(tmp_path / "ways" / name) for name in "abc"]
     pair.submit(ways[0].task())
-    waiting = pair.submit(dataclasses.replace(ways[1].task(), kind="profile"))
+    waiting = pair.submit(AloneStages(tuple(STAGES), str(ways[1].folder)))
     last = pair.submit(ways[2].task())
     pair.cancel(waiting)
     until(lambda: pair.look(last), State.RUNNING, stage="Loading")
@@ -261,13 +264,14 @@ def test_twenty_different_jobs_are_more_than_the_queue_takes(
 def test_work_that_an_app_before_had_begun_is_told_after_a_restart(limits: Settings, gates: Gates) -> None:
     program = (
         "import sys, json, time; from deploy_core import settings; from deploy_core.processes.jobs import Jobs; "
-        "from deploy_core.processes.local import Task, WorkerProcess; limits = settings.load(); "
+        "from deploy_core.processes.local import WorkerProcess; limits = settings.load(); "
+        "from tests.core.processes.fake_worker import Stages; "
         f"process = WorkerProcess('worker', limits, module={FAKE!r}); jobs = Jobs(limits, [process]); "
-        "name = jobs.submit(Task('stages', json.loads(sys.argv[1])))\n"
+        "name = jobs.submit(Stages(**json.loads(sys.argv[1])))\n"
         "while not (jobs.look(name).stage): time.sleep(0.01)\n"
         "print(name, process.process_id, flush=True); time.sleep(60)"
     )
-    command = [sys.executable, "-c", program, json.dumps(gates.task().request)]
+    command = [sys.executable, "-c", program, json.dumps(documents.plain(gates.task()))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as app:
         assert app.stdout is not None
         name, worker = app.stdout.readline().split()
@@ -343,7 +347,7 @@ def test_an_idle_worker_is_let_go_and_another_comes_when_there_is_work(limits: S
     while _lives(first):
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    assert process.submit(gates.task()).result()["stages"] == STAGES
+    assert process.submit(gates.task()).result().stages == tuple(STAGES)
     process.close()
 
 
@@ -361,15 +365,15 @@ def test_one_process_does_one_task_after_the_other(process: WorkerProcess, gates
     gates.open(*STAGES)
     process.submit(gates.task()).result()
     first = process.process_id
-    answer = process.submit(dataclasses.replace(gates.task(), blob=b"x" * 3_000_000)).result()
-    assert answer["blob"] == 3_000_000
+    answer = process.submit(gates.task(), blob=b"x" * 3_000_000).result()
+    assert answer.blob == 3_000_000
     assert process.process_id == first
     process.close()
 
 
 def test_the_threads_of_a_process_are_a_setting(limits: Settings) -> None:
     process = WorkerProcess("worker", dataclasses.replace(limits, cpu_threads=1), module=FAKE)
-    assert process.submit(Task("threads", {})).result() == [1, 1]
+    assert process.submit(Threads()).result() == [1, 1]
     process.close()
 
 
@@ -393,7 +397,7 @@ def test_a_late_cancel_does_not_hit_the_next_task(process: WorkerProcess, gates:
     first.result()
     second = process.submit(gates.task())
     first.cancel()
-    assert second.result()["stages"] == STAGES
+    assert second.result().stages == tuple(STAGES)
     process.close()
 
 
@@ -407,7 +411,7 @@ def test_an_error_keeps_its_kind(process: WorkerProcess, gates: Gates) -> None:
 def test_a_real_build_killed_in_the_middle_leaves_nothing_half_made_and_is_built_next_time(limits: Settings) -> None:
     store, process = Store(limits), WorkerProcess("worker", limits)
     jobs = Jobs(limits, [process], store.sweep)
-    task = Task("build", {"build": documents.plain(REAL)})
+    task = Build(REAL)
     name = jobs.submit(task)
     until(lambda: jobs.look(name), State.RUNNING, stage="Checking")
     assert process.process_id is not None

@@ -10,9 +10,11 @@ import psutil
 import pytest
 
 from deploy_core.errors import JobFailed, TookTooLong
-from deploy_core.processes import local
-from deploy_core.processes.local import Task, WorkerProcess
+from deploy_core.processes import child
+from deploy_core.processes.local import WorkerProcess
+from deploy_core.processes.task import WithBytes
 from deploy_core.settings import Settings
+from tests.core.processes.fake_worker import Environment, Hurt, Length, Reverse, StartChild
 
 FAKE = "tests.core.processes.fake_worker"
 # Above the pulse of the tests' process, and short, so that the tests are.
@@ -22,20 +24,15 @@ SENTENCE_SECONDS = 8.0
 
 @pytest.fixture
 def process(limits: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerProcess]:
-    monkeypatch.setattr(local, "STUCK_SECONDS", STUCK_SECONDS)
-    monkeypatch.setattr(local, "DOUBT_SECONDS", 0.3)
+    monkeypatch.setattr(child, "STUCK_SECONDS", STUCK_SECONDS)
+    monkeypatch.setattr(child, "DOUBT_SECONDS", 0.3)
     made = WorkerProcess("worker", limits, module=FAKE)
     yield made
     made.close()
 
 
-def hurt(number: int | None = None, loops: bool = False) -> Task:
-    return Task("hurt", {"loops": loops} | ({} if number is None else {"signal": int(number)}))
-
-
 def answers(process: WorkerProcess) -> bool:
-    result: dict[str, object] = process.submit(Task("environment", {})).result()
-    return "PYTHONPATH" in result
+    return "PYTHONPATH" in process.submit(Environment()).result()
 
 
 @pytest.mark.parametrize(
@@ -50,7 +47,7 @@ def test_a_process_that_is_hurt_costs_one_sentence(process: WorkerProcess, numbe
     process.start()
     started = time.monotonic()
     with pytest.raises(JobFailed, match=words):
-        process.submit(hurt(number)).result()
+        process.submit(Hurt(number)).result()
     assert time.monotonic() - started < SENTENCE_SECONDS
     assert answers(process)
 
@@ -58,7 +55,7 @@ def test_a_process_that_is_hurt_costs_one_sentence(process: WorkerProcess, numbe
 @pytest.mark.parametrize("loops", [True, False], ids=["computes", "waits"])
 def test_a_task_without_an_end_is_ended_at_its_deadline(process: WorkerProcess, loops: bool) -> None:
     started = time.monotonic()
-    handle = process.submit(hurt(loops=loops), 1.0)
+    handle = process.submit(Hurt(loops=loops), 1.0)
     with pytest.raises(TookTooLong, match="took longer than 1 seconds"):
         handle.result()
     assert time.monotonic() - started < SENTENCE_SECONDS
@@ -66,7 +63,7 @@ def test_a_task_without_an_end_is_ended_at_its_deadline(process: WorkerProcess, 
 
 
 def test_a_process_that_only_waits_is_not_stuck(process: WorkerProcess) -> None:
-    handle = process.submit(hurt(), STUCK_SECONDS + 1)
+    handle = process.submit(Hurt(), STUCK_SECONDS + 1)
     with pytest.raises(TookTooLong):
         handle.result()
 
@@ -79,7 +76,7 @@ def test_a_process_that_takes_nothing_in_holds_up_nobody(process: WorkerProcess)
     assert process.process_id
     psutil.Process(process.process_id).suspend()
     started = time.monotonic()
-    handle = process.submit(Task("reverse", {}, b"x" * 20_000_000))
+    handle = process.submit(Reverse(), blob=b"x" * 20_000_000)
     assert time.monotonic() - started < 1
     with pytest.raises(JobFailed, match="stopped answering"):
         handle.result()
@@ -101,7 +98,7 @@ def test_a_stopped_process_is_ended_before_the_next_task(process: WorkerProcess)
 
 
 def test_what_a_process_started_ends_with_it(process: WorkerProcess) -> None:
-    handle = process.submit(Task("child", {}))
+    handle = process.submit(StartChild())
     child = psutil.Process(int(next(handle.events()).message))
     child.suspend()
     handle.cancel()
@@ -112,7 +109,7 @@ def test_what_a_process_started_ends_with_it(process: WorkerProcess) -> None:
 
 def test_bytes_come_back_beside_the_result(process: WorkerProcess) -> None:
     blob = bytes(range(256)) * 4000
-    assert process.submit(Task("reverse", {}, blob)).result() == ({"bytes": len(blob)}, blob[::-1])
+    assert process.submit(Reverse(), blob=blob).result() == WithBytes(Length(len(blob)), blob[::-1])
 
 
 def test_a_bare_process_knows_no_secret(limits: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,10 +117,10 @@ def test_a_bare_process_knows_no_secret(limits: Settings, monkeypatch: pytest.Mo
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     bare, usual = (WorkerProcess("worker", limits, module=FAKE, is_bare=is_bare) for is_bare in (True, False))
     try:
-        known = bare.submit(Task("environment", {})).result()
+        known = bare.submit(Environment()).result()
         assert not [name for name, value in known.items() if "secret" in value]
         assert {"PATH", "PYTHONPATH", "DEIT_DEPLOY_HOME"} <= set(known)
-        assert "HF_TOKEN" in usual.submit(Task("environment", {})).result()
+        assert "HF_TOKEN" in usual.submit(Environment()).result()
     finally:
         bare.close()
         usual.close()

@@ -1,4 +1,4 @@
-"""The harness on a clock of our own: what is planted is found, and what is not there is not."""
+"""The timing in rounds with a test clock: planted differences are found, and equal times are called equal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from deploy_core.profile.intervals import LEAST_ROUNDS, estimates, ratio_of_medians
-from deploy_core.profile.measure.rounds import WARMUP_ROUNDS, WARMUP_SHARE, Until, take_turns
+from deploy_core.profile.measure.rounds import WARMUP_ROUNDS, WARMUP_SHARE, Until, time_in_rounds
 from deploy_core.types import Event
 from tests.core.profile.clock import Clock, contenders
 
@@ -17,7 +17,7 @@ from tests.core.profile.clock import Clock, contenders
 def test_a_planted_slowdown_is_found_and_a_planted_tie_is_a_tie() -> None:
     clock = Clock()
     runs = contenders(clock, original=100, twin=100, slow=110)
-    found = take_turns(runs, Until(bound=0.01, seconds=600), clock=clock)
+    found = time_in_rounds(runs, Until(bound=0.01, seconds=600), clock=clock)
     assert found.settled
     ratios = {name: estimate.ratio_interval for name, estimate in estimates(found.samples).items()}
     assert ratios["twin"]
@@ -30,7 +30,7 @@ def test_it_goes_on_until_the_ratios_are_known() -> None:
     rounds = {}
     for bound in (0.05, 0.01):
         clock = Clock()
-        found = take_turns(contenders(clock, original=100, other=50), Until(bound, 600), clock=clock)
+        found = time_in_rounds(contenders(clock, original=100, other=50), Until(bound, 600), clock=clock)
         assert found.settled
         assert all(estimate.half_width <= bound for estimate in estimates(found.samples).values())
         rounds[bound] = len(found.samples["original"])
@@ -39,16 +39,16 @@ def test_it_goes_on_until_the_ratios_are_known() -> None:
 
 def test_a_spent_budget_ends_it_unsettled() -> None:
     clock = Clock(jitter=0.5)
-    found = take_turns(contenders(clock, original=100, other=100), Until(0.001, 5), clock=clock)
+    found = time_in_rounds(contenders(clock, original=100, other=100), Until(0.001, 5), clock=clock)
     assert not found.settled
-    # The warm-up comes on top.
+    # The warm-up is added to the time.
     assert 5 <= clock.now < 7
     assert sum(sum(samples) for samples in found.samples.values()) >= 5000
 
 
 def test_the_warm_up_takes_nothing_of_the_budget_and_ends_in_time() -> None:
     clock = Clock(jitter=0, drift=0)
-    found = take_turns(contenders(clock, original=1000, other=1000), Until(0.001, 4), clock=clock)
+    found = time_in_rounds(contenders(clock, original=1000, other=1000), Until(0.001, 4), clock=clock)
     assert len(found.samples["original"]) == 2
     # One round of two seconds is more than a quarter of four.
     assert clock.now == pytest.approx(2 + 4)
@@ -57,23 +57,23 @@ def test_the_warm_up_takes_nothing_of_the_budget_and_ends_in_time() -> None:
 
 def test_a_budget_too_short_for_one_round_still_gives_one() -> None:
     clock = Clock()
-    found = take_turns(contenders(clock, original=1000, other=1000), Until(0.03, 0.1), clock=clock)
+    found = time_in_rounds(contenders(clock, original=1000, other=1000), Until(0.03, 0.1), clock=clock)
     assert {name: len(samples) for name, samples in found.samples.items()} == {"original": 1, "other": 1}
     assert not found.settled
 
 
 def test_few_rounds_never_count_as_known() -> None:
     clock = Clock(jitter=0, drift=0)
-    few = take_turns(contenders(clock, original=10, other=10), Until(0.03, 600, LEAST_ROUNDS - 1), clock=clock)
+    few = time_in_rounds(contenders(clock, original=10, other=10), Until(0.03, 600, LEAST_ROUNDS - 1), clock=clock)
     assert {estimate.ratio_interval for estimate in estimates(few.samples).values()} == {None}
     assert ratio_of_medians(*few.samples.values())[1] is None
-    enough = take_turns(contenders(clock, original=10, other=10), Until(0.03, 600, LEAST_ROUNDS), clock=clock)
+    enough = time_in_rounds(contenders(clock, original=10, other=10), Until(0.03, 600, LEAST_ROUNDS), clock=clock)
     assert (few.settled, enough.settled) == (False, True)
 
 
 def test_rounds_can_be_counted_instead() -> None:
     clock, events = Clock(), list[Event]()
-    found = take_turns(contenders(clock, original=1), Until(0.03, 600, rounds=5), events.append, clock)
+    found = time_in_rounds(contenders(clock, original=1), Until(0.03, 600, rounds=5), events.append, clock)
     assert len(found.samples["original"]) == 5
     assert clock.calls == 5 + WARMUP_ROUNDS
     assert events[-1] == Event("Measuring round 5 of 5", 1.0)
@@ -90,7 +90,7 @@ def test_each_round_asks_everybody_once_in_a_new_order() -> None:
 
         return run
 
-    take_turns({name: noted(name) for name in "abc"}, Until(0.03, 600, rounds=20), clock=clock)
+    time_in_rounds({name: noted(name) for name in "abc"}, Until(0.03, 600, rounds=20), clock=clock)
     assert gc.isenabled()
     turns = ["".join(asked[start : start + 3]) for start in range(0, len(asked), 3)]
     assert all(sorted(turn) == list("abc") for turn in turns)
@@ -98,18 +98,20 @@ def test_each_round_asks_everybody_once_in_a_new_order() -> None:
 
 
 def test_whose_turn_comes_is_announced() -> None:
-    clock, told = Clock(), list[str]()
+    clock, announced = Clock(), list[str]()
 
     def breaks() -> None:
-        assert told[-1] == "bad"
+        assert announced[-1] == "bad"
         raise RuntimeError("out of luck")
 
-    take_turns(contenders(clock, original=10) | {"bad": breaks}, Until(0.03, 9, 2), clock=clock, announce=told.append)
-    assert told.count("bad") == 1
-    assert told.count("original") == 2 + WARMUP_ROUNDS
+    time_in_rounds(
+        contenders(clock, original=10) | {"bad": breaks}, Until(0.03, 9, 2), clock=clock, announce=announced.append
+    )
+    assert announced.count("bad") == 1
+    assert announced.count("original") == 2 + WARMUP_ROUNDS
 
 
-def test_who_fails_in_mid_run_drops_out_and_the_others_stay() -> None:
+def test_a_contender_that_fails_in_mid_run_is_excluded_and_the_others_stay() -> None:
     clock = Clock()
     runs = contenders(clock, original=10, good=10)
     calls = iter(range(100))
@@ -118,7 +120,7 @@ def test_who_fails_in_mid_run_drops_out_and_the_others_stay() -> None:
         if next(calls) == WARMUP_ROUNDS + 2:
             raise RuntimeError("out of luck")
 
-    found = take_turns(runs | {"bad": breaks}, Until(0.03, 600, rounds=6), clock=clock)
+    found = time_in_rounds(runs | {"bad": breaks}, Until(0.03, 600, rounds=6), clock=clock)
     assert found.failed == {"bad": "It failed while it was measured (RuntimeError). Build it again."}
     assert {name: len(samples) for name, samples in found.samples.items()} == {"original": 6, "good": 6}
 
@@ -130,7 +132,7 @@ def test_nothing_is_left_to_compare_with_where_the_first_fails() -> None:
         raise RuntimeError("out of luck")
 
     with pytest.raises(RuntimeError, match="out of luck"):
-        take_turns({"original": breaks} | contenders(clock, other=10), Until(0.03, 600), clock=clock)
+        time_in_rounds({"original": breaks} | contenders(clock, other=10), Until(0.03, 600), clock=clock)
     assert gc.isenabled()
 
 

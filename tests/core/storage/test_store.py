@@ -22,8 +22,10 @@ from deploy_core.errors import DamagedArtifact, InvalidArtifact, InvalidCheckpoi
 from deploy_core.formats import FORMATS
 from deploy_core.inference.verify import Reference
 from deploy_core.settings import Settings
-from deploy_core.storage import store
-from deploy_core.storage.store import Store, Stored
+from deploy_core.storage import entry, store
+from deploy_core.storage.entry import Stored, address
+from deploy_core.storage.shelf import open_shelf
+from deploy_core.storage.store import Store
 from deploy_core.types import Artifact, BuildRequest, Faithfulness, Seconds
 
 REQUEST = BuildRequest("demo", "pretrained", ("scripted",))
@@ -37,7 +39,7 @@ def made(limits: Settings) -> Store:
 
 def keep(made: Store, key: str = "scripted", request: BuildRequest = REQUEST, size: int = SIZE) -> Stored:
     """Puts a small file into the store as a build does."""
-    with made.shelf(request) as shelf:
+    with open_shelf(made, request) as shelf:
         row = FORMATS[key]
         with shelf.writing(row) as path:
             path.write_bytes(os.urandom(size))
@@ -56,7 +58,7 @@ def keep(made: Store, key: str = "scripted", request: BuildRequest = REQUEST, si
         )
         reference = Reference("chelsea.png", torch.zeros(1, 3, 32, 32))
         shelf.keep(artifact, Answers((reference,), embedded.LABELS, (torch.arange(10.0),)))
-    stored = made.entry(made.key(request, row))
+    stored = made.entry(address(request, row))
     assert stored is not None
     return stored
 
@@ -81,7 +83,7 @@ def test_an_artifact_is_found_by_what_made_it_whatever_else_was_asked_for(made: 
 )
 def test_what_decides_the_content_decides_the_address(key: str, change: dict[str, str], made: Store) -> None:
     other = dataclasses.replace(REQUEST, **change)  # type: ignore[arg-type]
-    assert made.key(other, FORMATS[key]) != made.key(REQUEST, FORMATS[key])
+    assert address(other, FORMATS[key]) != address(REQUEST, FORMATS[key])
 
 
 @pytest.mark.parametrize("what", ["seed", "labels", "preprocessing", "version", "weights"])
@@ -92,7 +94,7 @@ def test_seed_labels_preprocessing_versions_and_weights_are_part_of_the_address(
     from deploy_core.models import load
 
     request = dataclasses.replace(REQUEST, weights="random") if what == "seed" else REQUEST
-    before = made.key(request, FORMATS["lite"])
+    before = address(request, FORMATS["lite"])
     if what == "seed":
         monkeypatch.setattr(load, "RANDOM_SEED", 1)
     elif what == "labels":
@@ -107,12 +109,12 @@ def test_seed_labels_preprocessing_versions_and_weights_are_part_of_the_address(
         retrained = tmp_path / "demo.safetensors"
         retrained.write_bytes(embedded.WEIGHTS.read_bytes() + b" ")
         monkeypatch.setattr(embedded, "WEIGHTS", retrained)
-    assert made.key(request, FORMATS["lite"]) != before
+    assert address(request, FORMATS["lite"]) != before
 
 
 def test_a_checkpoint_counts_by_its_content(made: Store, tmp_path: Path) -> None:
     def key(path: Path) -> str:
-        return made.key(dataclasses.replace(REQUEST, weights=str(path)), FORMATS["scripted"])
+        return address(dataclasses.replace(REQUEST, weights=str(path)), FORMATS["scripted"])
 
     (tmp_path / "a.pth").write_bytes(b"one")
     (tmp_path / "b.pth").write_bytes(b"one")
@@ -137,10 +139,10 @@ def test_a_damaged_entry_is_never_handed_out(damage: str, made: Store) -> None:
     elif damage == "gone":
         stored.path.unlink()
     elif damage == "record":
-        (stored.folder / store.RECORD).write_text("{")
+        (stored.folder / entry.RECORD).write_text("{")
     else:
-        record = (stored.folder / store.RECORD).read_text()
-        (stored.folder / store.RECORD).write_text(record.replace('"scripted"', '"from the future"'))
+        record = (stored.folder / entry.RECORD).read_text()
+        (stored.folder / entry.RECORD).write_text(record.replace('"scripted"', '"from the future"'))
     with (
         pytest.raises(DamagedArtifact if damage == "flipped" else InvalidArtifact, match="Build it"),
         made.reading(stored.key),
@@ -231,7 +233,7 @@ def test_a_clock_that_is_set_back_does_not_make_the_newest_the_oldest(
 
 def test_a_build_larger_than_the_store_is_refused_before_it_starts(limits: Settings) -> None:
     small = bounded(limits, 1)
-    with pytest.raises(StorageFailed, match="the store may hold 0 MB"), small.shelf(REQUEST):
+    with pytest.raises(StorageFailed, match="the store may hold 0 MB"), open_shelf(small, REQUEST):
         pass
     assert not small.root.exists()
 
@@ -241,9 +243,10 @@ def test_a_writer_that_was_killed_leaves_nothing_after_a_sweep(made: Store, envi
 import os, time
 from deploy_core import settings
 from deploy_core.formats import FORMATS
+from deploy_core.storage.shelf import open_shelf
 from deploy_core.storage.store import Store
 from deploy_core.types import BuildRequest
-with Store(settings.load()).shelf(BuildRequest("demo", "pretrained", ("scripted",))) as shelf:
+with open_shelf(Store(settings.load()), BuildRequest("demo", "pretrained", ("scripted",))) as shelf:
     with shelf.writing(FORMATS["scripted"]) as path:
         path.write_bytes(b"half")
         print("writing", flush=True)
@@ -282,7 +285,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_behind(made: Store) -> None:
 
 
 def test_a_real_build_on_a_full_disk(made: Store, limits: Settings) -> None:
-    with largest_file(2_000_000), pytest.raises(StorageFailed, match="space"), made.shelf(REQUEST) as shelf:
+    with largest_file(2_000_000), pytest.raises(StorageFailed, match="space"), open_shelf(made, REQUEST) as shelf:
         build.build(REQUEST, shelf, limits)
     made.sweep()
     assert made.size() == 0
@@ -290,10 +293,10 @@ def test_a_real_build_on_a_full_disk(made: Store, limits: Settings) -> None:
 
 def test_a_build_finds_what_an_earlier_one_made(made: Store, limits: Settings) -> None:
     messages: list[str] = []
-    with made.shelf(REQUEST) as shelf:
+    with open_shelf(made, REQUEST) as shelf:
         first = build.build(REQUEST, shelf, limits)
     both = dataclasses.replace(REQUEST, formats=("scripted", "lite"))
-    with made.shelf(both) as shelf:
+    with open_shelf(made, both) as shelf:
         second = build.build(both, shelf, limits, lambda event: messages.append(event.message))
     assert first.artifacts == second.artifacts[:2]
     assert not any("Scripted" in message and "quantized" not in message for message in messages)

@@ -14,23 +14,24 @@ from typing import Any
 import pytest
 from safetensors.torch import save
 
-from deploy_core import documents, embedded
+from deploy_core import embedded
 from deploy_core.errors import InvalidCheckpoint, InvalidRequest, JobFailed, QueueFull, StorageFailed
 from deploy_core.inference.open_models import OpenModels
 from deploy_core.models import hub, load
 from deploy_core.models.hub import HubName
-from deploy_core.models.own import bring
-from deploy_core.models.own.bring import Corrections
+from deploy_core.models.own import bring, card
+from deploy_core.models.own.corrections import Corrections
 from deploy_core.pictures import pool
-from deploy_core.processes.line import MOST_WAITING, Line, unseen
+from deploy_core.processes.line import MOST_WAITING, WaitingLine, unseen
 from deploy_core.processes.local import WorkerProcess
+from deploy_core.processes.task import Work
 from deploy_core.settings import Settings
 from deploy_core.storage.visitors import MOST_MODELS, Visitors, VisitorsFile, new_name
-from deploy_core.types import silent
+from deploy_core.types import ModelChoice
 from deploy_core.worker import main, reader
 from deploy_core.worker.client import Inference
-from deploy_core.worker.intake import fetch_task, take_in_task
-from tests.own_model import LABELS, state
+from deploy_core.worker.tasks import Correct, Fetch, TakeIn
+from tests.own_model import LABELS, model_file, state
 
 PICTURE = (embedded.SAMPLES / "chelsea.png").read_bytes()
 
@@ -44,7 +45,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_visitors_are_let_in_in_the_order_they_came(at_once: int) -> None:
-    line, order, inside, most = Line(at_once), list[int](), list[int](), list[int]()
+    line, order, inside, most = WaitingLine(at_once), list[int](), list[int](), list[int]()
     gate = threading.Event()
 
     def visit(number: int) -> None:
@@ -69,7 +70,7 @@ def test_visitors_are_let_in_in_the_order_they_came(at_once: int) -> None:
 
 
 def test_who_waits_is_told_how_many_come_first_and_may_leave() -> None:
-    line, told = Line(1), list[int]()
+    line, told = WaitingLine(1), list[int]()
 
     class Left(Exception):
         pass
@@ -87,7 +88,7 @@ def test_who_waits_is_told_how_many_come_first_and_may_leave() -> None:
 
 
 def test_a_line_that_is_too_long_is_refused() -> None:
-    line = Line(1)
+    line = WaitingLine(1)
     line._waiting = [object()] * MOST_WAITING
     with pytest.raises(QueueFull, match="Too many visitors"), line.turn(unseen):
         pytest.fail("it was full")
@@ -96,24 +97,24 @@ def test_a_line_that_is_too_long_is_refused() -> None:
 def test_one_copy_of_a_model_serves_everybody_and_the_last_used_stays(limits: Settings) -> None:
     kept = OpenModels(limits, 2)
     found: list[object] = []
-    askers = [threading.Thread(target=lambda: found.append(kept.get("demo", "random"))) for _ in range(6)]
+    askers = [threading.Thread(target=lambda: found.append(kept.get(ModelChoice("demo", "random")))) for _ in range(6)]
     for asker in askers:
         asker.start()
     for asker in askers:
         asker.join()
     assert len({id(one) for one in found}) == 1
-    second = weakref.ref(kept.get("demo", "pretrained").module)
-    kept.get("demo", "random")
-    kept.get("deit_tiny_patch16_224", "random")
+    second = weakref.ref(kept.get(ModelChoice("demo", "pretrained")).module)
+    kept.get(ModelChoice("demo", "random"))
+    kept.get(ModelChoice("deit_tiny_patch16_224", "random"))
     gc.collect()
     assert second() is None
-    assert kept.get("demo", "random") is found[0]
+    assert kept.get(ModelChoice("demo", "random")) is found[0]
 
 
 def brought(visitors: Visitors, visitor: str, name: str = "pets.safetensors") -> Path:
     data = save(state())
     with visitors.uploaded(visitor, name, data) as upload:
-        return bring.take_in(
+        return model_file(
             upload.path(visitors._settings), name, visitors.folder(visitor), Settings(), Corrections(labels=LABELS)
         )
 
@@ -121,9 +122,9 @@ def brought(visitors: Visitors, visitor: str, name: str = "pets.safetensors") ->
 def test_a_model_that_changed_is_opened_again_and_a_visitors_is_let_go(limits: Settings) -> None:
     visitors, kept = Visitors(limits, lambda _: None), OpenModels(limits, 2)
     path = brought(visitors, visitor := new_name())
-    first = kept.get(str(path), "pretrained")
+    first = kept.get(ModelChoice(str(path), "pretrained"))
     bring.correct(path, limits, Corrections(labels=("a", "b", "c")))
-    second = kept.get(str(path), "pretrained")
+    second = kept.get(ModelChoice(str(path), "pretrained"))
     assert (first.labels, second.labels) == (LABELS, ("a", "b", "c"))
     gone = weakref.ref(second.module)
     del first, second
@@ -164,8 +165,8 @@ def test_all_three_models_can_be_brought_as_files(limits: Settings) -> None:
     visitor = new_name()
     for number in range(MOST_MODELS):
         with visitors.uploaded(visitor, f"pets {number}.safetensors", save(state())) as upload:
-            task = take_in_task(upload, f"pets {number}.safetensors", Corrections())
-            reader.run_take_in(task.request, b"", limits, silent)
+            task = TakeIn(upload, f"pets {number}.safetensors", Corrections())
+            reader.run_take_in(task, Work(limits))
     assert [spec.title for spec in visitors.models(visitor)] == ["pets 0", "pets 1", "pets 2"]
 
 
@@ -191,7 +192,7 @@ def test_a_visitors_file_can_be_no_other(visitor: str, file: str) -> None:
     "text", ["/etc/passwd", "~root/x", "../a/b", "a/../b", "hf-hub:../../x", "a/b/c", "a", "", "ä/b", "a/b\n", "a\\b/c"]
 )
 def test_a_name_on_the_hub_can_be_no_path(text: str) -> None:
-    with pytest.raises(InvalidRequest, match="no name of a model on the Hub"):
+    with pytest.raises(InvalidRequest, match="not the name of a model on the Hub"):
         HubName.parse(text if text != "a/b\n" else "a/b\n\nc")
     assert str(HubName.parse(" hf-hub:some.body/pets-2_x ")) == "hf-hub:some.body/pets-2_x"
 
@@ -223,19 +224,12 @@ def test_two_checkpoints_of_one_name_are_two_models(limits: Settings) -> None:
     folder = visitors.folder(visitor := new_name())
     for _ in range(2):
         with visitors.uploaded(visitor, "My Pets.safetensors", save(state())) as upload:
-            task = take_in_task(upload, "My Pets.safetensors", Corrections(labels=LABELS))
-            reader.run_take_in(task.request, b"", limits, silent)
-    assert [bring.read(path).title for path in sorted(folder.iterdir())] == ["My Pets", "My Pets 2"]
-    reader.run_correct(
-        {
-            "model": documents.plain(VisitorsFile(visitor, "my_pets.safetensors")),
-            "corrections": documents.plain(Corrections(labels=("a", "b", "c"))),
-        },
-        b"",
-        limits,
-        silent,
-    )
-    assert [bring.read(path).own_labels for path in sorted(folder.iterdir())] == [("a", "b", "c"), LABELS]
+            task = TakeIn(upload, "My Pets.safetensors", Corrections(labels=LABELS))
+            reader.run_take_in(task, Work(limits))
+    assert [card.read(path).title for path in sorted(folder.iterdir())] == ["My Pets", "My Pets 2"]
+    corrections = Corrections(labels=("a", "b", "c"))
+    reader.run_correct(Correct(VisitorsFile(visitor, "my_pets.safetensors"), corrections), Work(limits))
+    assert [card.read(path).own_labels for path in sorted(folder.iterdir())] == [("a", "b", "c"), LABELS]
 
 
 def test_what_comes_from_the_hub_is_bounded_as_an_upload_is(
@@ -251,11 +245,11 @@ def test_what_comes_from_the_hub_is_bounded_as_an_upload_is(
         return hub.Repository(given[1] / "model.safetensors", {})
 
     monkeypatch.setattr(hub, "fetch_repository", repository)
-    task = fetch_task(HubName("somebody", "pets"), visitor, Corrections())
+    task = Fetch(HubName("somebody", "pets"), visitor, Corrections())
 
     def fetch(size: int, settings: Settings) -> None:
         sizes.append(size)
-        main.run_fetch(task.request, b"", settings, silent)
+        main.run_fetch(task, Work(settings))
 
     with pytest.raises(InvalidRequest, match="Reading this checkpoint needs about"):
         fetch(400_000_000, replace(limits, memory_bytes=2_000_000_000))
@@ -264,7 +258,7 @@ def test_what_comes_from_the_hub_is_bounded_as_an_upload_is(
     for number in range(MOST_MODELS - 1):
         path = tmp_path / f"pets{number or ''}.safetensors"
         path.write_bytes(save(state()))
-        bring.take_in(path, path.name, folder, limits)
+        model_file(path, path.name, folder, limits)
     fetch(1000, limits)
     with pytest.raises(StorageFailed, match=f"brought {MOST_MODELS} models already"):
         fetch(1000, limits)
@@ -303,12 +297,12 @@ def test_visitors_share_a_process_that_answers_several_at_once(limits: Settings)
         labels: list[str] = []
 
         def ask() -> None:
-            labels.append(inference.classify("demo", "pretrained", PICTURE, "a cat").top[0].label)
+            labels.append(inference.classify(ModelChoice("demo", "pretrained"), PICTURE, "a cat").top[0].label)
 
         askers = [threading.Thread(target=ask) for _ in range(8)]
         for asker in askers:
             asker.start()
-        shares = inference.attention("demo", "pretrained", PICTURE)
+        shares = inference.attention(ModelChoice("demo", "pretrained"), PICTURE)
         for asker in askers:
             asker.join()
         assert labels == ["cat"] * 8
@@ -326,17 +320,17 @@ def test_the_process_killed_in_mid_answer_is_a_sentence_and_the_next_visitor_is_
 
         def ask() -> None:
             try:
-                inference.classify("deit_base_patch16_384", "random", PICTURE, "a cat")
+                inference.classify(ModelChoice("deit_base_patch16_384", "random"), PICTURE, "a cat")
             except JobFailed as error:
                 failures.append(str(error))
 
         asker = threading.Thread(target=ask)
         asker.start()
         wait_until(lambda: process._under_way == 1)
-        assert process._worker
-        process._worker.kill()
+        assert process._child
+        process._child.kill()
         asker.join()
         assert failures == ["The inference process ran out of memory or was killed. Try a smaller model."]
-        assert inference.classify("demo", "pretrained", PICTURE, "a cat").top[0].label == "cat"
+        assert inference.classify(ModelChoice("demo", "pretrained"), PICTURE, "a cat").top[0].label == "cat"
     finally:
         inference.close()

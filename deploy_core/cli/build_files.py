@@ -1,0 +1,102 @@
+"""``build``: builds files and checks them against the original."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from deploy_core import build, documents
+from deploy_core.cli.outcome import EXIT_INCOMPLETE, Outcome, table
+from deploy_core.cli.progress import tell
+from deploy_core.cli.subject import add_model
+from deploy_core.formats import FORMATS
+from deploy_core.models import load
+from deploy_core.settings import Settings
+from deploy_core.types import Artifact, BuildRequest, Unbuilt
+
+SUMMARY = "Build the deployable artifacts and check them against the original."
+
+
+def add_arguments(sub: argparse.ArgumentParser) -> None:
+    add_model(sub)
+    sub.add_argument("--formats", default="all", help=f"all, or some of: {','.join(FORMATS)}")
+    sub.add_argument("--engine", default="qnnpack", help="quantized engine to build under: qnnpack (phones) or x86")
+    sub.add_argument("--optimize", default="default", help="default, or the tutorial's slower way")
+    sub.add_argument(
+        "--out", type=Path, default=Path("artifacts"), metavar="DIR", help="folder to write to (artifacts)"
+    )
+
+
+def run(options: argparse.Namespace, limits: Settings) -> Outcome:
+    keys = tuple(FORMATS) if options.formats == "all" else tuple(key.strip() for key in options.formats.split(","))
+    model = options.model or limits.default_model
+    request = BuildRequest(model, options.weights or "pretrained", keys, options.engine, options.optimize)
+    result = build.build_into(options.out, request, limits, tell)
+    document = {
+        "model": load.find(result.model).name,
+        "weights": result.weights,
+        "engine": result.engine,
+        "optimize": result.optimize,
+        "folder": str(options.out),
+        "reference_picture": result.reference_pictures[0],
+        "reference_pictures": result.reference_pictures,
+        "artifacts": [_row_of_artifact(artifact) for artifact in result.artifacts]
+        + [_row_of_unbuilt(unbuilt) for unbuilt in result.unbuilt],
+    }
+    lines = [
+        (
+            FORMATS[artifact.format].title,
+            f"{artifact.bytes / 1e6:.2f} MB",
+            f"{artifact.seconds.build:.1f} s",
+            f"{artifact.faithfulness.top1_agreement:.0%}",
+            f"{artifact.faithfulness.cosine:.5f}",
+            f"{artifact.faithfulness.max_abs_difference:.4f}",
+            "DISAGREES" if artifact.disagrees else "yes",
+            artifact.file,
+        )
+        for artifact in result.artifacts
+    ]
+    head = ("Format", "Size", "Built in", "Same top-1", "Cosine", "Difference", "Faithful", f"File in {options.out}")
+    text = table(head, lines)
+    for unbuilt in result.unbuilt:
+        text += f"\n{FORMATS[unbuilt.format].title}: {_why(unbuilt)} {unbuilt.reason}"
+    failed = any(unbuilt.is_available for unbuilt in result.unbuilt)
+    return document, text, EXIT_INCOMPLETE if failed else 0
+
+
+def _row_of_artifact(artifact: Artifact) -> dict[str, Any]:
+    faithfulness, delegation = artifact.faithfulness, artifact.delegation
+    return {
+        "format": artifact.format,
+        "available": True,
+        "error": None,
+        "file": artifact.file,
+        "bytes": artifact.bytes,
+        "sha256": artifact.sha256,
+        "seconds": artifact.seconds.build,
+        "sync_seconds": artifact.seconds.sync,
+        "check_seconds": artifact.seconds.check,
+        "cosine": faithfulness.cosine,
+        "max_abs_difference": faithfulness.max_abs_difference,
+        "same_top1": faithfulness.same_top1,
+        "top1_agreement": faithfulness.top1_agreement,
+        "top5_overlap": faithfulness.top5_overlap,
+        "disagrees": artifact.disagrees,
+        "relative_time": artifact.relative_time,
+        "delegated_percent": delegation.percent if delegation else None,
+        "undelegated": delegation.undelegated if delegation else None,
+        "findings": documents.plain(artifact.findings),
+    }
+
+
+def _row_of_unbuilt(unbuilt: Unbuilt) -> dict[str, Any]:
+    empty = dict.fromkeys(
+        ("file", "bytes", "sha256", "seconds", "cosine", "max_abs_difference", "same_top1", "top1_agreement")
+    )
+    row = {"format": unbuilt.format, "available": unbuilt.is_available, "error": unbuilt.reason}
+    return row | empty | {"delegated_percent": None}
+
+
+def _why(unbuilt: Unbuilt) -> str:
+    return "failed." if unbuilt.is_available else "not available here."

@@ -1,0 +1,63 @@
+"""Profiles a build of the app's store: builds what is missing, measures all of it, and keeps the run."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy_core.build import Build
+from deploy_core.errors import InvalidArtifact
+from deploy_core.files import make_folder
+from deploy_core.formats import FORMATS, in_build_order
+from deploy_core.models.load import find
+from deploy_core.processes.local import run_in_new_process
+from deploy_core.processes.task import Task
+from deploy_core.profile.measure.host import usable_cpus
+from deploy_core.profile.measure.run import Options, profile
+from deploy_core.profile.record.runs import Runs
+from deploy_core.settings import Settings
+from deploy_core.storage import visitors
+from deploy_core.storage.shelf import open_shelf
+from deploy_core.storage.store import Store
+from deploy_core.types import BuildRequest, BuildResult, Progress, part_of
+
+
+@dataclass(frozen=True)
+class Profile(Task[str]):
+    """What to build and measure; ``seconds`` is the time for measuring (``Options.seconds``). Gives the run's key."""
+
+    build: BuildRequest
+    seconds: float
+    kind = "profile"
+    answer = str
+    runs_alone = True
+
+
+def build_and_measure(request: Profile, settings: Settings, progress: Progress) -> str:
+    """Measures with all threads and with one; returns the key of the run, which ``Runs`` keeps with its traces.
+
+    Other processes build and measure, so this one stays small. Raises DeployError, InvalidArtifact where a file was
+    removed meanwhile.
+    """
+    wanted = request.build
+    visitors.require_visible(wanted.choice, settings)
+    store = Store(settings)
+    with open_shelf(store, wanted) as shelf:
+        result = _built(store, wanted, settings, part_of(progress, 0.0, 0.3))
+        if None in [shelf.find(FORMATS[artifact.format]) for artifact in result.artifacts]:
+            raise InvalidArtifact("A file was removed before it could be measured.", "Try again.")
+        paths = {artifact.format: shelf.path(FORMATS[artifact.format]) for artifact in result.artifacts}
+        cores = usable_cpus()
+        threads = tuple(dict.fromkeys((min(settings.cpu_threads or cores, cores), 1)))
+        with tempfile.TemporaryDirectory(dir=make_folder(settings.home / "runs"), prefix=".", suffix=".part") as traces:
+            options = Options(threads=threads, seconds=request.seconds, traces=Path(traces))
+            run = profile(result, paths, settings, options, part_of(progress, 0.3, 1.0))
+            return Runs(settings).keep(run, Path(traces), find(wanted.model).owner)
+
+
+def _built(store: Store, wanted: BuildRequest, settings: Settings, progress: Progress) -> BuildResult:
+    """The build from the store; missing files are built in another process."""
+    if len(store.find(wanted)) == len(in_build_order(wanted.formats)):
+        return store.result(wanted)
+    return run_in_new_process("worker", Build(wanted), settings, progress)
