@@ -10,10 +10,11 @@ from PIL import Image
 
 from deploy_core import build, embedded, settings
 from deploy_core.formats import FORMATS
-from deploy_core.profile.record import record
+from deploy_core.profile.record.saved import read_record
+from deploy_core.storage.shelf import open_shelf
 from deploy_core.storage.store import Store
 from deploy_core.types import BuildRequest
-from deploy_core.worker.client import Abilities
+from deploy_core.worker.tasks import Abilities
 from pages.state import services
 from tests.core.formats import toy
 from tests.pages.harness import open_page, texts
@@ -36,7 +37,7 @@ def test_build_offers_it_and_shows_its_file() -> None:
     assert "**Toys**, for a test." in texts(app)
     limits = settings.load()
     request = BuildRequest("demo", "pretrained", ("toy",))
-    with Store(limits).shelf(request) as shelf:
+    with open_shelf(Store(limits), request) as shelf:
         build.build(request, shelf, limits)
     app.button_group(key="formats").set_value(["toy"]).run()
     assert not app.exception
@@ -54,7 +55,7 @@ def test_evaluate_offers_it() -> None:
 
 
 def test_profile_shows_it_in_tables_and_charts() -> None:
-    saved = record.read(embedded.SAVED_PROFILE)
+    saved = read_record(embedded.SAVED_PROFILE)
     original, scripted = saved.rows[:2]
     boxed = replace(
         scripted, format="toy", file="demo_boxed.toy", operators=(), self_cpu_ms=None, delegated_percent=50.0

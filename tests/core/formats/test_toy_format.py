@@ -15,12 +15,12 @@ from deploy_core import embedded
 from deploy_core.cli.main import main
 from deploy_core.formats import FORMATS
 from deploy_core.inference import capacity
-from deploy_core.processes.local import Task
-from deploy_core.profile.measure import apart
-from deploy_core.profile.record import record
+from deploy_core.processes.task import Task, Work
+from deploy_core.profile.measure import isolated
+from deploy_core.profile.record.saved import read_record
 from deploy_core.profile.verdict import shipping, tables
 from deploy_core.settings import Settings
-from deploy_core.types import silent
+from deploy_core.types import Progress, silent
 from deploy_core.worker.main import TASKS
 from tests.core.formats import toy
 
@@ -78,20 +78,20 @@ def test_its_bundle_holds(folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert b"Toy Runtime 1.0 or later, Android, iOS: pip install toys" in bundle.read_bytes()
 
 
-# What marks whose turn it is stays open until its process ends.
+# The mark of whose turn it is stays open until its process ends.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_profile_records_it(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def here(task: Task, settings: Settings, progress: Any = silent) -> Any:
-        """The measuring process, which would not know the toy."""
-        return TASKS[task.kind](task.request, task.blob, settings, progress)
+    def in_this_process(_: str, task: Task[Any], settings: Settings, progress: Progress = silent) -> Any:
+        """A new process would not know the toy."""
+        return TASKS[task.kind].function(task, Work(settings, progress))
 
-    monkeypatch.setattr(apart, "_in_a_fresh_process", here)
+    monkeypatch.setattr(isolated, "run_in_new_process", in_this_process)
     asked = ("profile", str(folder), "--repeats", "1", "--threads", "1", "--batch", "1", "--budget", "0.01")
     document = tmp_path / "run.json"
     document.write_text(json.dumps(answer(capsys, *asked)))
-    run = record.read(document)
+    run = read_record(document)
     assert [(row.format, row.run_engine, row.delegated_percent) for row in run.rows][1] == ("toy", "toy engine", 50.0)
     assert "numpy" in run.host.versions
     assert "Toy box" in [cells[0] for cells in tables.cells(run)]
