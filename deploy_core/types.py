@@ -47,6 +47,10 @@ class Milliseconds:
     preprocess: float
     inference: float
 
+    @property
+    def total(self) -> float:
+        return self.read + self.preprocess + self.inference
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -127,6 +131,11 @@ class Faithfulness:
     cosine: float
     max_abs_difference: float
 
+    @property
+    def agreeing_pictures(self) -> int:
+        """On how many of the ``pictures`` the first class agrees with the original's."""
+        return round(self.top1_agreement * self.pictures)
+
 
 @dataclass(frozen=True)
 class Delegation:
@@ -205,6 +214,10 @@ class Artifact:
     disagrees: bool
     delegation: Delegation | None
     findings: tuple[Finding, ...]
+
+    def size_change(self, original: Artifact) -> float:
+        """Its size against the original's: -0.75 for a quarter of it."""
+        return self.bytes / original.bytes - 1
 
 
 @dataclass(frozen=True)

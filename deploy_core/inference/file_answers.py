@@ -29,6 +29,10 @@ class Probability:
     original: float
     file: float
 
+    @property
+    def change(self) -> float:
+        return self.file - self.original
+
 
 @dataclass(frozen=True)
 class FileAnswer:
@@ -47,6 +51,11 @@ class FileAnswer:
     milliseconds: float
     original_milliseconds: float
     probabilities: tuple[Probability, ...]
+
+    @property
+    def time_ratio(self) -> float:
+        """The file's time divided by the original's."""
+        return self.milliseconds / self.original_milliseconds
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def test_the_main_job(server: str, page: Page, tmp_path: Path, answer: Callable[
     page.get_by_role("button", name=f"Build {len(keys)} files of Demo DeiT").click()
     lite = artifact_link(page, "lite")
     expect(lite).to_be_visible(timeout=240 * SECONDS)
-    expect(page.get_by_text("as the original").or_(page.get_by_test_id("stDataFrame")).first).to_be_visible()
+    expect(page.get_by_text("agrees").or_(page.get_by_test_id("stDataFrame")).first).to_be_visible()
     for key in keys:
         expect(artifact_link(page, key)).to_be_visible()
     with page.expect_download() as download:
@@ -163,7 +163,7 @@ def test_files_are_asked_about_labelled_pictures(server: str, page: Page, tmp_pa
     page.get_by_role("button", name=f"Evaluate {len(choose_formats(page))} files on mine.zip").click()
     expect(page.get_by_role("button", name="mine.zip again")).to_be_visible()
     expect(page.get_by_text("of 2 pictures").first).to_be_visible()
-    expect(page.get_by_role("heading", name="What is taken for what")).to_be_visible()
+    expect(page.get_by_role("heading", name="Which classes are mixed up")).to_be_visible()
     expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(3)
     no_error(page)
 

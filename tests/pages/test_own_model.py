@@ -86,13 +86,13 @@ def test_after_a_correction_nothing_is_shown_of_the_answers_before(monkeypatch: 
     assert "'--normalization=ImageNet'\"'\"'s mean and deviation'" in app.code[0].value
 
 
-def test_a_model_that_was_forgotten_gives_way_to_the_usual_one() -> None:
+def test_a_model_that_was_deleted_gives_way_to_the_usual_one() -> None:
     app = bring(open_page(), "pets.safetensors", save(state()))
     services.visitors()._end(app.session_state["visitor"])
     app.run()
     assert not app.exception
     assert app.sidebar.selectbox[0].value == "demo"
-    assert "forgotten while you were away" in app.toast[0].value
+    assert "deleted while you were away" in app.toast[0].value
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from deploy_core.formats import FORMATS
 from deploy_core.models.catalogue import MODELS
 from deploy_core.processes.local import WorkerProcess
 from deploy_core.profile.record.saved import read_record
-from pages.charts import charts
+from pages.charts import theme
 from pages.state import services
 from tests.pages.harness import PAGES, finished, open_page, texts
 
@@ -106,7 +106,7 @@ def test_the_build_page_builds_proves_and_offers_each_file() -> None:
     frame = app.dataframe[0].value
     assert list(frame["Format"]) == ["Original", "Scripted", "Scripted and quantized"]
     assert set(frame["Same top-1"]) <= {"3 of 4", "4 of 4"}
-    assert set(frame["Verdict"]) == {"as the original"}
+    assert set(frame["Verdict"]) == {"agrees"}
     text = texts(app)
     assert "Every Linear weight takes one byte instead of four" in text
     assert "shown 4 photographs" in text
@@ -274,7 +274,7 @@ def test_operators_of_two_files_are_laid_side_by_side() -> None:
 def test_a_file_has_another_colour_than_a_kind_of_operator() -> None:
     colours = {row.colour for row in FORMATS.values()}
     assert len(colours) == len(FORMATS)
-    assert not colours & set(charts.KIND_COLOURS)
+    assert not colours & set(theme.KIND_COLOURS)
 
 
 def test_a_run_that_is_none_is_a_sentence() -> None:

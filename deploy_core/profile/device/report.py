@@ -97,6 +97,11 @@ class DeviceRow:
         return self._quantile(0.95)
 
     @property
+    def start_ms(self) -> float:
+        """The time to load the runtime and then the file."""
+        return self.runtime_ms + self.load_ms
+
+    @property
     def runs_on(self) -> str:
         threads = f", {counted(self.threads, 'thread')}" if self.backend == "wasm" else ""
         return f"{BACKENDS[self.backend]}{threads}"

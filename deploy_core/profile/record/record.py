@@ -108,6 +108,19 @@ class Row:
     undelegated: tuple[str, ...]
     samples_ms: Annotated[tuple[float, ...], TIME]
 
+    @property
+    def added_bytes(self) -> int:
+        """The memory that the file adds to what the runtime already held."""
+        return self.peak_bytes - self.runtime_bytes
+
+    @property
+    def reduction_interval_percent(self) -> Interval | None:
+        """The 95 % interval of ``reduction_percent``; None if there were too few rounds for one."""
+        if self.ratio_interval is None:
+            return None
+        low, high = self.ratio_interval
+        return (1 - high) * 100, (1 - low) * 100
+
 
 @dataclass(frozen=True)
 class Unmeasured:
