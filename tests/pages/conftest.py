@@ -32,7 +32,7 @@ def processes() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def one_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """One home for a whole module, so that the process that reads checkpoints, which knows its home, starts only once."""
+    """One home for a module, so that the process that reads checkpoints, which knows its home, starts only once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DEIT_DEPLOY_HOME", str(tmp_path_factory.mktemp("home")))
         yield
