@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
+
+from deploy_core.ranges import Range
 
 
 @dataclass(frozen=True)
@@ -245,5 +248,5 @@ class OperatorTime:
 
     name: str
     group: str
-    self_ms: float
-    calls: float
+    self_ms: Annotated[float, Range(0, 86_400_000)]
+    calls: Annotated[float, Range(0, 1e6)]

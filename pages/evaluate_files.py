@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from deploy_core import embedded
-from deploy_core.evaluation.evaluate import Evaluation, read_evaluation
+from deploy_core.evaluation.results import Evaluation, read_evaluation
 from deploy_core.types import BuildRequest
 from deploy_core.worker.tasks import Evaluate
 from pages.evaluation import charts, choose, confusion, disagreements, figures

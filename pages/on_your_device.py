@@ -153,7 +153,9 @@ def compare(chosen: picker.Choice, picture: Picture, stored: Stored) -> None:
     """Sends the device the answer of the server's own ONNX Runtime."""
     try:
         with notices.in_line() as tell:
-            answer: Any = documents.plain(services.inference().give(chosen.model, stored.key, picture.data, tell))
+            answer: Any = documents.plain(
+                services.inference().device_question(chosen.model, stored.key, picture.data, tell)
+            )
     except DeployError as error:
         answer = {"problem": f"The server did not answer, so nothing was compared with it. {error}"}
     give({f"{picture.digest}:{stored.artifact.sha256}": answer})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deploy_core.evaluation.evaluate import Disagreement, Evaluation
+from deploy_core.evaluation.results import Disagreement, Evaluation
 
 
 @dataclass(frozen=True)

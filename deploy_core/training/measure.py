@@ -15,7 +15,8 @@ from pathlib import Path
 
 from deploy_core import build, embedded, settings
 from deploy_core.evaluation import evaluate
-from deploy_core.evaluation.evaluate import Evaluation
+from deploy_core.evaluation.results import Evaluation, save_evaluation
+from deploy_core.evaluation.subjects import open_artifact
 from deploy_core.formats import FORMATS
 from deploy_core.models import load
 from deploy_core.settings import Settings
@@ -29,7 +30,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         evaluation = measure(arguments.data, Path(folder), settings.load())
-    evaluate.save(replace(evaluation, data="CIFAR-10's test pictures", disagreements=()), arguments.out)
+    save_evaluation(replace(evaluation, data="CIFAR-10's test pictures", disagreements=()), arguments.out)
     print(table(evaluation))
 
 
@@ -39,9 +40,7 @@ def measure(data: Path, folder: Path, limits: Settings) -> Evaluation:
     pictures = evaluate.open_pictures(data, spec, limits)
     request = BuildRequest(spec.name, "pretrained", tuple(FORMATS))
     result = build.build_into(folder, request, limits, print_progress)
-    subjects = [
-        evaluate.open_artifact(folder / artifact.file, spec.name, "pretrained") for artifact in result.artifacts
-    ]
+    subjects = [open_artifact(folder / artifact.file, spec.name, "pretrained") for artifact in result.artifacts]
     return evaluate.evaluate(subjects, pictures, limits, print_progress)
 
 

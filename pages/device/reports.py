@@ -86,10 +86,10 @@ def draw(report: Report) -> None:
         st.download_button(
             "JSON",
             json.dumps(documents.plain(report), indent=2),
-            f"{report.model}_device_{report.key[:6]}.json",
+            f"{report.model}_device_{report.report_id[:6]}.json",
             icon=":material/download:",
             on_click="ignore",
-            key=f"report_json_{report.key}",
+            key=f"report_json_{report.report_id}",
         )
         st.link_button("Link to this report", _address(report), icon=":material/link:")
 
@@ -113,7 +113,7 @@ def _opened(key: str) -> Report | None:
 def _address(report: Report) -> str:
     """A link that picks the report's model and opens the report. A visitor's own model is left out: it is private."""
     picked = {"model": report.model, "weights": report.weights} if report.model in catalogue.MODELS else {}
-    return f"device?{urlencode(picked | {ADDRESS: report.key})}"
+    return f"device?{urlencode(picked | {ADDRESS: report.report_id})}"
 
 
 def _subject(report: Report) -> str:

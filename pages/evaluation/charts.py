@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from deploy_core.evaluation.evaluate import Evaluation
+from deploy_core.evaluation.results import Evaluation
 from pages.charts.diagonal import DiagonalPoint, draw_diagonal
 from pages.charts.intervals import IntervalMark, draw_intervals
 from pages.evaluation.words import title

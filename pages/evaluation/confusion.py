@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from deploy_core.evaluation import scores
-from deploy_core.evaluation.evaluate import Evaluation
+from deploy_core.evaluation.results import Evaluation
 from pages.charts.matrix import MatrixCell, draw_matrix
 from pages.evaluation.words import short, title
 

@@ -6,7 +6,7 @@ import base64
 
 import streamlit as st
 
-from deploy_core.evaluation.evaluate import Disagreement, Evaluation
+from deploy_core.evaluation.results import Disagreement, Evaluation
 from deploy_core.evaluation.summary import SharedAnswer, shared_answers
 from deploy_core.formats import FORMATS
 from pages.evaluation.words import short

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from deploy_core.evaluation import summary, tables
-from deploy_core.evaluation.evaluate import Evaluation, Result
+from deploy_core.evaluation.results import Evaluation, Result
 from deploy_core.formats import FORMATS
 from pages.evaluation.words import signed_points, title
 from pages.parts.text import escaped

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy_core.evaluation.evaluate import Result
+from deploy_core.evaluation.results import Result
 from deploy_core.formats import FORMATS
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 from deploy_core.build import Build
 from deploy_core.errors import DeployError
 from deploy_core.formats import FORMATS, ORIGINAL
-from deploy_core.inference.replies import Probability, Reply
+from deploy_core.inference.file_answers import FileAnswer, Probability
 from deploy_core.storage.entry import Stored
 from deploy_core.types import BuildRequest
 from pages.charts import theme
@@ -19,7 +19,7 @@ from pages.pictures.sources import Picture
 from pages.state import picker, services
 
 # Each file's answer, or why there is none, by the key of the file.
-Asked = dict[str, Reply | DeployError]
+Asked = dict[str, FileAnswer | DeployError]
 
 
 def draw(chosen: picker.Choice, picture: Picture) -> None:
@@ -68,14 +68,14 @@ def _ask(chosen: picker.Choice, picture: Picture, missing: list[Stored], asked: 
         bar.progress(number / len(missing), f"Asking {FORMATS[stored.artifact.format].title} …")
         with notices.in_line() as tell:
             try:
-                asked[stored.key] = services.inference().reply(chosen.model, stored.key, picture.data, tell)
+                asked[stored.key] = services.inference().file_answer(chosen.model, stored.key, picture.data, tell)
             except DeployError as error:
                 asked[stored.key] = error
     st.rerun()
 
 
-def _show(answers: list[tuple[Stored, Reply | DeployError]]) -> None:
-    replies = [reply for _, reply in answers if isinstance(reply, Reply)]
+def _show(answers: list[tuple[Stored, FileAnswer | DeployError]]) -> None:
+    replies = [reply for _, reply in answers if isinstance(reply, FileAnswer)]
     differing = [FORMATS[reply.format].title for reply in replies if not reply.agrees]
     if differing:
         st.warning(f"**Another class than the original's:** {', '.join(differing)}.", icon=":material/difference:")
@@ -111,7 +111,7 @@ def _show(answers: list[tuple[Stored, Reply | DeployError]]) -> None:
             st.error(f"**{FORMATS[stored.artifact.format].title}:** {escaped(str(reply))}", icon=":material/error:")
 
 
-def _row(stored: Stored, reply: Reply | DeployError) -> dict[str, object]:
+def _row(stored: Stored, reply: FileAnswer | DeployError) -> dict[str, object]:
     title = FORMATS[stored.artifact.format].title
     if isinstance(reply, DeployError):
         return {"File": title, "Top-1": "no answer"}
@@ -127,7 +127,7 @@ def _row(stored: Stored, reply: Reply | DeployError) -> dict[str, object]:
     }
 
 
-def _changes(replies: list[Reply]) -> list[ChangeMark]:
+def _changes(replies: list[FileAnswer]) -> list[ChangeMark]:
     return [
         _change(FORMATS[reply.format].title, probability)
         for reply in replies

@@ -26,11 +26,11 @@ def draw(runs: tuple[Record, ...], chosen: picker.Choice) -> None:
     left, right = st.columns(2)
     # A visitor who uploaded a run wants to compare that one with another.
     latest = st.session_state.get("brought", ("",))[-1]
-    index = next((number for number, run in enumerate(runs) if run.key == latest), 0)
+    index = next((number for number, run in enumerate(runs) if run.run_id == latest), 0)
     other = 0 if index else 1
     first = left.selectbox("First run", runs, other, known.name_of, key=f"first_run_{latest}", filter_mode=None)
     second = right.selectbox("Second run", runs, index, known.name_of, key=f"second_run_{latest}", filter_mode=None)
-    _table(_compared(first.key, second.key, first, second))
+    _table(_compared(first.run_id, second.run_id, first, second))
 
 
 def _upload() -> None:
@@ -59,11 +59,11 @@ def _keep(data: bytes) -> None:
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
-def _compared(first_key: str, second_key: str, _first: Record, _second: Record) -> compare.Comparison:  # noqa: ARG001
+def _compared(first_key: str, second_key: str, _first: Record, _second: Record) -> compare.RunComparison:  # noqa: ARG001
     return compare.compare(_first, _second)
 
 
-def _table(comparison: compare.Comparison) -> None:
+def _table(comparison: compare.RunComparison) -> None:
     st.markdown(escaped(comparison.text))
     st.dataframe(
         pd.DataFrame(

@@ -17,21 +17,21 @@ from pages.state import links, services
 
 def draw(run: Record) -> None:
     _host(run)
-    name = f"{run.model}_profile_{run.key[:6]}"
+    name = f"{run.model}_profile_{run.run_id[:6]}"
     document = json.dumps(documents.plain(run), indent=2)
     with st.container(horizontal=True):
         _offer("CSV", tables.as_csv(run), f"{name}.csv")
         _offer("JSON", document, f"{name}.json")
         _offer("Markdown", tables.as_markdown(run), f"{name}.md")
-        if services.runs().traces(run.key):
+        if services.runs().traces(run.run_id):
             st.link_button(
                 "Traces",
-                links.traces(run.key),
+                links.traces(run.run_id),
                 icon=":material/download:",
                 help="When each operator ran, in each file: open one at ui.perfetto.dev or chrome://tracing",
             )
-        if run.key == services.shipped_run().key or services.runs().has(run.key):
-            st.link_button("Link to this run", f"?run={run.key}", icon=":material/link:")
+        if run.run_id == services.shipped_run().run_id or services.runs().has(run.run_id):
+            st.link_button("Link to this run", f"?run={run.run_id}", icon=":material/link:")
 
 
 def _host(run: Record) -> None:

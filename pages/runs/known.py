@@ -18,7 +18,7 @@ def known(chosen: picker.Choice, request: BuildRequest) -> tuple[Record, ...]:
     shipped = [services.shipped_run()] if chosen.spec.is_embedded and chosen.weights == "pretrained" else []
     others = [run for run in (*uploaded, *shipped) if run.model == chosen.spec.name]
     measured = measured_here(chosen, request)
-    return tuple({run.key: run for run in (*measured, *others)}.values())
+    return tuple({run.run_id: run for run in (*measured, *others)}.values())
 
 
 def measured_here(chosen: picker.Choice, request: BuildRequest) -> tuple[Record, ...]:
@@ -39,7 +39,7 @@ def linked() -> Record | None:
     if not key:
         return None
     try:
-        return services.shipped_run() if key == services.shipped_run().key else services.runs().get(key)
+        return services.shipped_run() if key == services.shipped_run().run_id else services.runs().get(key)
     except DeployError as error:
         notices.show(error)
         return None
@@ -51,13 +51,13 @@ def choose(runs: tuple[Record, ...], linked: Record | None) -> Record | None:
         return linked
     if len(runs) < 2:
         return next(iter(runs), None)
-    key = f"shown_run_{linked.key if linked else ''}"
+    key = f"shown_run_{linked.run_id if linked else ''}"
     first = runs.index(linked) if linked else 0
     return st.selectbox("Run", runs, first, name_of, key=key, on_change=_open_run, args=(key,), filter_mode=None)
 
 
 def _open_run(widget: str) -> None:
-    st.query_params["run"] = st.session_state[widget].key
+    st.query_params["run"] = st.session_state[widget].run_id
 
 
 def name_of(run: Record) -> str:
@@ -66,6 +66,6 @@ def name_of(run: Record) -> str:
 
 
 def origin(run: Record) -> str:
-    if run.key == services.shipped_run().key:
+    if run.run_id == services.shipped_run().run_id:
         return "ships with the project"
-    return "measured here" if services.runs().was_measured_here(run.key) else "brought from elsewhere"
+    return "measured here" if services.runs().was_measured_here(run.run_id) else "brought from elsewhere"

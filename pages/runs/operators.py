@@ -64,7 +64,7 @@ def _side_by_side(run: Record) -> None:
 
 
 def _differences(first: Row, second: Row) -> None:
-    st.markdown(escaped(reasons.told(first, second)))
+    st.markdown(escaped(reasons.explanation(first, second)))
     st.dataframe(
         pd.DataFrame(
             [

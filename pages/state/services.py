@@ -9,9 +9,9 @@ from deploy_core.pictures.pool import Decoders
 from deploy_core.processes.jobs import Jobs
 from deploy_core.processes.local import WorkerProcess
 from deploy_core.profile.device.reports import Reports
-from deploy_core.profile.record import record
 from deploy_core.profile.record.record import Record
 from deploy_core.profile.record.runs import Runs
+from deploy_core.profile.record.saved import read_record
 from deploy_core.storage.evaluations import Evaluations
 from deploy_core.storage.store import Store
 from deploy_core.storage.uploads import Uploads
@@ -59,7 +59,7 @@ def reports() -> Reports:
 @st.cache_resource
 def shipped_run() -> Record:
     """The run of the embedded model that ships with the project."""
-    return record.read(embedded.SAVED_PROFILE)
+    return read_record(embedded.SAVED_PROFILE)
 
 
 @st.cache_resource(show_spinner=False)

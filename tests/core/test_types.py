@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from deploy_core import embedded
-from deploy_core.inference.replies import Probability, Reply
-from deploy_core.profile.record import record
+from deploy_core.inference.file_answers import FileAnswer, Probability
+from deploy_core.profile.record.saved import read_record
 from deploy_core.types import Answer, Artifact, Faithfulness, Milliseconds, Seconds
 
 FAITHFULNESS = Faithfulness(4, True, 0.75, 1.0, 0.9999, 0.01)
 ARTIFACT = Artifact("scripted", "demo.pt", 300, "0" * 64, Seconds(1.0, 0.1, 1.0), FAITHFULNESS, 1.0, False, None, ())
-ROW = record.read(embedded.SAVED_PROFILE).rows[1]
+ROW = read_record(embedded.SAVED_PROFILE).rows[1]
 
 
 def test_the_time_of_a_classification_is_the_sum_of_its_parts() -> None:
@@ -30,7 +30,7 @@ def test_a_quarter_of_the_size_is_three_quarters_less() -> None:
 
 def test_a_reply_is_compared_with_the_originals() -> None:
     probability = Probability(0, "cat", 0.5, 0.75)
-    reply = Reply("scripted", Answer(0, "cat", 0.75), True, 1.0, 0.0, 2.0, 4.0, (probability,))
+    reply = FileAnswer("scripted", Answer(0, "cat", 0.75), True, 1.0, 0.0, 2.0, 4.0, (probability,))
     assert reply.time_ratio == 0.5
     assert probability.change == 0.25
 

@@ -17,7 +17,7 @@ from deploy_core.errors import DeployError
 from deploy_core.models.own.corrections import Corrections
 from deploy_core.processes.task import Task, Work
 from deploy_core.profile.measure.build_and_measure import Profile
-from deploy_core.profile.record import record
+from deploy_core.profile.record.saved import read_record
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest, ModelChoice
 from deploy_core.worker import main
@@ -86,7 +86,7 @@ def test_an_address_with_a_path_for_a_model_reads_no_file(canary: Path) -> None:
 
 
 def test_a_record_that_names_a_path_reads_no_file(canary: Path) -> None:
-    forged = documents.plain(record.read(embedded.SAVED_PROFILE)) | {"model": str(canary), "weights": str(canary)}
+    forged = documents.plain(read_record(embedded.SAVED_PROFILE)) | {"model": str(canary), "weights": str(canary)}
     key = services.runs().take_in(json.dumps(forged).encode())
     app = opened({"run": key, "model": str(canary)})
     app.switch_page("profile_files.py").run()

@@ -342,8 +342,8 @@ def test_a_scheduler_that_anybody_may_reach_is_told(
     *told, last = capsys.readouterr().err.splitlines()
     assert last == "deploy_core: Nobody is there. Wait."
     assert told == is_told * [
-        f"deploy_core: The connection to {address} is not encrypted, and anyone who reaches it can run code there: give a "
-        "cluster certificates, and name it as tls://HOST:PORT."
+        f"deploy_core: The connection to {address} is not encrypted, and anyone who reaches it can run code there: "
+        "give a cluster certificates, and name it as tls://HOST:PORT."
     ]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from deploy_core import embedded
 from deploy_core.evaluation import summary
-from deploy_core.evaluation.evaluate import Disagreement, Opinion, read_evaluation
+from deploy_core.evaluation.results import Disagreement, Opinion, read_evaluation
 
 SAVED = read_evaluation(embedded.SAVED_EVALUATION)
 

@@ -1,4 +1,4 @@
-"""What one file answers to one picture, beside the original's answer to the same picture."""
+"""The answer of one file to one picture: compared with the original's, or as a question for a visitor's device."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 WARM_UP = 2
 LEAST_ROUNDS, MOST_ROUNDS = 3, 25
 TIMED_SECONDS = 0.5
-WATCHED = 5
+CLASSES_COMPARED = 5
 
 
 @dataclass(frozen=True)
 class Probability:
-    """Of a class that the original finds most probable: how probable it is to the original, and to the file."""
+    """The probability that the original and the file give to a class."""
 
     index: int
     label: str
@@ -35,8 +35,13 @@ class Probability:
 
 
 @dataclass(frozen=True)
-class Reply:
-    """``cosine`` and ``max_abs_difference`` compare logits; times are the fastest of a few taken in turn."""
+class FileAnswer:
+    """The answer of a file to one picture, compared with the original's.
+
+    - ``agrees``, ``cosine``, ``max_abs_difference``: of the logits, as ``verify.compare`` defines them
+    - ``milliseconds``, ``original_milliseconds``: the fastest of a few inferences, measured in turn
+    - ``probabilities``: the classes that the original finds most probable
+    """
 
     format: str
     top: Answer
@@ -54,33 +59,36 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Given:
-    """A model's input for a picture, and a file's answer to it: float32, little-endian, in base64."""
+class DeviceQuestion:
+    """A question for a visitor's device: the input of a model for a picture, and the logits that a file answers here.
+
+    Both are float32, little-endian, in base64.
+    """
 
     input: str
     logits: str
 
 
-def given(file: Classifier, tensor: torch.Tensor) -> Given:
-    """What ``file`` answers to a preprocessed picture, float32 (1, 3, S, S). Raises InvalidArtifact."""
-    return Given(_encoded(tensor), _encoded(file.logits(tensor)))
+def device_question(file: Classifier, tensor: torch.Tensor) -> DeviceQuestion:
+    """The question for a preprocessed picture, float32 (1, 3, S, S). Raises InvalidArtifact."""
+    return DeviceQuestion(_encoded(tensor), _encoded(file.logits(tensor)))
 
 
 def _encoded(values: torch.Tensor) -> str:
     return base64.b64encode(values.numpy().astype("<f4").tobytes()).decode()
 
 
-def reply(format_key: str, file: Classifier, original: Classifier, tensor: torch.Tensor) -> Reply:
-    """Asks both about one preprocessed picture, float32 (1, 3, S, S). Raises InvalidArtifact."""
+def compare_with_original(format_key: str, file: Classifier, original: Classifier, tensor: torch.Tensor) -> FileAnswer:
+    """Asks the file and the original about a preprocessed picture, float32 (1, 3, S, S). Raises InvalidArtifact."""
     import torch
 
-    theirs, ours = original.logits(tensor), file.logits(tensor)
-    compared = verify.compare([theirs], [ours])
-    before, after = torch.softmax(theirs, 0), torch.softmax(ours, 0)
-    watched = before.topk(min(WATCHED, len(before))).indices.tolist()
+    original_logits, file_logits = original.logits(tensor), file.logits(tensor)
+    compared = verify.compare([original_logits], [file_logits])
+    before, after = torch.softmax(original_logits, 0), torch.softmax(file_logits, 0)
+    most_probable = before.topk(min(CLASSES_COMPARED, len(before))).indices.tolist()
     best = int(after.argmax())
     milliseconds, original_milliseconds = _in_turn(file, original, tensor)
-    return Reply(
+    return FileAnswer(
         format=format_key,
         top=Answer(best, file.labels[best], float(after[best])),
         agrees=compared.same_top1,
@@ -89,21 +97,21 @@ def reply(format_key: str, file: Classifier, original: Classifier, tensor: torch
         milliseconds=milliseconds,
         original_milliseconds=original_milliseconds,
         probabilities=tuple(
-            Probability(index, file.labels[index], float(before[index]), float(after[index])) for index in watched
+            Probability(index, file.labels[index], float(before[index]), float(after[index])) for index in most_probable
         ),
     )
 
 
 def _in_turn(file: Classifier, original: Classifier, tensor: torch.Tensor) -> tuple[float, float]:
-    """The fastest of each: other work on the machine can only slow so few of them down, and not both alike."""
+    """The fastest time of each. Other work on the machine only slows inferences down, and may slow one side more."""
     for classifier in (file, original) * WARM_UP:
         classifier.logits(tensor)
     times: list[tuple[float, float]] = []
     started = time.perf_counter()
     while len(times) < LEAST_ROUNDS or (len(times) < MOST_ROUNDS and time.perf_counter() - started < TIMED_SECONDS):
         times.append((_milliseconds(file, tensor), _milliseconds(original, tensor)))
-    ours, theirs = zip(*times, strict=True)
-    return min(ours), min(theirs)
+    file_times, original_times = zip(*times, strict=True)
+    return min(file_times), min(original_times)
 
 
 def _milliseconds(classifier: Classifier, tensor: torch.Tensor) -> float:
