@@ -26,7 +26,7 @@ from benchmarks.figure import Figure, together
 from deploy_core import embedded, settings
 from deploy_core.build import Build
 from deploy_core.errors import DeployError, InvalidPicture
-from deploy_core.models.own.bring import Corrections
+from deploy_core.models.own.corrections import Corrections
 from deploy_core.pictures.pool import Decoders
 from deploy_core.processes.job import FINISHED, Job
 from deploy_core.processes.jobs import Jobs

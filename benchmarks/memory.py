@@ -20,7 +20,7 @@ from deploy_core.files import make_folder
 from deploy_core.formats import FORMATS
 from deploy_core.models import load
 from deploy_core.models.own import bring
-from deploy_core.models.own.bring import Corrections
+from deploy_core.models.own.corrections import Corrections
 from deploy_core.models.spec import BYTES_PER_WEIGHT
 from deploy_core.pictures.pool import shared
 from deploy_core.processes.local import WorkerProcess

@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from deploy_core.bundle.check import verify as verify_bundle
     from deploy_core.bundle.contents import BundleCheck
     from deploy_core.errors import DeployError
-    from deploy_core.evaluation.evaluate import Evaluation, evaluate, open_pictures, open_subject
+    from deploy_core.evaluation.evaluate import evaluate, open_pictures
+    from deploy_core.evaluation.results import Evaluation
+    from deploy_core.evaluation.subjects import open_subject
     from deploy_core.formats import FORMATS
     from deploy_core.inference.classify import Classifier, open_artifact, open_model
     from deploy_core.models.catalogue import MODELS
     from deploy_core.models.load import find as find_model
-    from deploy_core.models.own.bring import Corrections
     from deploy_core.models.own.bring import bring as import_checkpoint
+    from deploy_core.models.own.corrections import Corrections
     from deploy_core.profile.measure.run import Options as ProfileOptions
     from deploy_core.profile.measure.run import profile as profile_files
     from deploy_core.profile.record.record import Record as ProfileRecord
@@ -45,7 +47,7 @@ PUBLIC = {
     "MODELS": "models.catalogue.MODELS",
     "find_model": "models.load.find",
     "import_checkpoint": "models.own.bring.bring",
-    "Corrections": "models.own.bring.Corrections",
+    "Corrections": "models.own.corrections.Corrections",
     "open_model": "inference.classify.open_model",
     "open_artifact": "inference.classify.open_artifact",
     "Classifier": "inference.classify.Classifier",
@@ -60,9 +62,9 @@ PUBLIC = {
     "verify_bundle": "bundle.check.verify",
     "BundleCheck": "bundle.contents.BundleCheck",
     "open_pictures": "evaluation.evaluate.open_pictures",
-    "open_subject": "evaluation.evaluate.open_subject",
+    "open_subject": "evaluation.subjects.open_subject",
     "evaluate": "evaluation.evaluate.evaluate",
-    "Evaluation": "evaluation.evaluate.Evaluation",
+    "Evaluation": "evaluation.results.Evaluation",
     "profile_files": "profile.measure.run.profile",
     "ProfileOptions": "profile.measure.run.Options",
     "ProfileRecord": "profile.record.record.Record",

@@ -1,6 +1,6 @@
 """Every limit and folder, read from the environment in one place.
 
-Each field is read from ``DEIT_DEPLOY_<NAME>``. What it is stands beside it, and ``table`` tells it to the documents.
+Each field is read from ``DEIT_DEPLOY_<NAME>``. Its annotation says what it is; ``table`` prints that for the docs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PREFIX = "DEIT_DEPLOY_"
 
 @dataclass(frozen=True)
 class About:
-    """What a setting is; ``shown`` is its default for people, where the value itself says little."""
+    """What a setting is, in words. ``shown`` stands for its default in the table; ``least`` is its smallest value."""
 
     what: str
     shown: str = ""
@@ -88,7 +88,7 @@ class Settings:
 
 
 def load() -> Settings:
-    """The settings of this process. Raises InvalidRequest where a variable makes no sense."""
+    """The settings of this process. Raises InvalidRequest for a variable that makes no sense."""
     values: dict[str, Any] = {}
     for setting in fields(Settings):
         variable = PREFIX + setting.name.upper()
@@ -99,7 +99,7 @@ def load() -> Settings:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The variables under which another process has these settings."""
+    """The environment variables that give another process these settings."""
     return {PREFIX + setting.name.upper(): str(getattr(settings, setting.name)) for setting in fields(Settings)}
 
 
@@ -116,7 +116,7 @@ def table() -> str:
 
 
 def expanded(path: str) -> Path:
-    """A path with a leading ``~`` resolved, or as it is where there is no such user; ``Path.expanduser`` raises."""
+    """The path with a leading ``~`` resolved. ``Path.expanduser`` raises for an unknown user; this keeps the ``~``."""
     return Path(os.path.expanduser(path))  # noqa: PTH111
 
 
@@ -132,7 +132,7 @@ def _parsed(variable: str, text: str, default: Any, least: float) -> Any:
     if not least <= number < math.inf or (isinstance(default, float) and not number):
         raise InvalidRequest(
             f"The setting {variable} is '{text}', which is no number {f'from {least:g}' if least else 'above 0'}.",
-            "Mend or unset it.",
+            "Correct it, or unset it.",
         )
     return number
 

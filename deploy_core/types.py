@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
+
+from deploy_core.ranges import Range
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,10 @@ class Milliseconds:
     read: float
     preprocess: float
     inference: float
+
+    @property
+    def total(self) -> float:
+        return self.read + self.preprocess + self.inference
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,11 @@ class Faithfulness:
     cosine: float
     max_abs_difference: float
 
+    @property
+    def agreeing_pictures(self) -> int:
+        """On how many of the ``pictures`` the first class agrees with the original's."""
+        return round(self.top1_agreement * self.pictures)
+
 
 @dataclass(frozen=True)
 class Delegation:
@@ -203,6 +215,10 @@ class Artifact:
     delegation: Delegation | None
     findings: tuple[Finding, ...]
 
+    def size_change(self, original: Artifact) -> float:
+        """Its size against the original's: -0.75 for a quarter of it."""
+        return self.bytes / original.bytes - 1
+
 
 @dataclass(frozen=True)
 class Unbuilt:
@@ -232,5 +248,5 @@ class OperatorTime:
 
     name: str
     group: str
-    self_ms: float
-    calls: float
+    self_ms: Annotated[float, Range(0, 86_400_000)]
+    calls: Annotated[float, Range(0, 1e6)]

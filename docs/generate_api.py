@@ -56,7 +56,11 @@ def _signature(name: str, function: Callable[..., Any]) -> str:
 
 
 def _type(annotation: str) -> str:
-    return annotation.removeprefix("Annotated[").partition(", About(")[0]
+    """A field's type without what ``Annotated`` adds: what a setting is, or the range of a number."""
+    node = ast.parse(annotation, mode="eval").body
+    if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Annotated" and isinstance(node.slice, ast.Tuple):
+        node = node.slice.elts[0]
+    return ast.unparse(node)
 
 
 if __name__ == "__main__":

@@ -27,16 +27,16 @@ from deploy_core.bundle.unpack import check_sums, extract, invalid, opened, read
 from deploy_core.errors import FormatUnavailable
 from deploy_core.formats import FORMATS, Format
 from deploy_core.models import catalogue
-from deploy_core.models.own import bring
+from deploy_core.models.own import card
 from deploy_core.models.spec import ModelSpec
 from deploy_core.settings import Settings
 
 
 def verify(bundle: Path, settings: Settings) -> BundleCheck:
-    """Unpacks the artifact of a bundle into a temporary folder and asks it what the bundle says it answers.
+    """Unpacks a bundle's artifact into a temporary folder, asks it again, and compares with the stated answer.
 
-    The zip itself is not trusted, but an artifact may be a program, as TorchScript is: verify only what comes from
-    somebody whose programs you would run. Raises InvalidArtifact, FormatUnavailable or StorageFailed.
+    The zip is checked as untrusted, but an artifact can be a program (TorchScript is one): verify only bundles of
+    people whose programs you would run. Raises InvalidArtifact, FormatUnavailable or StorageFailed.
     """
     with temporary_folder() as folder:
         with opened(bundle) as archive:
@@ -76,10 +76,10 @@ def _row(versions: Versions) -> Format:
 
 
 def _spec(versions: Versions, pieces: Mapping[str, bytes], expected: Expected) -> ModelSpec:
-    """The bundle's model, of the catalogue or one's own, once input and answer have its shape."""
+    """The bundle's model, from the catalogue or a person's own, after checking the shapes of input and answer."""
     if versions.architecture:
         labels = pieces[LABELS].decode(errors="replace").splitlines()
-        spec: ModelSpec | None = bring.spec(versions.architecture, versions.model, tuple(labels))
+        spec: ModelSpec | None = card.without_file(versions.architecture, versions.model, tuple(labels))
     else:
         spec = catalogue.MODELS.get(versions.model)
     if spec is None:
@@ -95,7 +95,7 @@ def _spec(versions: Versions, pieces: Mapping[str, bytes], expected: Expected) -
 
 def _compared(versions: Versions, expected: Expected, logits: tuple[float, ...]) -> BundleCheck:
     stated, found = np.array(expected.logits), np.array(logits)
-    with np.errstate(all="ignore"):  # a hostile bundle may state numbers that overflow: no cosine, no match
+    with np.errstate(all="ignore"):  # stated numbers may overflow: then there is no cosine, and no match
         cosine = float(stated @ found / (np.linalg.norm(stated) * np.linalg.norm(found)))
     same_top1 = bool(stated.argmax() == found.argmax())
     tolerance = expected.tolerance

@@ -44,7 +44,7 @@ def code_values(row: Format, artifact: Artifact, spec: ModelSpec, how: Preproces
 
 
 def _templates(row: Format) -> dict[str, Path]:
-    """The templates of the row's app code by their names in the bundle; a platform's common ones come with its own."""
+    """The templates of the row's app code by their names in the bundle, with the common ones of each platform."""
     if row.app_code is None:
         return {}
     platforms = sorted(folder.name for folder in (APP_CODE / row.app_code).iterdir())

@@ -15,7 +15,7 @@ CONTENTS = (README, LABELS, PREPROCESSING, TENSOR, EXPECTED, VERSIONS, SUMS)
 APP_CODE = Path(__file__).parent / "app_code"
 COMMON = APP_CODE / "common"
 TEMPLATE = ".template"
-# What a bundle may hold beside its artifact.
+# All that a bundle may hold besides its artifact.
 PIECES = frozenset(CONTENTS) | {
     f"{path.parent.name}/{path.name.removesuffix(TEMPLATE)}" for path in APP_CODE.glob(f"*/*/*{TEMPLATE}")
 }
@@ -23,7 +23,7 @@ PIECES = frozenset(CONTENTS) | {
 
 @dataclass(frozen=True)
 class Sample:
-    """What a file answers to one picture: the input, float32 (1, 3, S, S) little-endian bytes, and the logits."""
+    """A file's answer to one picture: the input as bytes, float32 (1, 3, S, S) little-endian, and the logits."""
 
     picture: str
     tensor: bytes
@@ -32,7 +32,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How near the answer of another runtime has to come."""
+    """How close the answer of another runtime must be."""
 
     cosine: float
     same_top1: bool
@@ -40,7 +40,7 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Expected:
-    """``expected.json``: what the artifact answered to the test picture."""
+    """``expected.json``: the artifact's answer to the test picture."""
 
     picture: str
     input: str
@@ -66,9 +66,9 @@ class RuntimeNote:
 
 @dataclass(frozen=True)
 class Versions:
-    """``versions.json``: what made the artifact, and what loads it. Options that do not matter to it are None.
+    """``versions.json``: what built the artifact, and what loads it. Options without effect on it are None.
 
-    ``architecture`` is that of one's own model; the catalogue's have a name.
+    ``architecture`` is given for a person's own model; models of the catalogue have a name.
     """
 
     model: str
@@ -86,7 +86,7 @@ class Versions:
 
 @dataclass(frozen=True)
 class BundleCheck:
-    """Whether a bundle's artifact still answers as the bundle states, and by how much it does not."""
+    """The result of ``check.verify``: whether the artifact answers as its bundle states, and the differences."""
 
     format: str
     file: str

@@ -79,7 +79,7 @@ def _licence(spec: ModelSpec, weights: str) -> str:
     if kind == "random":
         return "The weights are random numbers; nobody holds rights in them."
     if kind == "checkpoint" or spec.file:
-        return "The weights come from a checkpoint; whoever gave it knows its licence."
+        return "The weights come from a checkpoint; ask the person who gave it about the licence."
     if spec.is_embedded:
         return "Apache-2.0. This project trained the model on CIFAR-10 (Krizhevsky, 2009)."
     return (

@@ -1,4 +1,4 @@
-"""Reads the zip of a bundle that nobody has checked: only plain files, inside bounds."""
+"""Reads the zip of an untrusted bundle: only plain files, within bounds."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ REMEDY = "Download the bundle again, from where it was built."
 
 @contextmanager
 def opened(bundle: Path) -> Iterator[zipfile.ZipFile]:
-    """The zip, for reading; what zipfile raises on hostile ones is told as one thing."""
+    """Opens the zip for reading. Every error that zipfile raises becomes one InvalidArtifact."""
     if not is_file(bundle):
         raise InvalidArtifact(f"There is no bundle {bundle}.", "Check the path.")
     try:
-        # An artifact may be a zip itself, and zipfile would take it for the bundle where the bundle's end is cut off.
+        # An artifact can be a zip itself. If the end of the bundle is cut off, zipfile would open the artifact.
         with bundle.open("rb") as file:
             file.seek(-END_BYTES, os.SEEK_END)
             if not file.read().startswith(END):
@@ -51,7 +51,7 @@ def opened(bundle: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def read_entries(archive: zipfile.ZipFile, bundle: Path) -> dict[str, zipfile.ZipInfo]:
-    """The entries by name, once all of them are known to be harmless to read."""
+    """The entries by name, after checking that all are safe to read."""
     entries: dict[str, zipfile.ZipInfo] = {}
     for entry in archive.infolist():
         name = entry.filename
@@ -77,7 +77,7 @@ def read_entries(archive: zipfile.ZipFile, bundle: Path) -> dict[str, zipfile.Zi
 def extract(
     archive: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo], versions: Versions, path: Path, settings: Settings
 ) -> str:
-    """Writes the artifact to ``path``, and nothing else anywhere; returns its SHA-256."""
+    """Writes the artifact to ``path``, and no other file. Returns its SHA-256."""
     others = [name for name in entries if name not in PIECES]
     if others != [versions.file]:
         raise invalid(f"The bundle should hold one artifact, the one that {VERSIONS} names.")

@@ -1,6 +1,6 @@
-"""One zip for a phone developer: an artifact, and what it takes to use it and to check it.
+"""Writes the zip for a phone developer: an artifact, and everything to use and check it.
 
-A bundle is stored, not deflated (weights do not shrink), and equal builds give equal bytes.
+The zip is stored, not compressed, because weights do not shrink. Equal builds give equal bytes.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ def write(
     preprocessing: Preprocessing,
     out: Path,
 ) -> None:
-    """Zips the artifact at ``path`` with what an app needs into ``out``; whole or not at all. Imports no torch.
+    """Zips the artifact at ``path`` with what an app needs into ``out``, whole or not at all. Imports no torch.
 
-    Raises InvalidArtifact where there is no such file or it is not what was built, and StorageFailed.
+    Raises InvalidArtifact if the file is missing or not the one that was built, and StorageFailed.
     """
     if not is_file(path):
         raise InvalidArtifact(f"There is no artifact {path}.", "Build it first.")
@@ -80,7 +80,7 @@ def _pieces(
     labels: tuple[str, ...],
     preprocessing: Preprocessing,
 ) -> dict[str, bytes]:
-    """Everything but the artifact and the sums, by name."""
+    """All files except the artifact and the checksums, by name."""
     spec = load.find(build.model)
     tolerance = Tolerance(row.least_cosine, build.weights != "random" and not _is_near_tie(sample.logits))
     side = preprocessing.crop
@@ -137,7 +137,7 @@ def _versions(row: Format, artifact: Artifact, build: BuildResult, spec: ModelSp
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
-    """An entry that is the same whenever and wherever it is written."""
+    """A zip entry without date or owner, so that equal bundles are equal bytes."""
     entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
     entry.create_system = 3
     entry.external_attr = (stat.S_IFREG | 0o644) << 16
@@ -145,7 +145,7 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 
 def _add_file(archive: zipfile.ZipFile, artifact: Artifact, path: Path) -> str:
-    """Copies the artifact into the archive and returns the SHA-256 of what was copied."""
+    """Copies the artifact into the archive. Returns the SHA-256 of the copied bytes."""
     entry = _entry(artifact.file)
     entry.file_size = artifact.bytes
     digest = hashlib.sha256()

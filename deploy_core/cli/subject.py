@@ -9,7 +9,7 @@ from pathlib import Path
 from deploy_core import build
 from deploy_core.errors import DeployError, InvalidCheckpoint, InvalidRequest
 from deploy_core.formats import by_filename
-from deploy_core.models.own import bring
+from deploy_core.models.own import card
 from deploy_core.settings import Settings
 
 
@@ -42,6 +42,6 @@ def warn(what: str) -> None:
 def _model_within(path: Path) -> str | None:
     """The reference of a person's own model, if the file is one."""
     try:
-        return bring.read(path).reference if bring.is_reference(path.name) else None
+        return card.read(path).reference if card.is_model_file(path.name) else None
     except InvalidCheckpoint:
         return None

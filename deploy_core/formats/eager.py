@@ -9,8 +9,8 @@ from deploy_core.errors import InvalidArtifact, StorageFailed
 from deploy_core.formats import operators
 from deploy_core.formats.format import ORIGINAL_KEY, Family, Format, Workbench
 from deploy_core.formats.operators import Run
-from deploy_core.models import checkpoints, load
-from deploy_core.models.own import bring
+from deploy_core.models import load
+from deploy_core.models.own import card
 from deploy_core.types import BuildResult
 
 
@@ -23,7 +23,7 @@ def _save(bench: Workbench, state: Any, path: Path) -> None:
     from safetensors.torch import save_file
 
     try:
-        save_file(state, path, metadata={bring.MODEL_KEY: bring.header(bench.model.spec)})
+        save_file(state, path, metadata={card.MODEL_KEY: card.header(bench.model.spec)})
     except SafetensorError as error:
         raise StorageFailed(f"{path.parent} took no more data ({error}).", "Free some space and try again.") from error
 
@@ -33,8 +33,8 @@ def _load(path: Path) -> Run:
 
     try:
         with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(bring.MODEL_KEY)
-            # The tensors share the file's memory, which is safe: artifacts are replaced whole and never written to.
+            text = (file.metadata() or {}).get(card.MODEL_KEY)
+            # Not copied: artifacts are replaced whole, never written to.
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise InvalidArtifact(f"{path.name} is damaged.", "Build it again.") from error
@@ -42,10 +42,7 @@ def _load(path: Path) -> Run:
         raise InvalidArtifact(
             f"{path.name} holds weights, but does not say of which model.", "Pass it as --weights with a --model."
         )
-    spec = bring.told_by(text, path)
-    module = load.create(spec, device="meta")
-    checkpoints.fill(module, bring.fitted(state, spec.architecture), spec.name, path.name)
-    return module
+    return load.module_of(card.from_header(text, path), state, path.name)
 
 
 def _effect(result: BuildResult) -> str:

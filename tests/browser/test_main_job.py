@@ -18,7 +18,8 @@ from deploy_core import embedded
 from deploy_core.bundle import check
 from deploy_core.formats import FORMATS
 from deploy_core.inference import classify
-from deploy_core.profile.record import record
+from deploy_core.profile.record.record import Record
+from deploy_core.profile.record.saved import read_record
 from deploy_core.profile.verdict import reasons
 from deploy_core.settings import Settings
 from tests.browser.app import DESKTOP, PHONE, SECONDS, Server, serving_soundly
@@ -62,7 +63,7 @@ def test_the_main_job(server: str, page: Page, tmp_path: Path, answer: Callable[
     page.get_by_role("button", name=f"Build {len(keys)} files of Demo DeiT").click()
     lite = artifact_link(page, "lite")
     expect(lite).to_be_visible(timeout=240 * SECONDS)
-    expect(page.get_by_text("as the original").or_(page.get_by_test_id("stDataFrame")).first).to_be_visible()
+    expect(page.get_by_text("agrees").or_(page.get_by_test_id("stDataFrame")).first).to_be_visible()
     for key in keys:
         expect(artifact_link(page, key)).to_be_visible()
     with page.expect_download() as download:
@@ -86,7 +87,7 @@ def test_the_web_process_never_imports_torch(app: Server) -> None:
 
 def test_the_charts_of_the_saved_run_say_what_its_record_says(server: str, page: Page) -> None:
     page.goto(f"{server}/profile")
-    charts_say(page, record.read(embedded.SAVED_PROFILE))
+    charts_say(page, read_record(embedded.SAVED_PROFILE))
     no_error(page)
 
 
@@ -100,7 +101,7 @@ def test_a_profile_is_run_shown_and_handed_out(server: str, page: Page) -> None:
     expect(page.locator('[data-test-script-state="notRunning"]')).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="JSON", exact=True).click()
-    run = record.read(Path(download.value.path()))
+    run = read_record(Path(download.value.path()))
     assert [row.format for row in run.rows] == BUILT_ON_PHONE
     charts_say(page, run)
     with page.expect_download() as download:
@@ -111,12 +112,12 @@ def test_a_profile_is_run_shown_and_handed_out(server: str, page: Page) -> None:
     with zipfile.ZipFile(io.BytesIO(answer.content)) as traces:
         assert set(traces.namelist()) == {f"{row.file}.trace.json" for row in run.rows if row.operators}
     assert requests.get(f"{server}/traces/{'0' * 16}", timeout=60).status_code == 404
-    page.goto(f"{server}/profile?run={run.key}")
+    page.goto(f"{server}/profile?run={run.run_id}")
     charts_say(page, run)
     no_error(page)
 
 
-def charts_say(page: Page, run: record.Record) -> None:
+def charts_say(page: Page, run: Record) -> None:
     titles = [FORMATS[row.format].title for row in run.rows]
     latency = chart(page, "Every timed inference of each file, with the medians")
     for title in titles:
@@ -162,7 +163,7 @@ def test_files_are_asked_about_labelled_pictures(server: str, page: Page, tmp_pa
     page.get_by_role("button", name=f"Evaluate {len(choose_formats(page))} files on mine.zip").click()
     expect(page.get_by_role("button", name="mine.zip again")).to_be_visible()
     expect(page.get_by_text("of 2 pictures").first).to_be_visible()
-    expect(page.get_by_role("heading", name="What is taken for what")).to_be_visible()
+    expect(page.get_by_role("heading", name="Which classes are mixed up")).to_be_visible()
     expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(3)
     no_error(page)
 

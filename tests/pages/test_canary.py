@@ -14,16 +14,16 @@ from safetensors.torch import save
 from deploy_core import documents, embedded
 from deploy_core.build import Build
 from deploy_core.errors import DeployError
-from deploy_core.models.own import bring
+from deploy_core.models.own.corrections import Corrections
 from deploy_core.processes.task import Task, Work
 from deploy_core.profile.measure.build_and_measure import Profile
-from deploy_core.profile.record import record
+from deploy_core.profile.record.saved import read_record
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest, ModelChoice
 from deploy_core.worker import main
 from deploy_core.worker.tasks import AskFile, Attend, Classify, CompareFile, Evaluate
 from pages.state import services
-from tests.own_model import LABELS, state
+from tests.own_model import LABELS, model_file, state
 from tests.pages.harness import open_page
 from tests.pages.test_classify import opened
 
@@ -36,7 +36,7 @@ def canary(tmp_path: Path) -> Path:
     (tmp_path / "host").mkdir()
     checkpoint = tmp_path / "host" / "private.safetensors"
     checkpoint.write_bytes(save(state()))
-    path = bring.take_in(checkpoint, "canary", tmp_path / "host", Settings(), bring.Corrections(labels=LABELS))
+    path = model_file(checkpoint, "canary", tmp_path / "host", Settings(), Corrections(labels=LABELS))
     rest(path)
     path.read_bytes()
     if not was_read(path):
@@ -73,7 +73,7 @@ def test_the_box_for_names_on_the_hub_reads_no_file(canary: Path, text: str, mon
     # A name that looks like one on the Hub is asked of the Hub, which is out of reach here.
     is_name = typed == f"host/{canary.name}"
     told = " ".join(error.value for error in app.error)
-    assert ("without a network" if is_name else "no name of a model on the Hub") in told.replace("\\", "")
+    assert ("without a network" if is_name else "not the name of a model on the Hub") in told.replace("\\", "")
     assert not was_read(canary)
 
 
@@ -86,7 +86,7 @@ def test_an_address_with_a_path_for_a_model_reads_no_file(canary: Path) -> None:
 
 
 def test_a_record_that_names_a_path_reads_no_file(canary: Path) -> None:
-    forged = documents.plain(record.read(embedded.SAVED_PROFILE)) | {"model": str(canary), "weights": str(canary)}
+    forged = documents.plain(read_record(embedded.SAVED_PROFILE)) | {"model": str(canary), "weights": str(canary)}
     key = services.runs().take_in(json.dumps(forged).encode())
     app = opened({"run": key, "model": str(canary)})
     app.switch_page("profile_files.py").run()

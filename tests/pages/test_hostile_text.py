@@ -15,8 +15,8 @@ from streamlit.testing.v1 import AppTest
 
 from deploy_core import documents, embedded
 from deploy_core.profile.device.report import parse
-from deploy_core.profile.record import record
 from deploy_core.profile.record.record import Unmeasured
+from deploy_core.profile.record.saved import read_record
 from pages.state import services
 from tests.core.profile.test_report import DOCUMENT
 from tests.own_model import state
@@ -115,7 +115,7 @@ def test_labelled_pictures_that_the_host_offers() -> None:
 
 
 def test_a_record_from_elsewhere() -> None:
-    saved = record.read(embedded.SAVED_PROFILE)
+    saved = read_record(embedded.SAVED_PROFILE)
     host = replace(saved.host, cpu=TEXT, system=TEXT, instructions=(TEXT,), versions={TEXT: TEXT})
     rows = tuple(
         replace(

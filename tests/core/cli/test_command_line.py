@@ -251,7 +251,7 @@ def test_an_artifact_of_another_model_is_told(built: Path, capsys: pytest.Captur
     # Away from its manifest, nobody can tell which weights are in it.
     assert run_json(capsys, "classify", CAT, "--artifact", str(moved))["weights"] == "unknown"
     line = refused(capsys, "classify", CAT, "--artifact", str(moved), "--model", "deit_tiny_patch16_224")
-    assert "Name the model that it was built from" in line
+    assert "Give the model that it was built from" in line
 
 
 @pytest.mark.parametrize("value", ["plenty", "0", "-1"])
@@ -265,7 +265,7 @@ def test_a_wrong_setting_is_one_line(
 def test_an_answer_of_no_numbers_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     state = load_file(embedded.WEIGHTS)
     save_file(state | {"norm.bias": state["norm.bias"] * float("nan")}, tmp_path / "nan.safetensors")
-    assert "no numbers at all" in refused(capsys, "classify", CAT, "--weights", str(tmp_path / "nan.safetensors"))
+    assert "infinite numbers or NaN" in refused(capsys, "classify", CAT, "--weights", str(tmp_path / "nan.safetensors"))
 
 
 def test_the_default_model_is_a_setting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -342,8 +342,8 @@ def test_a_scheduler_that_anybody_may_reach_is_told(
     *told, last = capsys.readouterr().err.splitlines()
     assert last == "deploy_core: Nobody is there. Wait."
     assert told == is_told * [
-        f"deploy_core: The connection to {address} is not encrypted, and whoever reaches it can run code there: give a "
-        "cluster certificates, and name it as tls://HOST:PORT."
+        f"deploy_core: The connection to {address} is not encrypted, and anyone who reaches it can run code there: "
+        "give a cluster certificates, and name it as tls://HOST:PORT."
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pages.parts.text import JOINER, plain
+from pages.parts.text import JOINER, escaped
 
 
 @pytest.mark.parametrize(
@@ -32,4 +32,4 @@ from pages.parts.text import JOINER, plain
     ],
 )
 def test_it_is_shown_as_it_is(text: str, shown: str) -> None:
-    assert plain(text) == shown
+    assert escaped(text) == shown

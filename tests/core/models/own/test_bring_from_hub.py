@@ -1,4 +1,4 @@
-"""A model of one's own from the Hub, against a small server that speaks its protocol."""
+"""Own models from the Hub, with a small server that speaks its protocol."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONFIG = {
     "architecture": "deit_tiny_patch16_224",
     "num_classes": 3,
     "label_names": list(LABELS),
-    # Nothing of this may be followed.
+    # None of this may be used.
     "model_args": {"img_size": 999, "no_such_option": "__import__('os').system('true')"},
     "pretrained_cfg": TRAINED,
 }
@@ -81,7 +81,7 @@ def hub(request: pytest.FixtureRequest) -> Iterator[Hub]:
 
 
 def bring(hub: Hub, environment: dict[str, str], folder: Path, name: str = "hf-hub:somebody/pets") -> Any:
-    # A token of the host's, which no stranger's repository may see.
+    # A token of the host. It must not be sent for a visitor's repository.
     more = {"HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_of_the_host"}
     command = [sys.executable, "-m", "deploy_core", "import", name, "--out", str(folder), "--json"]
     return subprocess.run(command, env=environment | more, capture_output=True, text=True, timeout=120, check=False)
@@ -104,7 +104,7 @@ def test_a_model_from_the_hub_brings_its_labels_and_preprocessing(
     [{"config": {"pretrained_cfg": TRAINED | {"crop_mode": "squash", "interpolation": "hamming", "crop_pct": 0.9}}}],
     indirect=True,
 )
-def test_a_model_that_was_trained_on_squashed_pictures_is_given_such(
+def test_a_model_that_was_trained_on_squashed_pictures_gets_squashed_pictures(
     hub: Hub, environment: dict[str, str], tmp_path: Path
 ) -> None:
     finished = bring(hub, environment, tmp_path / "models")
@@ -116,9 +116,9 @@ def test_a_model_that_was_trained_on_squashed_pictures_is_given_such(
     ("hub", "name", "words"),
     [
         ({"announced": 10**12}, "hf-hub:somebody/pets", "model.safetensors of somebody/pets has 1000000 MB"),
-        ({"config": {"architecture": "resnet50"}}, "hf-hub:somebody/pets", "is no DeiT that is taken here"),
+        ({"config": {"architecture": "resnet50"}}, "hf-hub:somebody/pets", "is not a model that is supported here"),
         ({"without": ["model.safetensors"]}, "hf-hub:somebody/pets", "holds none of model.safetensors"),
-        ({}, "hf-hub:../../etc/passwd", "no name of a model on the Hub"),
+        ({}, "hf-hub:../../etc/passwd", "not the name of a model on the Hub"),
     ],
     indirect=["hub"],
 )

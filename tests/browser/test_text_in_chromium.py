@@ -21,14 +21,14 @@ TEXTS = (
 )  # fmt: skip
 SCRIPT = """
 import streamlit as st
-from pages.parts.text import plain
+from pages.parts.text import escaped
 from tests.browser.test_plain_in_chromium import TEXTS
 for place, text in enumerate(TEXTS):
     with st.container(key=f"markdown-{place}"):
-        st.markdown(f"before **{plain(text)}**")
-        st.markdown(plain(text))
+        st.markdown(f"before **{escaped(text)}**")
+        st.markdown(escaped(text))
     with st.container(key=f"label-{place}"):
-        st.button(plain(text), key=f"button-{place}")
+        st.button(escaped(text), key=f"button-{place}")
 """
 
 
