@@ -22,8 +22,24 @@ os.environ["OMP_WAIT_POLICY"] = "passive"
 PROJECT = Path(__file__).parents[1]
 PHOTOS = PROJECT.parent / "shared" / "photos"
 
-# What takes longest begins first, so that no process ends long before the other.
-LONGEST = ("browser/test_main_job", "browser", "pages")
+# What takes longest begins first, so that no process ends long before the other. The main job builds the embedded model
+# in every format; what else needs that comes later, so that it need not wait.
+LONGEST = (
+    "browser/test_main_job",
+    "browser/test_classify_studio",
+    "browser/test_what_goes_wrong",
+    "browser/test_hosting",
+    "browser",
+    "pages",
+    "web",
+    "core/evaluation",
+    "core/profile",
+    "core/cli",
+    "core/storage",
+    "core/processes",
+    "core/training",
+    "core/models",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -65,6 +81,21 @@ def photos() -> Path:
     if not PHOTOS.is_dir():
         pytest.skip("the real photographs of shared/photos are not beside this checkout")
     return PHOTOS
+
+
+@pytest.fixture
+def at_hub(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Has this process ask the Hub at an address, as HF_ENDPOINT would in a new process; its cache is empty."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf"))
+
+    def ask(address: str) -> None:
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, address)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+
+    return ask
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import io
+import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +15,9 @@ import pytest
 from deploy_core import build, documents
 from deploy_core.formats import FORMATS
 from deploy_core.settings import Settings
-from deploy_core.types import BuildRequest, BuildResult, Event
+from deploy_core.storage.shelf import Shelf, open_shelf
+from deploy_core.storage.store import Store
+from deploy_core.types import Artifact, BuildRequest, BuildResult, Event
 
 
 @dataclass(frozen=True)
@@ -21,12 +25,19 @@ class WholeBuild:
     """The embedded model in every format. Tests read it; what they change they copy first."""
 
     folder: Path
+    store: Path
     result: BuildResult
     events: tuple[Event, ...]
     printed: str
 
     def path(self, key: str) -> Path:
         return self.folder / FORMATS[key].filename("demo")
+
+    def put_into(self, home: Path, keys: Iterable[str]) -> None:
+        """Copies these formats into an app's home, as if the app had built them."""
+        for key in keys:
+            (entry,) = (self.store / "artifacts").glob(f"demo-{key}-*")
+            shutil.copytree(entry, home / "artifacts" / entry.name)
 
 
 def build_once(folder: Path) -> WholeBuild:
@@ -36,16 +47,36 @@ def build_once(folder: Path) -> WholeBuild:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not told.exists():
-            documents.write(told, _build(folder / "on demand"))
+            documents.write(told, _build(folder / "on demand", folder / "home"))
     return documents.read(told, WholeBuild)
 
 
-def _build(folder: Path) -> WholeBuild:
+def _build(folder: Path, home: Path) -> WholeBuild:
     events: list[Event] = []
     printed = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+    request = BuildRequest("demo", "pretrained", tuple(FORMATS))
+    store = Store(Settings(home=home))
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        open_shelf(store, request) as shelf,
+        contextlib.redirect_stdout(printed),
+    ):
         # As python is found when it is called by its path: without the environment's own programs.
         patch.setenv("PATH", "/usr/bin:/bin")
-        request = BuildRequest("demo", "pretrained", tuple(FORMATS))
+        patch.setattr(build, "Folder", _also_on(shelf))
         result = build.build_into(folder, request, Settings(), events.append)
-    return WholeBuild(folder, result, tuple(events), printed.getvalue())
+    return WholeBuild(folder, home, result, tuple(events), printed.getvalue())
+
+
+def _also_on(shelf: Shelf) -> type[build.Folder]:
+    """A folder as destination, whose files are put into the store, too."""
+
+    class FolderAndShelf(build.Folder):
+        def keep(self, artifact: Artifact, answers: build.Answers) -> None:
+            super().keep(artifact, answers)
+            row = FORMATS[artifact.format]
+            with shelf.writing(row) as path:
+                shutil.copyfile(self.path(row), path)
+            shelf.keep(artifact, answers)
+
+    return FolderAndShelf

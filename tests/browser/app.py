@@ -33,7 +33,19 @@ class Server:
 
     @property
     def log(self) -> str:
-        return (self.folder / "log").read_text()
+        return (self.folder / "log").read_text(errors="replace")
+
+    @property
+    def is_running(self) -> bool:
+        return self.process.poll() is None
+
+    def wrote_after(self, moment: float) -> bool:
+        """Whether its log grew after this time, in seconds since 1970."""
+        return (self.folder / "log").stat().st_mtime >= moment
+
+
+# Every app that this process of pytest started, for the report of a failed test.
+STARTED: list[Server] = []
 
 
 @contextmanager
@@ -68,8 +80,10 @@ def serving(
         )
     try:
         address = f"http://127.0.0.1:{port}{base_path}"
+        server = Server(address, process, folder)
+        STARTED.append(server)
         _wait_for(f"{address}/_stcore/health")
-        yield Server(address, process, folder)
+        yield server
     finally:
         process.terminate()
         process.wait(20)

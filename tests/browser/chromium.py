@@ -6,10 +6,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = [
@@ -21,6 +25,26 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# Every browser that is open now, for the report of a failed test.
+OPEN: list[Browser] = []
+
+
+@functools.cache
+def path() -> str:
+    """The Chromium that the tests start. The first call must come before Playwright is started."""
+    found = find()
+    assert found, "There is no Chromium. Run `make test`, or `python -m tests.browser.chromium`."
+    return found
+
+
+@contextlib.contextmanager
+def opened(playwright: Playwright, arguments: Sequence[str] = ARGUMENTS) -> Iterator[Browser]:
+    with playwright.chromium.launch(executable_path=path(), args=list(arguments)) as browser:
+        OPEN.append(browser)
+        try:
+            yield browser
+        finally:
+            OPEN.remove(browser)
 
 
 def find() -> str | None:
@@ -29,8 +53,6 @@ def find() -> str | None:
         path = shutil.which(name)
         if path and _runs(path):
             return path
-    from playwright.sync_api import sync_playwright
-
     with sync_playwright() as playwright:
         own = playwright.chromium.executable_path
     return own if _runs(own) else None

@@ -32,3 +32,11 @@ def address_of(server: str, page: Page, key: str) -> str:
     link = artifact_link(page, key)
     expect(link).to_be_visible(timeout=60 * SECONDS)
     return f"{server}/{link.get_attribute('href')}"
+
+
+def visit(page: Page, name: str) -> None:
+    """Within the session: a new address would be a new visitor."""
+    open_sidebar(page)
+    page.get_by_test_id("stSidebarNavLink").get_by_text(name, exact=True).click()
+    if page.viewport_size == PHONE and page.get_by_test_id("stSidebarCollapseButton").is_visible():
+        close_sidebar(page)

@@ -9,19 +9,21 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import requests
 import torch
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Page, expect
 
 from deploy_core import embedded
 from deploy_core.bundle import check
 from deploy_core.formats import FORMATS
 from deploy_core.settings import Settings
 from tests.browser.app import DESKTOP, PHONE, SECONDS
+from tests.browser.steps import visit
 from tests.own_model import LABELS, state
 
-# What takes longest to build is left to the main job's test.
-BUILT = ("scripted", "quantized")
+# A model of two blocks is lowered to ExecuTorch in seconds.
+BUILT = ("scripted", "executorch_int8")
 PASTED = """
 ([name, type, data]) => {
   const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
@@ -36,6 +38,7 @@ def choose(page: Page, text: str) -> None:
     page.get_by_test_id("stButtonGroup").get_by_text(text, exact=True).click()
 
 
+@pytest.mark.only_at(PHONE)
 def test_it_shows_where_the_model_looks_and_the_slider_changes_it(server: str, page: Page) -> None:
     page.goto(f"{server}/?sample=Rocket")
     looks = page.get_by_alt_text("Heat map of where the model looks")
@@ -50,6 +53,7 @@ def test_it_shows_where_the_model_looks_and_the_slider_changes_it(server: str, p
     expect(page.get_by_test_id("stMetricValue")).to_be_visible()
 
 
+@pytest.mark.only_at(DESKTOP)
 def test_pictures_are_pasted_and_uploaded_and_answered_in_a_table(
     server: str, page: Page, answer: Callable[[str], str], tmp_path: Path
 ) -> None:
@@ -73,14 +77,13 @@ def test_pictures_are_pasted_and_uploaded_and_answered_in_a_table(
     assert any("broken.jpg" in line and "not a picture" in line for line in lines)
 
 
+@pytest.mark.only_at(DESKTOP)
 def test_a_model_of_ones_own_goes_through_all_pages_and_answers_with_its_labels(
-    server: str, page: Page, browser: Browser, viewport: ViewportSize, tmp_path: Path
+    server: str, page: Page, browser: Browser, tmp_path: Path
 ) -> None:
     torch.save({"model": state(), "label_names": list(LABELS)}, tmp_path / "My Pets.pth")
     page.goto(server)
     expect(page.get_by_test_id("stMetricValue")).to_be_visible()
-    if viewport == PHONE:
-        page.get_by_test_id("stExpandSidebarButton").click()
     page.get_by_role("button", name="Bring your own DeiT").click()
     dialog = page.get_by_role("dialog")
     dialog.locator("input[type=file]").first.set_input_files(tmp_path / "My Pets.pth")
@@ -89,38 +92,33 @@ def test_a_model_of_ones_own_goes_through_all_pages_and_answers_with_its_labels(
     expect(page.get_by_test_id("stMetricValue")).to_have_text(LABELS[1])
     assert "model=" not in page.url
 
-    if viewport == PHONE:
-        page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
-    visit(page, viewport, "Build")
+    visit(page, "Build")
     for row in FORMATS.values():
         if row.key not in ("original", *BUILT):
             choose(page, row.title)
     page.get_by_role("button", name="Build 3 files of My Pets").click()
     links = page.locator('a[href*="bundles/"]:visible')
-    expect(links).to_have_count(3, timeout=120 * SECONDS)
-    href = links.last.evaluate("link => link.href")
-    assert re.search(r"/bundles/[0-9a-f]{32}-quantized-[0-9a-f]{16}/my_pets_scripted_quantized_bundle.zip", href)
+    expect(links).to_have_count(3, timeout=240 * SECONDS)
+    href = page.locator('a[href*="-scripted-"][href*="bundles/"]:visible').evaluate("link => link.href")
+    assert re.search(r"/bundles/[0-9a-f]{32}-scripted-[0-9a-f]{16}/my_pets_scripted_bundle.zip", href)
     downloaded = requests.get(href, timeout=60).content
     with zipfile.ZipFile(io.BytesIO(downloaded)) as archive:
         assert archive.read("labels.txt").decode().split() == list(LABELS)
     (tmp_path / "bundle.zip").write_bytes(downloaded)
     assert check.verify(tmp_path / "bundle.zip", Settings()).holds
 
-    visit(page, viewport, "Classify")
+    visit(page, "Classify")
     page.get_by_role("button", name="Ask all 3 files").click()
     expect(page.get_by_text("All 3 name the original's class.")).to_be_visible()
     expect(
         page.locator('[data-testid="stVegaLiteChart"][aria-label="How far each file moved the probabilities"]')
     ).to_be_visible()
 
-    if viewport == DESKTOP:
-        visit(page, viewport, "Profile")
-        choose(page, "10 seconds")
-        page.get_by_role("button", name="Profile 3 files on this server").click()
-        expect(page.get_by_role("button", name="Profile 3 files on this server again")).to_be_visible(
-            timeout=120 * SECONDS
-        )
-        expect(page.get_by_text("Which file to ship?")).to_be_visible()
+    visit(page, "Profile")
+    choose(page, "10 seconds")
+    page.get_by_role("button", name="Profile 3 files on this server").click()
+    expect(page.get_by_role("button", name="Profile 3 files on this server again")).to_be_visible(timeout=240 * SECONDS)
+    expect(page.get_by_text("Which file to ship?")).to_be_visible()
 
     stranger = browser.new_page()
     stranger.goto(server)
@@ -129,12 +127,3 @@ def test_a_model_of_ones_own_goes_through_all_pages_and_answers_with_its_labels(
     expect(stranger.get_by_role("option", name="DeiT-Tiny", exact=True)).to_be_visible()
     expect(stranger.get_by_text("My Pets")).to_have_count(0)
     stranger.close()
-
-
-def visit(page: Page, viewport: ViewportSize, name: str) -> None:
-    """Within the session: a new address would be a new visitor."""
-    if viewport == PHONE:
-        page.get_by_test_id("stExpandSidebarButton").click()
-    page.get_by_test_id("stSidebarNavLink").get_by_text(name, exact=True).click()
-    if viewport == PHONE and page.get_by_test_id("stSidebarCollapseButton").is_visible():
-        page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect
 
 from deploy_core import embedded
 from deploy_core.formats import FORMATS
-from tests.browser import chromium
+from tests.browser import chromium, reports
 from tests.browser.app import Server, serving
 from tests.browser.proxy import HOST, VISITOR, certificate, proxied
 
@@ -60,17 +60,15 @@ def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosted]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    arguments = [*chromium.ARGUMENTS, f"--host-resolver-rules=MAP {HOST} 127.0.0.1"]
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium.find(), args=arguments)
-        yield opened
-        opened.close()
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    with chromium.opened(playwright, [*chromium.ARGUMENTS, f"--host-resolver-rules=MAP {HOST} 127.0.0.1"]) as started:
+        yield started
 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(ignore_https_errors=True)
+    reports.listen(context)
     page = context.new_page()
     page.set_default_timeout(60 * SECONDS)
     expect.set_options(60 * SECONDS)

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import requests
 import torch
-from playwright.sync_api import Browser, Locator, Page, Playwright, Route, ViewportSize, expect
+from playwright.sync_api import Browser, Locator, Page, Playwright, Route, expect
 
 from deploy_core import documents, embedded
 from deploy_core.formats import FORMATS
@@ -118,8 +118,7 @@ def launch(playwright: Playwright) -> Iterator[Callable[..., Browser]]:
     with ExitStack() as opened:
 
         def start_one(*arguments: str) -> Browser:
-            started = playwright.chromium.launch(executable_path=chromium.find(), args=[*usual, *arguments])
-            return opened.enter_context(started)
+            return opened.enter_context(chromium.opened(playwright, [*usual, *arguments]))
 
         yield start_one
 
@@ -135,13 +134,18 @@ def finished(page: Page) -> None:
     expect(page.get_by_role("button", name="Measure again on this device")).to_be_visible(timeout=120 * SECONDS)
 
 
+def fits(page: Page) -> None:
+    """Nothing is wider than the window."""
+    assert page.viewport_size
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= page.viewport_size["width"]
+
+
 def row(page: Page, backend: str = "wasm", threads: int = 1, key: str = "onnx_int8") -> Locator:
     return page.get_by_test_id(f"row-{key}-{backend}-{threads}")
 
 
-def test_from_start_to_a_saved_report(
-    server: str, page: Page, answer: Callable[[str], str], viewport: ViewportSize
-) -> None:
+@pytest.mark.only_at(PHONE)
+def test_from_start_to_a_saved_report(server: str, page: Page, answer: Callable[[str], str]) -> None:
     start(page, server)
     expect(page.get_by_test_id("answer")).to_have_text(answer("chelsea.png"))
     finished(page)
@@ -149,7 +153,7 @@ def test_from_start_to_a_saved_report(
     expect(row(page)).to_contain_text("WebAssembly, 1 thread")
     expect(row(page, threads=2)).to_contain_text("WebAssembly, 2 threads")
     expect(page.get_by_text("The same class as on the server.")).to_be_visible()
-    assert page.evaluate("document.scrollingElement.scrollWidth") <= viewport["width"]
+    fits(page)
 
     page.get_by_role("button", name="Save beside the server's").click()
     expect(page.get_by_role("heading", name="This server and your device")).to_be_visible()
@@ -341,6 +345,7 @@ def test_timings_of_a_tab_in_the_background_are_thrown_away(server: str, page: P
     expect(
         page.get_by_text(re.compile("more (was|were) thrown away, because this tab was in the background"))
     ).to_be_visible()
+    fits(page)
 
 
 @pytest.mark.only_at(DESKTOP)

@@ -14,31 +14,34 @@ from safetensors.torch import save_file
 from deploy_core.formats import FORMATS
 from deploy_core.models import load
 from deploy_core.settings import Settings
-from tests.browser.app import PHONE, SECONDS, serving
-from tests.browser.steps import address_of, close_sidebar, no_error, open_sidebar
+from tests.browser.app import PHONE, SECONDS, Server, serving
+from tests.browser.steps import address_of, close_sidebar, no_error, open_sidebar, visit
 
 
-def test_a_file_that_was_damaged_on_disk_is_built_again_and_never_served(tmp_path: Path, browser: Browser) -> None:
-    with serving(tmp_path) as server:
-        page = browser.new_page()
-        page.goto(f"{server.address}/build")
-        for key in FORMATS:
-            if key not in ("original", "scripted"):
-                page.get_by_test_id("stButtonGroup").get_by_text(FORMATS[key].title, exact=True).click()
-        page.get_by_role("button", name="Build 2 files").click()
-        url = address_of(server.address, page, "scripted")
-        path = next((tmp_path / "home" / "artifacts").glob("demo-scripted-*/demo_scripted.pt"))
-        whole = path.read_bytes()
-        path.write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])
-        damaged = requests.get(url, timeout=30)
-        assert damaged.status_code == 503
-        assert "built again" in damaged.text
-        deadline = time.monotonic() + 60
-        while (mended := requests.get(url, timeout=30)).status_code != 200:
-            assert time.monotonic() < deadline
-            time.sleep(0.5)
-        assert mended.headers["etag"] == f'"{hashlib.sha256(mended.content).hexdigest()}"'
-        page.close()
+def choose_only(page: Page, key: str) -> None:
+    for row in FORMATS.values():
+        if row.key not in ("original", key):
+            page.get_by_test_id("stButtonGroup").get_by_text(row.title, exact=True).click()
+
+
+def test_a_file_that_was_damaged_on_disk_is_built_again_and_never_served(app: Server, browser: Browser) -> None:
+    page = browser.new_page()
+    page.goto(f"{app.address}/build")
+    choose_only(page, "scripted")
+    page.get_by_role("button", name="Build 2 files").click()
+    url = address_of(app.address, page, "scripted")
+    path = next((app.folder / "home" / "artifacts").glob("demo-scripted-*/demo_scripted.pt"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])
+    damaged = requests.get(url, timeout=30)
+    assert damaged.status_code == 503
+    assert "built again" in damaged.text
+    deadline = time.monotonic() + 60
+    while (mended := requests.get(url, timeout=30)).status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert mended.headers["etag"] == f'"{hashlib.sha256(mended.content).hexdigest()}"'
+    page.close()
 
 
 def test_the_app_killed_in_mid_build_leaves_nothing_and_says_so_after_the_restart(
@@ -47,7 +50,8 @@ def test_the_app_killed_in_mid_build_leaves_nothing_and_says_so_after_the_restar
     page = browser.new_page()
     with serving(tmp_path) as server:
         page.goto(f"{server.address}/build")
-        page.get_by_role("button", name="Build 9 files").click()
+        choose_only(page, "executorch")
+        page.get_by_role("button", name="Build 2 files").click()
         expect(page.get_by_text("Building ExecuTorch")).to_be_visible(timeout=60 * SECONDS)
         server.process.kill()
     with serving(tmp_path) as server:
@@ -90,4 +94,7 @@ def test_a_checkpoint_larger_than_any_picture_is_taken(server: str, page: Page, 
     expect(page.get_by_text("192 wide, 12 deep, 3 heads")).to_be_attached()
     close_sidebar(page)
     expect(page.get_by_text("class ", exact=False).first).to_be_attached()
+    no_error(page)
+    visit(page, "Build")
+    expect(page.get_by_role("button", name="Build 9 files of mine")).to_be_visible()
     no_error(page)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
-from pathlib import Path
 
-import pytest
+from tests.sources import CORE, PROJECT, WEB, name_of, packages
 
-PROJECT = Path(__file__).parents[2]
-CORE = sorted(path for path in (PROJECT / "deploy_core").rglob("*.py"))
+LIGHT = (
+    "build",
+    "bundle.write",
+    "cli.main",
+    "evaluation.cluster",
+    "evaluation.evaluate",
+    "formats",
+    "inference.classify",
+    "models.load",
+    "processes.jobs",
+    "profile.measure.run",
+    "storage.store",
+    "worker.client",
+)
 
 
 def modules_after(statement: str) -> set[str]:
@@ -19,62 +29,27 @@ def modules_after(statement: str) -> set[str]:
 
 
 def test_the_library_never_imports_streamlit() -> None:
-    names = [
-        ".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__")
-        for path in CORE
-        if path.name != "__main__.py"
-    ]
+    names = [name_of(path) for path in CORE if path.name != "__main__.py"]
     assert "streamlit" not in modules_after("\n".join(f"import {name}" for name in names))
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "build",
-        "bundle.write",
-        "cli.main",
-        "evaluation.cluster",
-        "evaluation.evaluate",
-        "formats",
-        "inference.classify",
-        "models.load",
-        "processes.jobs",
-        "profile.measure.run",
-        "storage.store",
-        "worker.client",
-    ],
-)
-def test_what_pages_import_is_light(name: str) -> None:
-    heavy = {"torch", "timm", "torchvision", "huggingface_hub", "dask", "distributed"} & modules_after(
-        f"import deploy_core.{name}"
-    )
-    assert heavy == set()
+def test_what_pages_import_is_light() -> None:
+    """Each line is what is there after one more import: the first that is not empty names who is heavy."""
+    heavy = {"torch", "timm", "torchvision", "huggingface_hub", "dask", "distributed"}
+    lines = [f"import deploy_core.{name}; print('{name}', *{heavy} & set(sys.modules))" for name in LIGHT]
+    command = [sys.executable, "-c", "\n".join(["import sys", *lines])]
+    printed = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    assert printed.split() == list(LIGHT)
 
 
-@pytest.mark.parametrize("path", CORE, ids=lambda path: path.stem)
-def test_only_pages_and_the_app_name_streamlit(path: Path) -> None:
-    imported = {
-        alias.name
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Import)
-        for alias in node.names
-    } | {node.module for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)}
-    assert not any(name and name.split(".")[0] == "streamlit" for name in imported)
+def test_only_pages_and_the_app_name_streamlit() -> None:
+    assert [path for path in CORE if "streamlit" in packages(path)] == []
 
 
-WEB = [*(PROJECT / "pages").rglob("*.py"), *(PROJECT / "web").glob("*.py"), PROJECT / "streamlit_app.py"]
-
-
-@pytest.mark.parametrize("path", WEB, ids=lambda path: path.stem)
-def test_the_web_process_decodes_no_picture(path: Path) -> None:
+def test_the_web_process_decodes_no_picture() -> None:
     """``pictures.decode`` may be asked about sizes. Who decodes is ``pictures.decoder``, in a process of its own."""
-    tree = ast.parse(path.read_text())
-    named = {
-        alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
-    }
-    named |= {str(node.module).split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert not named & {"PIL", "numpy", "torch", "torchvision", "pi_heif"}
-    assert "decode.decode" not in path.read_text()
+    decoding = {"PIL", "numpy", "torch", "torchvision", "pi_heif"}
+    assert [path for path in WEB if packages(path) & decoding or "decode.decode" in path.read_text()] == []
 
 
 def test_only_the_decoder_and_the_projects_own_pictures_are_decoded() -> None:
@@ -116,13 +91,7 @@ def test_every_direct_dependency_is_pinned_exactly() -> None:
     lines = [line for line in written if not line.startswith("#")]
     assert all("==" in line for line in lines)
     pinned = {line.split("==")[0].lower() for line in lines}
-    imported = set()
-    for path in [*CORE, *WEB]:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                imported |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                imported.add((node.module or "").split(".")[0])
+    imported = set().union(*(packages(path) for path in (*CORE, *WEB)))
     outside = imported - set(sys.stdlib_module_names) - {"deploy_core", "pages", "web"}
     distributions = packages_distributions()
     assert {distributions[name][0].lower() for name in outside} <= pinned

@@ -27,6 +27,12 @@ def texts(app: AppTest) -> str:
     return "\n".join(str(element.value) for element in elements)
 
 
+def errors(app: AppTest) -> list[str]:
+    """What went wrong on the page, in its words."""
+    tracebacks = [f"{element.message}\n{element.stack_trace}" for element in app.exception]
+    return tracebacks + [str(element.value) for element in (*app.error, *app.warning)]
+
+
 def finished(app: AppTest, seconds: float = 90) -> AppTest:
     """Runs the page again until no job is under way, as a visitor's browser does."""
     deadline = time.monotonic() + seconds

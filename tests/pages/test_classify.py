@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 import streamlit as st
@@ -22,7 +24,7 @@ from deploy_core.storage.visitors import new_name
 from deploy_core.worker.tasks import Download
 from pages.pictures import batch, sources
 from pages.state import services
-from tests.pages.harness import PAGES, SHELL, finished, open_page, texts
+from tests.pages.harness import PAGES, SHELL, open_page, texts
 
 pytestmark = pytest.mark.usefixtures("home")
 NAMES = ("chelsea.png", "rocket.jpg", "coffee.png")
@@ -182,18 +184,15 @@ def test_a_batch_can_be_stopped_and_gone_on_with(monkeypatch: pytest.MonkeyPatch
     assert "Stopped after" not in texts(app)
 
 
-def test_every_file_is_asked_about_the_picture() -> None:
-    # A process that another test started looks for files in that test's home.
+def test_every_file_is_asked_about_the_picture(home: Path, two_formats: Path) -> None:
+    # A process that another test has started looks for files in that test's home.
     services.inference().close()
     services.inference.clear()
     app = open_page()
     assert app.button(key="build_files")
     assert not app.dataframe
-    app.switch_page(PAGES["build"]).run()
-    app.button_group(key="formats").set_value(["scripted", "quantized"]).run()
-    app.button(key="build").click().run()
-    finished(app)
-    app.switch_page(PAGES["classify"]).run()
+    shutil.copytree(two_formats, home / "artifacts", dirs_exist_ok=True)
+    app.run()
     app.button(key="ask_files").click().run()
     assert not [error.value for error in app.error]
     table = app.dataframe[0].value

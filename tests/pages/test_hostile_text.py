@@ -79,9 +79,9 @@ def test_labels_a_title_and_names_of_pictures_on_classify(own: AppTest) -> None:
     require_plain(own)
 
 
-@pytest.mark.parametrize("page", ["build", "evaluate", "profile", "device"])
-def test_a_title_on_every_page(own: AppTest, page: str) -> None:
-    require_plain(own.switch_page(PAGES[page]).run())
+def test_a_title_on_every_page(own: AppTest) -> None:
+    for page in ("build", "evaluate", "profile", "device"):
+        require_plain(own.switch_page(PAGES[page]).run())
 
 
 def test_built_files_and_their_answers(own: AppTest) -> None:

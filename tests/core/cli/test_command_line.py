@@ -18,12 +18,16 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from deploy_core import build, embedded, files, settings
+from deploy_core.cli import profile_files
 from deploy_core.cli.main import main
 from deploy_core.errors import ClusterUnavailable
 from deploy_core.evaluation import cluster
 from deploy_core.formats import FORMATS
 from deploy_core.models.catalogue import MODELS
+from deploy_core.profile.measure.run import profile
+from deploy_core.profile.record.record import Record
 from deploy_core.profile.record.runs import Runs
+from deploy_core.profile.record.saved import read_record
 from deploy_core.settings import Settings
 from deploy_core.storage.shelf import open_shelf
 from deploy_core.storage.store import Store
@@ -152,14 +156,38 @@ def test_store_lists_and_clears(capsys: pytest.CaptureFixture[str], limits: Sett
     assert run_json(capsys, "store", "--clear")["artifacts"] == []
 
 
-def test_profile(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    built = str(tmp_path / "built")
-    run_json(capsys, "build", "--formats", "original", "--out", built)
-    asked = ["--repeats", "2", "--threads", "1", "--batch", "1,2", "--trace", str(tmp_path / "traces")]
+def test_a_profile_is_a_table_for_people_and_json_for_scripts(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built, traces = str(tmp_path / "built"), tmp_path / "traces"
+    runs: list[Record] = []
+
+    def measure_once(*given: Any) -> Record:
+        if not runs:
+            runs.append(profile(*given))
+        return runs[0]
+
+    monkeypatch.setattr(profile_files, "profile", measure_once)
+    assert main(["build", "--formats", "scripted", "--out", built]) == 0
+    assert "demo_scripted.pt" in capsys.readouterr().out
+    asked = ["--repeats", "2", "--budget", "0.1", "--threads", "1", "--batch", "1,2", "--trace", str(traces)]
+    assert main(["profile", built, *asked, "--operators", "--save"]) == 0
+    printed, told = capsys.readouterr()
+    assert "Scripted" in printed
+    assert "aten::addmm" in printed
+    assert "pictures/s" in printed
+    assert "too few rounds" in printed
+    key = re.findall(r"Saved as run (\w+)\.", told)[0]
+    with zipfile.ZipFile(Runs(settings.load()).traces(key) or "") as archive:
+        assert set(archive.namelist()) == {path.name for path in traces.iterdir()}
+    assert {path.name for path in traces.iterdir()} == {"demo.safetensors.trace.json", "demo_scripted.pt.trace.json"}
+    assert main(["compare", key, str(embedded.SAVED_PROFILE)]) == 0
+    assert "These runs cannot tell for: Original, Scripted." in capsys.readouterr().out
+    assert run_json(capsys, "compare", key, key)["same_files"]
+
     report = run_json(capsys, "profile", built, *asked)
     assert report["host"]["cpu"]
     assert [found["batch"] for found in report["rows"][0]["throughput"]] == [1, 2]
-    assert [path.name for path in (tmp_path / "traces").iterdir()] == ["demo.safetensors.trace.json"]
     promised = {"format", "median_ms", "p95_ms", "self_cpu_ms", "reduction_percent"}
     assert all(promised <= set(row) for row in report["rows"])
     assert report["rows"][0]["format"] == "original"
@@ -174,36 +202,6 @@ def test_people_get_text(arguments: list[str], capsys: pytest.CaptureFixture[str
         assert main(arguments) == 0
     with pytest.raises(json.JSONDecodeError):
         json.loads(capsys.readouterr().out)
-
-
-def test_people_see_a_table_of_a_build_and_of_a_profile(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert main(["build", "--formats", "scripted", "--out", str(tmp_path)]) == 0
-    assert "demo_scripted.pt" in capsys.readouterr().out
-    traces = tmp_path / "traces"
-    asked = [
-        "profile",
-        str(tmp_path),
-        "--budget",
-        "0.1",
-        "--batch",
-        "1",
-        "--operators",
-        "--save",
-        "--trace",
-        str(traces),
-    ]
-    assert main(asked) == 0
-    printed, told = capsys.readouterr()
-    assert "Scripted" in printed
-    assert "aten::addmm" in printed
-    assert "pictures/s" in printed
-    assert "too few rounds" in printed
-    key = re.findall(r"Saved as run (\w+)\.", told)[0]
-    with zipfile.ZipFile(Runs(settings.load()).traces(key) or "") as archive:
-        assert set(archive.namelist()) == {path.name for path in traces.iterdir()} != set()
-    assert main(["compare", key, str(embedded.SAVED_PROFILE)]) == 0
-    assert "These runs cannot tell for: Original, Scripted." in capsys.readouterr().out
-    assert run_json(capsys, "compare", key, key)["same_files"]
 
 
 def test_random_weights_say_that_the_answer_means_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -370,7 +368,8 @@ def test_a_home_that_is_a_file_is_one_line_where_it_is_needed(
         assert line.endswith("cannot be written (Not a directory). Name a folder that you may write to.")
     assert run_json(capsys, "classify", CAT)["model"] == "demo"
     out = tmp_path / "elsewhere"
-    assert run_json(capsys, "build", "--formats", "scripted", "--out", str(out))["folder"] == str(out)
-    assert run_json(capsys, "bundle", str(out / FORMATS["scripted"].filename("demo")))["bytes"]
-    saving = ("profile", str(out), "--repeats", "1", "--budget", "1", "--save")
-    assert "Not a directory" in refused(capsys, *saving)
+    assert run_json(capsys, "build", "--formats", "original", "--out", str(out))["folder"] == str(out)
+    assert run_json(capsys, "bundle", str(out / FORMATS["original"].filename("demo")))["bytes"]
+    saved = read_record(embedded.SAVED_PROFILE)
+    monkeypatch.setattr(profile_files, "profile", lambda *_: saved)
+    assert "Not a directory" in refused(capsys, "profile", str(out), "--save")

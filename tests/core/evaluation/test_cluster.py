@@ -28,7 +28,7 @@ from deploy_core import build, errors
 from deploy_core.cli.main import main
 from deploy_core.errors import ClusterUnavailable, DeployError, InvalidArtifact, InvalidPictureSet, InvalidRequest
 from deploy_core.evaluation import cluster, cluster_worker, evaluate
-from deploy_core.evaluation.evaluate import SHARD, Shard
+from deploy_core.evaluation.evaluate import Shard
 from deploy_core.evaluation.labelled import LabelledSet
 from deploy_core.evaluation.results import Evaluation
 from deploy_core.evaluation.subjects import open_artifact, open_subject
@@ -42,6 +42,7 @@ from tests import own_model
 from tests.conftest import PROJECT
 
 SHARDS = 5
+SHARD = 24
 PICTURES = SHARD * SHARDS - 10
 
 
@@ -49,6 +50,7 @@ PICTURES = SHARD * SHARDS - 10
 class Cluster:
     address: str
     folder: Path
+    scheduler: subprocess.Popen[bytes]
 
     def workers(self) -> dict[str, int]:
         """The process of each worker, by its address."""
@@ -107,11 +109,11 @@ def worker(address: str, folder: Path, name: str, *options: str, project: Path =
 def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("cluster")
     with (
-        scheduler(folder) as (address, _),
+        scheduler(folder) as (address, process),
         worker(address, folder, "first"),
         worker(address, folder, "second"),
     ):
-        yield Cluster(address, folder)
+        yield Cluster(address, folder, process)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -121,6 +123,13 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_shards() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate, "SHARD", SHARD)
+        yield
 
 
 @pytest.fixture
@@ -372,18 +381,11 @@ def kill(process: subprocess.Popen[bytes]) -> Progress:
     return progress
 
 
-def test_a_cluster_whose_last_worker_dies_is_not_waited_for(archive: Path, tmp_path: Path, impatient: None) -> None:
+def test_a_cluster_whose_last_worker_dies_is_not_waited_for(folder: Path, tmp_path: Path, impatient: None) -> None:
     with scheduler(tmp_path) as (address, _), worker(address, tmp_path, "only", "--no-nanny") as only:
         wait_for_worker(address)
         with pytest.raises(ClusterUnavailable, match="has no workers"):
-            there("demo", "random", archive, address, progress=kill(only))
-
-
-def test_a_scheduler_that_dies_is_not_waited_for(archive: Path, tmp_path: Path, impatient: None) -> None:
-    with scheduler(tmp_path) as (address, process), worker(address, tmp_path, "only"):
-        wait_for_worker(address)
-        with pytest.raises(ClusterUnavailable, match=f"The cluster at {address} was lost"):
-            there("demo", "random", archive, address, progress=kill(process))
+            there("demo", "random", folder, address, progress=kill(only))
 
 
 def wait_for_worker(address: str) -> None:
@@ -420,3 +422,9 @@ def test_every_error_survives_the_way_between_processes() -> None:
     for kind in kinds:
         error = pickle.loads(pickle.dumps(kind("Something is wrong.", "Mend it.")))
         assert (type(error), error.problem, error.remedy) == (kind, "Something is wrong.", "Mend it.")
+
+
+def test_a_scheduler_that_dies_is_not_waited_for(two_workers: Cluster, folder: Path, impatient: None) -> None:
+    """The last of this file: it ends the cluster that the others share."""
+    with pytest.raises(ClusterUnavailable, match=f"The cluster at {two_workers.address} was lost"):
+        there("demo", "random", folder, two_workers.address, progress=kill(two_workers.scheduler))

@@ -35,7 +35,8 @@ from tests.whole_build import WholeBuild
 
 CIFAR = PROJECT.parent / "shared" / "cifar10"
 SPEC = load.find("demo")
-PICTURES = 150
+# More than one shard.
+PICTURES = evaluate.SHARD + 16
 
 
 def write_pictures(folder: Path, count: int = PICTURES) -> Path:
@@ -127,7 +128,7 @@ def test_progress_goes_to_the_end(pictures: LabelledSet, subjects: tuple[Subject
     events: list[Event] = []
     evaluate.evaluate(subjects[:1], pictures, limits, events.append)
     assert [event.fraction for event in events] == sorted(event.fraction for event in events)
-    assert events[-1] == Event("152 of 152 pictures", 1.0)
+    assert events[-1] == Event(f"{PICTURES + 2} of {PICTURES + 2} pictures", 1.0)
 
 
 def test_an_archive_gives_the_folders_figures(
@@ -184,7 +185,7 @@ def test_the_command_tells_people(folder: Path, home: Path, capsys: pytest.Captu
     assert "top-1" in printed.out
     assert "Cannot be read, so not counted: 2 of the pictures. cat/broken.jpg, dog/empty.png" in printed.out
     assert "these figures mean nothing" in printed.out
-    assert "152 of 152 pictures" in printed.err
+    assert f"{PICTURES + 2} of {PICTURES + 2} pictures" in printed.err
 
 
 @pytest.mark.parametrize(
@@ -215,7 +216,8 @@ def test_mistakes_are_one_line(
     assert re.search(message, captured.err.splitlines()[-1])
 
 
-def test_nothing_of_dask_is_imported_without_a_scheduler(folder: Path, environment: dict[str, str]) -> None:
+def test_nothing_of_dask_is_imported_without_a_scheduler(tmp_path: Path, environment: dict[str, str]) -> None:
+    folder = write_pictures(tmp_path / "pictures", 9)
     code = (
         "import sys; from deploy_core.cli.main import main; "
         f"assert main(['evaluate', 'demo', '--data', {str(folder)!r}]) == 0; "

@@ -32,8 +32,8 @@ PICTURE = (embedded.SAMPLES / "chelsea.png").read_bytes()
 HOW = load.find("demo").preprocessing
 SECONDS = 1.5
 MUTATIONS = 2000
-# The extra time that a deadline gets in a test, for a busy machine.
-MORE = 2.0
+# What a test may add to a deadline, on a machine that is busy. The slow pictures would take far longer.
+MORE = 6.0
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def refused(reading: Decoders, data: bytes, words: str) -> float:
 def test_a_picture_that_crashes_its_process_gives_an_error(reading: Decoders) -> None:
     (before,) = reading.process_ids
     assert refused(reading, crashing_heic(), "failed at this one") < MORE
-    assert seconds_of(lambda: reading.prepare(PICTURE, HOW)) < 2
+    assert seconds_of(lambda: reading.prepare(PICTURE, HOW)) < MORE
     assert before not in reading.process_ids
 
 
@@ -77,7 +77,7 @@ def test_a_process_that_is_hurt_while_it_reads_is_replaced(reading: Decoders, nu
     (process,) = reading.process_ids
     threading.Timer(0.3, os.kill, [process, number]).start()
     assert refused(reading, scan_bomb(2000, 2000), words) < SECONDS + MORE
-    assert seconds_of(lambda: reading.prepare(PICTURE, HOW)) < 2
+    assert seconds_of(lambda: reading.prepare(PICTURE, HOW)) < MORE
 
 
 def test_a_slow_picture_is_ended_and_holds_up_no_other(reading: Decoders) -> None:
@@ -102,14 +102,14 @@ def test_while_every_process_is_busy_a_picture_waits_for_one_deadline_at_most(re
 
 
 def test_large_pictures_are_read_one_at_a_time(reading: Decoders) -> None:
-    large = saved(Image.new("RGB", (4800, 3600)), "PNG")
+    bomb = scan_bomb(4800, 2000)
     with ThreadPoolExecutor(2) as beside:
-        bomb = beside.submit(refused, reading, scan_bomb(4800, 2000), "takes longer")
-        time.sleep(0.4)
-        second = beside.submit(seconds_of, lambda: reading.prepare(large, HOW))
-        assert bomb.result() < SECONDS + MORE
-        # It waited for the first picture, and its own time started afterwards.
-        assert second.result() > SECONDS - 0.6
+        both = [beside.submit(refused, reading, bomb, "takes longer") for _ in range(2)]
+        first, second = sorted(one.result() for one in both)
+    assert SECONDS <= first < SECONDS + MORE
+    # It waited for the first, and its own time began afterwards.
+    assert 2 * SECONDS - 0.1 <= second < 2 * (SECONDS + MORE)
+    reading.prepare(saved(Image.new("RGB", (4800, 3600)), "JPEG"), HOW)
 
 
 def test_the_process_is_bounded_and_bare(hasty: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

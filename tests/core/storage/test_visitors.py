@@ -6,7 +6,7 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -290,47 +290,51 @@ def test_what_visitors_bring_is_bounded(limits: Settings) -> None:
     assert not list(limits.home.glob("visitors/*/.*"))
 
 
-def test_visitors_share_a_process_that_answers_several_at_once(limits: Settings) -> None:
-    process = WorkerProcess("inference process", limits, at_once=2)
-    inference = Inference(process, pool.shared(limits), 2)
-    try:
-        labels: list[str] = []
-
-        def ask() -> None:
-            labels.append(inference.classify(ModelChoice("demo", "pretrained"), PICTURE, "a cat").top[0].label)
-
-        askers = [threading.Thread(target=ask) for _ in range(8)]
-        for asker in askers:
-            asker.start()
-        shares = inference.attention(ModelChoice("demo", "pretrained"), PICTURE)
-        for asker in askers:
-            asker.join()
-        assert labels == ["cat"] * 8
-        assert len(shares) == len(shares[0]) == 8
-        assert load.find("demo").input_size == 32
-    finally:
-        inference.close()
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[WorkerProcess, Inference]]:
+    """A process that answers two at once, and the questions that it is asked."""
+    settings = replace(Settings(), home=tmp_path_factory.mktemp("home"))
+    process = WorkerProcess("inference process", settings, at_once=2)
+    inference = Inference(process, pool.shared(settings), 2)
+    yield process, inference
+    inference.close()
 
 
-def test_the_process_killed_in_mid_answer_is_a_sentence_and_the_next_visitor_is_served(limits: Settings) -> None:
-    process = WorkerProcess("inference process", limits, at_once=2)
-    inference = Inference(process, pool.shared(limits), 2)
-    try:
-        failures: list[str] = []
+def test_visitors_share_a_process_that_answers_several_at_once(shared: tuple[WorkerProcess, Inference]) -> None:
+    _, inference = shared
+    labels: list[str] = []
 
-        def ask() -> None:
-            try:
-                inference.classify(ModelChoice("deit_base_patch16_384", "random"), PICTURE, "a cat")
-            except JobFailed as error:
-                failures.append(str(error))
+    def ask() -> None:
+        labels.append(inference.classify(ModelChoice("demo", "pretrained"), PICTURE, "a cat").top[0].label)
 
-        asker = threading.Thread(target=ask)
+    askers = [threading.Thread(target=ask) for _ in range(8)]
+    for asker in askers:
         asker.start()
-        wait_until(lambda: process._under_way == 1)
-        assert process._child
-        process._child.kill()
+    shares = inference.attention(ModelChoice("demo", "pretrained"), PICTURE)
+    for asker in askers:
         asker.join()
-        assert failures == ["The inference process ran out of memory or was killed. Try a smaller model."]
-        assert inference.classify(ModelChoice("demo", "pretrained"), PICTURE, "a cat").top[0].label == "cat"
-    finally:
-        inference.close()
+    assert labels == ["cat"] * 8
+    assert len(shares) == len(shares[0]) == 8
+    assert load.find("demo").input_size == 32
+
+
+def test_the_process_killed_in_mid_answer_is_a_sentence_and_the_next_visitor_is_served(
+    shared: tuple[WorkerProcess, Inference],
+) -> None:
+    process, inference = shared
+    failures: list[str] = []
+
+    def ask() -> None:
+        try:
+            inference.classify(ModelChoice("deit_base_patch16_384", "random"), PICTURE, "a cat")
+        except JobFailed as error:
+            failures.append(str(error))
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    wait_until(lambda: process._under_way == 1)
+    assert process._child
+    process._child.kill()
+    asker.join()
+    assert failures == ["The inference process ran out of memory or was killed. Try a smaller model."]
+    assert inference.classify(ModelChoice("demo", "pretrained"), PICTURE, "a cat").top[0].label == "cat"

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from safetensors.torch import save
 
+from deploy_core.cli.main import main
 from deploy_core.models import load
 from tests.own_model import LABELS, SHAPE, TRAINED, state
 
@@ -105,10 +106,11 @@ def test_a_model_from_the_hub_brings_its_labels_and_preprocessing(
     indirect=True,
 )
 def test_a_model_that_was_trained_on_squashed_pictures_gets_squashed_pictures(
-    hub: Hub, environment: dict[str, str], tmp_path: Path
+    hub: Hub, at_hub: Callable[[str], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    finished = bring(hub, environment, tmp_path / "models")
-    how = load.find(json.loads(finished.stdout)["file"]).preprocessing
+    at_hub(hub.url)
+    assert main(["import", "hf-hub:somebody/pets", "--out", str(tmp_path / "models"), "--json"]) == 0
+    how = load.find(json.loads(capsys.readouterr().out)["file"]).preprocessing
     assert (how.resize, how.crop, how.crop_mode, how.interpolation) == (35, 32, "squash", "hamming")
 
 
@@ -123,9 +125,14 @@ def test_a_model_that_was_trained_on_squashed_pictures_gets_squashed_pictures(
     indirect=["hub"],
 )
 def test_what_is_not_taken_is_refused_before_it_is_downloaded(
-    hub: Hub, name: str, words: str, environment: dict[str, str], tmp_path: Path
+    hub: Hub,
+    name: str,
+    words: str,
+    at_hub: Callable[[str], None],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    finished = bring(hub, environment, tmp_path / "models", name)
-    assert finished.returncode == 2
-    assert words in finished.stderr
+    at_hub(hub.url)
+    assert main(["import", name, "--out", str(tmp_path / "models"), "--json"]) == 2
+    assert words in capsys.readouterr().err
     assert ("GET", "model.safetensors") not in {(method, file) for method, file, _ in hub.asked}
