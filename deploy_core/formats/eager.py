@@ -7,7 +7,7 @@ from typing import Any
 
 from deploy_core.errors import InvalidArtifact, StorageFailed
 from deploy_core.formats import operators
-from deploy_core.formats.format import ORIGINAL_KEY, Family, Format, Workbench
+from deploy_core.formats.format import ORIGINAL_KEY, Format, FormatFamily, Workbench
 from deploy_core.formats.operators import Run
 from deploy_core.models import load
 from deploy_core.models.own import card
@@ -54,7 +54,7 @@ def _effect(result: BuildResult) -> str:
 ROWS = (
     Format(
         key=ORIGINAL_KEY,
-        family=Family("PyTorch", about=""),
+        family=FormatFamily("PyTorch", about=""),
         title="Original",
         summary="The float32 weights, run by eager PyTorch: the yardstick for every other format.",
         suffix=".safetensors",

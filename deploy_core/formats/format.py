@@ -30,7 +30,7 @@ class Workbench:
 
 
 @dataclass(frozen=True)
-class Family:
+class FormatFamily:
     """Formats that are made and run in the same way.
 
     ``title`` names them. ``about`` introduces them on the page Build, in Markdown; it is empty for the original.
@@ -86,7 +86,7 @@ class Format:
     """
 
     key: str
-    family: Family
+    family: FormatFamily
     title: str
     summary: str
     suffix: str

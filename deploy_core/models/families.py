@@ -15,7 +15,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
-class Family:
+class ModelFamily:
     """A family of vision transformers that timm can build.
 
     ``timm_name`` is one member; timm builds every other member from it, with ``timm_options`` and the options of an
@@ -55,22 +55,22 @@ class Family:
         return self.timm_options.get("global_pool") == "avg"
 
 
-FAMILIES: Mapping[str, Family] = {
-    "deit": Family(
+FAMILIES: Mapping[str, ModelFamily] = {
+    "deit": ModelFamily(
         title="DeiT",
         timm_name="deit_tiny_patch16_224",
         timm_names=r"deit_(tiny|small|base)_patch16_(224|384)",
         tensors=("cls_token",),
         prefix_tokens=1,
     ),
-    "distilled": Family(
+    "distilled": ModelFamily(
         title="DeiT distilled",
         timm_name="deit_tiny_distilled_patch16_224",
         timm_names=r"deit_(tiny|small|base)_distilled_patch16_(224|384)",
         tensors=("cls_token", "dist_token"),
         prefix_tokens=2,
     ),
-    "deit3": Family(
+    "deit3": ModelFamily(
         title="DeiT III",
         timm_name="deit3_small_patch16_224",
         timm_names=r"deit3_(small|medium|base)_patch16_(224|384)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from deploy_core.formats.executorch import conversion, effect, inspection, running
-from deploy_core.formats.format import Family, Format, missing
+from deploy_core.formats.format import Format, FormatFamily, missing
 from deploy_core.types import Platform, Runtime
 
 ABOUT = """**ExecuTorch**, PyTorch's current runtime for phones. The program is exported ahead of time, and what the \
@@ -28,7 +28,7 @@ APPLE_RUNTIME = Runtime(
 
 ExecuTorch = partial(
     Format,
-    family=Family("ExecuTorch", ABOUT),
+    family=FormatFamily("ExecuTorch", ABOUT),
     is_program=False,
     probe=partial(missing, PACKAGES),
     needs=None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from deploy_core.formats.format import Family, Format, missing
+from deploy_core.formats.format import Format, FormatFamily, missing
 from deploy_core.formats.onnx import conversion, effect, inspection, running
 from deploy_core.types import Platform, Runtime
 
@@ -33,7 +33,7 @@ APPLE_RUNTIME = Runtime(
 
 Onnx = partial(
     Format,
-    family=Family("ONNX", ABOUT),
+    family=FormatFamily("ONNX", ABOUT),
     is_program=False,
     probe=partial(missing, PACKAGES),
     options=(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from deploy_core.formats import engines, operators
-from deploy_core.formats.format import Family, Format
+from deploy_core.formats.format import Format, FormatFamily
 from deploy_core.formats.torchscript import conversion, effect, inspection, running
 from deploy_core.types import Platform, Runtime
 
@@ -30,7 +30,7 @@ LITE_RUNTIME = Runtime(
 
 TorchScript = partial(
     Format,
-    family=Family("TorchScript", ABOUT),
+    family=FormatFamily("TorchScript", ABOUT),
     is_program=True,
     packages={"torch": "2.12.1", "timm": "1.0.31"},
     save=conversion.save_script,

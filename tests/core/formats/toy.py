@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy_core.formats import eager
-from deploy_core.formats.format import Family, Format, Workbench
+from deploy_core.formats.format import Format, FormatFamily, Workbench
 from deploy_core.formats.ratios import size_against
 from deploy_core.types import BuildResult, Delegation, Finding, Platform, Runtime
 
@@ -29,7 +29,7 @@ def _effect(result: BuildResult) -> str:
 ROWS = (
     Format(
         key="toy",
-        family=Family("Toys", about="**Toys**, for a test."),
+        family=FormatFamily("Toys", about="**Toys**, for a test."),
         title="Toy box",
         summary="The weights in a box.",
         suffix="_boxed.toy",

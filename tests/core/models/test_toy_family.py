@@ -12,7 +12,7 @@ from deploy_core import embedded
 from deploy_core.errors import InvalidCheckpoint, InvalidRequest
 from deploy_core.inference import attention, classify
 from deploy_core.models import families
-from deploy_core.models.families import FAMILIES, Family
+from deploy_core.models.families import FAMILIES, ModelFamily
 from deploy_core.models.own import bring, card
 from deploy_core.models.own.corrections import Corrections
 from deploy_core.models.spec import Architecture
@@ -21,7 +21,7 @@ from tests.core.cli.test_command_line import run_json
 from tests.own_model import LABELS, state
 
 # It differs from every DeiT: no class token, and the head reads the mean of the patches.
-TOY = Family(
+TOY = ModelFamily(
     title="ToyViT",
     timm_name="vit_tiny_patch16_224",
     timm_names=r"vit_tiny_patch16_224",
