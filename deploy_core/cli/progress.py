@@ -15,10 +15,10 @@ def each_percent() -> Progress:
     """Progress that prints an event only when the percentage has changed."""
     printed: list[str] = []
 
-    def tell(event: Event) -> None:
+    def tell_once(event: Event) -> None:
         percent = f"{event.fraction:.0%}"
         if percent not in printed:
             printed[:] = [percent]
             tell(event)
 
-    return tell
+    return tell_once
