@@ -144,7 +144,7 @@ def build(
         weights=request.weights,
         engine=request.engine,
         optimize=request.optimize,
-        reference_pictures=verify.PICTURES,
+        reference_pictures=verify.REFERENCE_PICTURES,
         artifacts=tuple(artifacts[row.key] for row in rows if row.key in artifacts),
         unbuilt=tuple(unbuilt[row.key] for row in rows if row.key in unbuilt),
     )

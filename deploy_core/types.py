@@ -146,7 +146,7 @@ class Delegation:
 
 
 class Platform(StrEnum):
-    """Where apps run that load built files; the values are the names for people."""
+    """Where apps run. The values are names for people."""
 
     ANDROID = "Android"
     IOS = "iOS"
@@ -163,7 +163,7 @@ class Platform(StrEnum):
 class Runtime:
     """A program that loads a format's files on devices, in the oldest version that was checked or is documented.
 
-    ``install`` is how an app gets it. ``elsewhere`` says where else the files load, beside the ``platforms``.
+    ``install`` is how an app gets it. ``elsewhere`` names, in words, other places where the files load.
     """
 
     name: str

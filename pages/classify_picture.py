@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from deploy_core import embedded
+from deploy_core.inference.classify import DEFAULT_TOP
 from deploy_core.models import load
 from deploy_core.types import Prediction
 from deploy_core.worker.tasks import Download
@@ -16,7 +17,6 @@ from pages.pictures.sources import Picture
 from pages.state import address, picker, services
 
 SHOWN_PIXELS = 720
-USUAL_TOP = 5
 MOST_SHOWN = 20
 USUAL_THRESHOLD = 50
 
@@ -36,7 +36,7 @@ def options(classes: int) -> tuple[int, float]:
     """How many classes to show, and the probability below which the page calls the model not sure."""
     most = min(MOST_SHOWN, classes)
     # A model with fewer classes does not change what the visitor asked for.
-    address.recall("top_asked", "top", USUAL_TOP, lambda text: min(max(int(text), 1), MOST_SHOWN))
+    address.recall("top_asked", "top", DEFAULT_TOP, lambda text: min(max(int(text), 1), MOST_SHOWN))
     st.session_state["top"] = min(st.session_state["top_asked"], most)
     with st.popover("Options", icon=":material/tune:"):
         top = st.slider("Classes shown", 1, most, key="top", on_change=_ask_for)
@@ -44,7 +44,7 @@ def options(classes: int) -> tuple[int, float]:
             "Not sure below", 0, 100, USUAL_THRESHOLD, format="%d %%", key="threshold", persist_state="session"
         )
     asked = st.session_state["top_asked"]
-    address.note(top=None if asked == USUAL_TOP else asked)
+    address.note(top=None if asked == DEFAULT_TOP else asked)
     return top, threshold / 100
 
 

@@ -40,7 +40,8 @@ def _load(path: Path) -> Run:
         raise InvalidArtifact(f"{path.name} is damaged.", "Build it again.") from error
     if text is None:
         raise InvalidArtifact(
-            f"{path.name} holds weights, but does not say of which model.", "Pass it as --weights with a --model."
+            f"{path.name} holds weights, but does not say which model they belong to.",
+            "Pass it as --weights with a --model.",
         )
     return load.module_of(card.from_header(text, path), state, path.name)
 

@@ -63,8 +63,8 @@ class Format:
     - ``convert``: returns the result in memory; the result of ``needs`` is in ``Workbench.results``
     - ``save``: writes that result to a path
     - ``effort``: the time that building takes, as a multiple of the time for scripting
-    - ``library_bytes``, ``copies``: the memory that building takes: bytes of libraries beside torch, and copies of the
-      float weights
+    - ``library_bytes``, ``copies``: the memory that building takes: bytes of libraries other than torch, and how many
+      copies of the float weights
     - ``least_cosine``: an artifact whose logits have a lower cosine similarity to the original's disagrees with it
     - ``effect``: returns one or two sentences on what the step did to size and speed in a build, and why
 

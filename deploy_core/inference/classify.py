@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-USUAL_TOP = 5
+DEFAULT_TOP = 5
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Classifier:
         return logits
 
     def _require_top(self, top: int | None) -> int:
-        top = min(USUAL_TOP, self.spec.classes) if top is None else top
+        top = min(DEFAULT_TOP, self.spec.classes) if top is None else top
         if not 1 <= top <= self.spec.classes:
             raise InvalidRequest(
                 f"{self.spec.name} knows {self.spec.classes} classes, so it cannot name the top {top}.",

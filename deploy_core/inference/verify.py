@@ -17,7 +17,7 @@ from deploy_core.types import Faithfulness
 if TYPE_CHECKING:
     import torch
 
-PICTURES = ("chelsea.png", "rocket.jpg", "coffee.png", "astronaut.png")
+REFERENCE_PICTURES = ("chelsea.png", "rocket.jpg", "coffee.png", "astronaut.png")
 LEAST_TOP1_AGREEMENT = 0.75
 # Two int8 engines (onednn here, qnnpack on a phone) differ by up to 0.07 in a logit, which can decide a near tie.
 NEAR_TIE = 0.25
@@ -32,13 +32,13 @@ class Reference:
 
 
 def references(spec: ModelSpec, settings: Settings) -> tuple[Reference, ...]:
-    """The reference pictures in the order of ``PICTURES``."""
-    return tuple(_reference(name, spec, settings) for name in PICTURES)
+    """The reference pictures in the order of ``REFERENCE_PICTURES``."""
+    return tuple(_reference(name, spec, settings) for name in REFERENCE_PICTURES)
 
 
 def reference(spec: ModelSpec, settings: Settings) -> Reference:
     """The first reference picture."""
-    return _reference(PICTURES[0], spec, settings)
+    return _reference(REFERENCE_PICTURES[0], spec, settings)
 
 
 def compare(originals: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> Faithfulness:

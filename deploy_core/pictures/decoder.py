@@ -36,7 +36,7 @@ WAIT_SECONDS = 0.1
 # The process that asked ends this one after the time limit. If it is gone, the alarm ends it a little later.
 ALARM_AFTER_SECONDS = 5
 
-Admit = Callable[[int], None]
+AdmitPixels = Callable[[int], None]
 
 
 def run_prepare(request: Prepare, work: Work) -> WithBytes[Spent]:
@@ -77,7 +77,7 @@ TASKS = table(does(Prepare, run_prepare), does(Show, run_show), does(DrawLooks, 
 
 
 @contextmanager
-def _admission(work: Work) -> Iterator[Admit]:
+def _admission(work: Work) -> Iterator[AdmitPixels]:
     """Lets only one process at a time read a large picture, because their memory adds up."""
 
     def admit(pixels: int) -> None:

@@ -21,7 +21,7 @@ from deploy_core.errors import InvalidPicture, JobFailed, QueueFull, TookTooLong
 from deploy_core.pictures.decode import too_large
 from deploy_core.pictures.requests import DrawLooks, Prepare, Show
 from deploy_core.processes.local import WorkerProcess
-from deploy_core.processes.task import Answer, Task
+from deploy_core.processes.task import AnswerT, Task
 from deploy_core.settings import Settings
 from deploy_core.types import Preprocessing
 
@@ -128,7 +128,7 @@ class Decoders:
     def _shown(self, picture: bytes, side: int, is_square: bool) -> bytes:
         return self._ask(Show(side, is_square), picture).blob
 
-    def _ask(self, task: Task[Answer], picture: bytes) -> Answer:
+    def _ask(self, task: Task[AnswerT], picture: bytes) -> AnswerT:
         # Checked first, so that nobody waits in line for a picture that is refused anyway.
         if len(picture) > self._settings.picture_bytes:
             raise too_large(self._settings)

@@ -98,7 +98,7 @@ class Store:
         """The finished artifacts of ``request`` as one build."""
         artifacts = tuple(stored.artifact for stored in self.find(request).values())
         return BuildResult(
-            request.model, request.weights, request.engine, request.optimize, verify.PICTURES, artifacts, ()
+            request.model, request.weights, request.engine, request.optimize, verify.REFERENCE_PICTURES, artifacts, ()
         )
 
     def entries(self) -> list[Stored]:

@@ -12,7 +12,7 @@ from deploy_core.models import load
 from deploy_core.pictures.pool import Decoders, Prepared
 from deploy_core.processes.line import Waiting, WaitingLine, unseen
 from deploy_core.processes.local import WorkerProcess
-from deploy_core.processes.task import Answer, Task
+from deploy_core.processes.task import AnswerT, Task
 from deploy_core.types import ModelChoice, Prediction
 from deploy_core.worker.tasks import Abilities, AskFile, Attend, Classify, CompareFile, Forget, ListAbilities
 
@@ -74,6 +74,6 @@ class Inference:
     def _prepared(self, model: ModelChoice, picture: bytes, whole: bool = False) -> Prepared:
         return self._decoders.prepare(picture, load.find(model.reference).preprocessing, whole)
 
-    def _ask(self, task: Task[Answer], tell: Waiting = unseen, picture: Prepared | None = None) -> Answer:
+    def _ask(self, task: Task[AnswerT], tell: Waiting = unseen, picture: Prepared | None = None) -> AnswerT:
         with self._line.turn(tell):
             return self._process.submit(task, self._seconds, picture.input if picture else b"").result()

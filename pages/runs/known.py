@@ -57,7 +57,7 @@ def choose(runs: tuple[Record, ...], linked: Record | None) -> Record | None:
 
 
 def _open_run(widget: str) -> None:
-    st.query_params["run"] = st.session_state[widget].key
+    st.query_params["run"] = st.session_state[widget].run_id
 
 
 def name_of(run: Record) -> str:

@@ -1,4 +1,4 @@
-"""A file of the host's that no visitor may reach: what visitors can send names it, and nobody opens it."""
+"""A file of the host that no visitor may reach: visitors name it in all that they can send, and it is never opened."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("home")
 
 @pytest.fixture
 def canary(tmp_path: Path) -> Path:
-    """A model file that the app could use, outside of its home."""
+    """A model file outside the home, which the app could use if it opened it."""
     (tmp_path / "host").mkdir()
     checkpoint = tmp_path / "host" / "private.safetensors"
     checkpoint.write_bytes(save(state()))
@@ -46,7 +46,7 @@ def canary(tmp_path: Path) -> Path:
 
 
 def rest(path: Path) -> None:
-    """Sets the time of the last reading long before that of the last writing, so that a reading is noted."""
+    """Sets the access time long before the modification time, so that the system updates it at the next read."""
     os.utime(path, ns=(10**18, 2 * 10**18))
 
 
@@ -70,7 +70,7 @@ def test_the_box_for_names_on_the_hub_reads_no_file(canary: Path, text: str, mon
         app.run()
     assert app.sidebar.selectbox[0].value == "demo"
     assert not app.exception
-    # A name that looks like one on the Hub is asked of the Hub, which is out of reach here.
+    # The app looks for a name of the Hub's form on the Hub, which cannot be reached here.
     is_name = typed == f"host/{canary.name}"
     told = " ".join(error.value for error in app.error)
     assert ("without a network" if is_name else "not the name of a model on the Hub") in told.replace("\\", "")

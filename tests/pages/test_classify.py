@@ -1,4 +1,4 @@
-"""The Classify page: pictures in, answers, every file's answer, one's own model, the address as the state."""
+"""The Classify page: pictures, answers, every file's answer, own models, and its state in the address."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def test_a_batch_can_be_stopped_and_gone_on_with(monkeypatch: pytest.MonkeyPatch
 
 
 def test_every_file_is_asked_about_the_picture() -> None:
-    # A process that another test has started looks for files in that test's home.
+    # A process that another test started looks for files in that test's home.
     services.inference().close()
     services.inference.clear()
     app = open_page()

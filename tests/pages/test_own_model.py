@@ -1,4 +1,4 @@
-"""A model of one's own, on the pages: brought, described, corrected, removed, and refused in words."""
+"""A visitor's own model on the pages: brought, described, corrected, removed, and refused with a sentence."""
 
 from __future__ import annotations
 

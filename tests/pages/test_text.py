@@ -1,4 +1,4 @@
-"""Text of unknown origin in what Streamlit draws as Markdown."""
+"""Text of unknown origin is escaped where Streamlit draws Markdown."""
 
 from __future__ import annotations
 

@@ -60,18 +60,26 @@ def _quantize(module: torch.nn.Module, example: tuple[torch.Tensor]) -> torch.nn
 
 
 def _lower(bench: Workbench, key: str, exported: Any) -> Any:
-    import executorch.data.bin
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
-    # The serializer starts flatc by name. The script of that name is on the PATH only in an activated environment, and
-    # starts a Python for each of the delegate's graphs. This is the program that the script calls.
-    os.environ.setdefault("FLATC_EXECUTABLE", str(Path(executorch.data.bin.__file__).with_name("flatc")))
+    name_flatc()
     edge = to_edge_transform_and_lower(
         exported, transform_passes=[_with_operators_of_xnnpack()], partitioner=[XnnpackPartitioner()]
     )
     bench.delegations[key] = _delegation(edge.exported_program().graph_module)
     return edge.to_executorch()
+
+
+def name_flatc() -> None:
+    """Tells ExecuTorch's serializer where ``flatc`` is, once for the process and before its first use.
+
+    The serializer starts it by name. The script of that name is on the PATH only in an activated environment, and
+    starts a Python for each of the delegate's graphs. This is the program that the script calls.
+    """
+    import executorch.data.bin
+
+    os.environ.setdefault("FLATC_EXECUTABLE", str(Path(executorch.data.bin.__file__).with_name("flatc")))
 
 
 def _with_operators_of_xnnpack() -> Any:

@@ -11,7 +11,7 @@ from deploy_core.build import Build
 from deploy_core.errors import InvalidArtifact
 from deploy_core.pictures import decoder
 from deploy_core.processes.server import perform
-from deploy_core.processes.task import Entry, WithBytes, Work
+from deploy_core.processes.task import TableRow, WithBytes, Work
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest, ModelChoice
 from deploy_core.worker import main, reader
@@ -21,7 +21,7 @@ ENTRIES = [entry for tasks in (main.TASKS, reader.TASKS, decoder.TASKS) for entr
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.request.__name__)
-def test_a_function_takes_its_request_and_gives_its_answer(entry: Entry) -> None:
+def test_a_function_takes_its_request_and_gives_its_answer(entry: TableRow) -> None:
     hints = get_type_hints(entry.function)
     answer = hints.pop("return")
     (promised,) = get_args(entry.request.__orig_bases__[0])  # type: ignore[attr-defined]
