@@ -36,7 +36,7 @@ def run(options: argparse.Namespace, limits: Settings) -> Outcome:
         )
         for change in found.changes
     ]
-    head = ("Model", "First run", "Second run", "Second / first", "Against its original", "So it is")
+    head = ("Model", "First run", "Second run", "Second / first", "Against its original", "Result")
     document = {
         "first": found.first.run_id,
         "second": found.second.run_id,
