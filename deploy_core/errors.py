@@ -5,7 +5,7 @@
     ├── InvalidPicture          bytes that are not a picture this project reads
     ├── InvalidPictureSet       a labelled folder or archive that cannot be used
     ├── PictureUnreachable      a file or an address that gives no picture
-    ├── WeightsUnavailable      the Hub is out of reach, or does not have the file
+    ├── WeightsUnavailable      the Hub cannot be reached, or does not have the file
     ├── InvalidCheckpoint       a checkpoint that does not fit the model
     ├── InvalidArtifact         a file that is no artifact, is damaged, or belongs to another model
     │   └── DamagedArtifact     a file of the store that has changed since it was built
