@@ -1,34 +1,34 @@
-# Two commands: `make run` serves the app, `make test` checks everything. Both install what they need, once.
+# `make run` serves the app, `make test` checks everything. Both install what they need, once.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-# Named by the lock file's content: its date says nothing, in a fresh checkout or a copy.
+# Named after the lock file's content, because its date is meaningless in a fresh checkout or a copy.
 LOCK := $(firstword $(shell cksum < device/package-lock.json))
 CLIENT := device/node_modules/.lock-$(LOCK)
 FETCHED := .cache/client
 PORT ?= 8501
 
-# Each tool in an environment of its own, so that it changes nothing about what the app runs with.
+# Each tool has its own environment, so that it cannot change the app's packages.
 UV_VERSION := 0.13.8
 UV := .cache/uv-$(UV_VERSION)
 PIP_AUDIT_VERSION := 2.10.1
 PIP_AUDIT := .cache/pip-audit-$(PIP_AUDIT_VERSION)
 
-# Debian splits ensurepip off into python3-venv; without that package the system's pip fills the environment.
+# Debian ships ensurepip in python3-venv. Without that package, the system's pip installs pip into the environment.
 MAKE_VENV = $(PYTHON) -m venv $(1) || { $(PYTHON) -m venv --clear --without-pip $(1) \
 	&& $(PYTHON) -m pip --python $(1)/bin/python install --disable-pip-version-check pip; }
 
 PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check
-# Where the locks must fit, a failure is one: a file with a wrong hash is not to be installed by another way.
+# On this platform the locks must fit, so a failure stops make: a file with a wrong hash must not be installed another way.
 MAY_DIFFER = import platform, sys; \
 	sys.exit((platform.system(), platform.machine(), *sys.version_info[:2]) == ("Linux", "x86_64", 3, 11))
-# An index of one's own is there for other files, as torch without CUDA; those have other hashes.
+# People set an extra index to get other files, such as torch without CUDA. Those have other hashes.
 INSTALL = $(if $(PIP_EXTRA_INDEX_URL),,$(PIP_INSTALL) --require-hashes -r $(1).lock ||) { \
 	{ [ "$(PIP_EXTRA_INDEX_URL)" ] || $(BIN)/python -c '$(MAY_DIFFER)'; } \
-	&& echo "$(1).lock is for Python 3.11 on Linux and the usual index; here $(1).txt is installed, without hashes." \
+	&& echo "$(1).lock is for Python 3.11 on Linux and the default index. Installing $(1).txt instead, without hashes." \
 	&& $(PIP_INSTALL) -r $(1).txt; }
 
-# What is locked stays as it is where it still fits; UPGRADE=--upgrade takes what is newest instead.
+# Locked versions stay the same if they still fit; UPGRADE=--upgrade takes the newest versions instead.
 UPGRADE ?=
 COMPILE = $(UV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock" $(UPGRADE)
@@ -36,7 +36,7 @@ COMPILE = $(UV)/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 .PHONY: run test lint setup bench lock audit npm nginx installed client
 .DEFAULT_GOAL := run
 
-# With more arenas, each of the server's threads keeps what it freed: 6 MB after a few visits.
+# With more arenas, each of the server's threads keeps the memory that it freed: 6 MB after a few visits.
 run: installed
 	MALLOC_ARENA_MAX=2 $(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
 
@@ -56,21 +56,21 @@ installed: $(VENV)/.installed client
 
 client: $(CLIENT)
 
-# The tests need npm; the app only offers less without it.
+# The tests need npm. Without it the app works, but offers less.
 npm:
 	@command -v npm > /dev/null || { apt-get update && apt-get install -y --no-install-recommends npm; }
 
-# The tests start one of their own; the package's would take port 80.
+# The tests start their own nginx; the package's service would take port 80.
 nginx:
 	@PATH=$$PATH:/usr/sbin command -v nginx > /dev/null || { apt-get update \
 	&& apt-get install -y --no-install-recommends nginx && { systemctl disable --now nginx || true; }; }
 
-# Every package that comes along, with the hashes of its files.
+# Locks every package, indirect ones included, with the hashes of its files.
 lock: $(UV)/bin/uv
 	$(COMPILE) requirements-dev.txt --output-file requirements-dev.lock
 	$(COMPILE) requirements.txt --constraint requirements-dev.lock --output-file requirements.lock
 
-# What is known to be vulnerable of all that is locked.
+# Lists known vulnerabilities of all locked packages.
 audit: $(PIP_AUDIT)/bin/pip-audit npm
 	$(PIP_AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements-dev.lock
 	cd device && npm audit
@@ -97,11 +97,11 @@ $(PIP_AUDIT)/bin/pip-audit:
 	$(call MAKE_VENV,$(PIP_AUDIT))
 	$(PIP_AUDIT)/bin/python -m pip install --disable-pip-version-check pip-audit==$(PIP_AUDIT_VERSION)
 
-# What runs in browsers: too large for git, so npm fetches it, with the lock file's hashes. It takes the place of what is
-# there only once it is whole.
+# The browsers' runtime is too large for git, so npm fetches it, with the lock file's hashes. It replaces the old one only
+# once it is complete.
 $(CLIENT):
 	@rm -rf $(FETCHED) && mkdir -p $(FETCHED) && cp device/package.json device/package-lock.json device/.npmrc $(FETCHED) \
 	&& (cd $(FETCHED) && npm ci --prefer-offline --fetch-retries 1 --fetch-retry-mintimeout 1000) \
 	&& touch $(FETCHED)/node_modules/$(@F) && rm -rf device/node_modules && mv $(FETCHED)/node_modules device/ \
-	|| echo "npm could not fetch what browsers need now, so the page 'On your device' may say so. The rest works."
+	|| echo "npm could not fetch what browsers need now, so the page 'On your device' may not work. The rest works."
 	@rm -rf $(FETCHED)

@@ -1,4 +1,4 @@
-"""The ASGI app: the Streamlit pages, the routes that stream files, and what guards both.
+"""The ASGI app: the Streamlit pages, the routes that stream files, and the middleware that protects both.
 
 streamlit run streamlit_app.py
 """
@@ -35,23 +35,23 @@ from web.uploads import Held, UploadLimits
 
 LOOK_SECONDS = 2.0
 EXIT_MISTAKE = 2
-# Of an upload, around the file itself.
+# The largest size of an upload's form around the file itself.
 FORM_BYTES = 2**20
 
 log = logging.getLogger("deit_deploy")
 
 
 def held_uploads() -> Held:
-    """What Streamlit holds of uploads, by session."""
+    """The uploads that Streamlit holds, by session."""
     files: Held = Runtime.instance().uploaded_file_mgr.file_storage  # type: ignore[attr-defined]
     return files
 
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
-    """Holds the home, removes what the app before this one knew of its visitors, and ends the other processes."""
+    """Locks the home, removes the data of former visitors, and ends the other processes at the end."""
     with ExitStack() as holding:
-        # A setting that makes no sense, and a home that cannot be, are told on the page.
+        # The pages report wrong settings and an unusable home.
         with suppress(DeployError):
             try:
                 holding.enter_context(home.held(settings.load()))
@@ -65,7 +65,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 
 
 async def _look_after() -> None:
-    """Now and then: gives back what visitors left, and ends what hangs, so that the next question finds a new one."""
+    """Every ``LOOK_SECONDS``: closes sessions that visitors left, and ends stuck processes so that new ones start."""
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         try:
@@ -79,7 +79,7 @@ async def _look_after() -> None:
 
 
 def _refuse(error: HomeInUse) -> NoReturn:
-    """Ends the app before it has begun anything; uvicorn would turn any exception into a status of its own."""
+    """Ends the app with status ``EXIT_MISTAKE``. uvicorn would turn an exception into another status."""
     print(f"deit_deploy: {error}", file=sys.stderr, flush=True)
     os._exit(EXIT_MISTAKE)
 
@@ -92,7 +92,7 @@ def _limits() -> Settings:
 
 
 def _allow_hosts(limits: Settings) -> None:
-    """Takes websockets for the app's public name only, unless the host's own configuration names others."""
+    """Accepts websockets only under the app's public name, unless Streamlit's configuration names other hosts."""
     name = urlsplit(limits.public_url).hostname
     if name and not st.get_option("server.allowedHosts"):
         config.set_option("server.allowedHosts", [name, "localhost", "127.0.0.1", "::1"])
@@ -104,10 +104,10 @@ logs.keep_discreet()
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 connections.take_all_files()
 connections.watch(connections.Waiting())
-# A picture of the largest size that is taken stays in memory; larger uploads pass through a file without a name.
+# Pictures up to the largest accepted size stay in memory; larger uploads go through an unnamed temporary file.
 MultiPartParser.spool_max_size = LIMITS.picture_bytes + FORM_BYTES
 _allow_hosts(LIMITS)
-# Streamlit puts its own routes under the base path, and leaves ours to us.
+# Streamlit puts only its own routes under the base path.
 BASE = f"/{st.get_option('server.baseUrlPath').strip('/')}".rstrip("/")
 
 app = st.App(

@@ -1,1 +1,1 @@
-"""What the README's figures come from: ``make bench``. Ratios within one run, because machines are shared and noisy."""
+"""``make bench``: measures the README's figures. Speeds are ratios within one run, because other programs disturb."""

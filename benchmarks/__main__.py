@@ -1,4 +1,4 @@
-"""Measures the project's promises on DeiT-Base with random weights, and prints each beside its bound.
+"""Measures the project's figures on DeiT-Base with random weights, and prints each one with its bound.
 
 python -m benchmarks [--model deit_base_patch16_224] [--rounds 3] [--repeats 15]
 """
@@ -27,8 +27,8 @@ INT8 = [key for key, row in FORMATS.items() if row.is_int8]
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--model", default="deit_base_patch16_224")
-    parser.add_argument("--rounds", type=int, default=3, help="builds, ours and bare in turn")
-    parser.add_argument("--repeats", type=int, default=15, help="timed inferences of each file")
+    parser.add_argument("--rounds", type=int, default=3, help="builds by the worker and by the bare script")
+    parser.add_argument("--repeats", type=int, default=15, help="timed inferences per file")
     options = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as place:
@@ -77,7 +77,7 @@ def speeds(report: dict[str, Any]) -> list[Figure]:
 
 
 def ratio(report: dict[str, Any], key: str, yardstick: str) -> float:
-    """The median of the rounds' ratios: within a round, whatever else the machine does hits both alike."""
+    """The median of the rounds' ratios. Within a round, other load on the machine slows down both files alike."""
     samples = {row["format"]: row["samples_ms"] for row in report["rows"]}
     pairs = zip(samples[key], samples[yardstick], strict=True)
     return float(statistics.median(one / other for one, other in pairs))

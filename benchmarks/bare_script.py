@@ -1,8 +1,9 @@
-"""The tutorial's calls and nothing else, in a process that is warm: the yardstick for what the worker adds.
+"""The tutorial's calls and nothing else, in a warm process. ``benchmarks.build`` compares the worker with it.
 
 python -m benchmarks.bare_script MODEL FOLDER
 
-It builds the embedded model once, then MODEL whenever a line comes in, and prints the seconds that took.
+The script builds DeiT-Tiny once to warm up. Then it builds MODEL for every line on standard input, and prints the
+seconds that each build took.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def main(name: str, place: Path) -> None:
         build(timm.create_model("deit_tiny_patch16_224", pretrained=False).eval(), Path(folder))
     print("warm", flush=True)
     for _ in sys.stdin:
-        # A new folder each time, because writing over a file is cheaper than writing one.
+        # Each build gets a new folder, because overwriting a file is cheaper than creating one.
         with tempfile.TemporaryDirectory(dir=place) as folder:
             started = time.perf_counter()
             build(model, Path(folder))

@@ -1,4 +1,4 @@
-"""What the warm worker adds to the tutorial's calls, and how much memory it takes."""
+"""The time that the warm worker adds to the tutorial's calls, and the memory that it takes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ MOST_ADDED = 1.15
 
 
 def figures(model: str, rounds: int, folder: Path) -> list[Figure]:
-    """Ours and bare in turn, both warm; build and save alone, because syncing and checking are timed apart."""
+    """Alternates between the worker and the bare script, both warm.
+
+    Counts only building and saving, because the worker times syncing and checking separately.
+    """
     limits = dataclasses.replace(settings.load(), home=folder / "home")
     worker = WorkerProcess("worker", limits)
     _build(worker, BuildRequest("deit_tiny_patch16_224", "random", FOUR))
@@ -34,19 +37,20 @@ def figures(model: str, rounds: int, folder: Path) -> list[Figure]:
     if bare.stdin is None or bare.stdout is None or bare.stdout.readline() != "warm\n":
         raise SystemExit("The bare script failed.")
     request = BuildRequest(model, "random", FOUR)
-    ours, theirs, results = [], [], []
+    worker_times, bare_times, results = [], [], []
     for _ in range(rounds):
         Store(limits).clear()
         results.append(_build(worker, request))
-        ours.append(sum(artifact.seconds.build for artifact in results[-1].artifacts if artifact.format in FOUR))
+        built = [artifact for artifact in results[-1].artifacts if artifact.format in FOUR]
+        worker_times.append(sum(artifact.seconds.build for artifact in built))
         bare.stdin.write("go\n")
-        theirs.append(float(bare.stdout.readline()))
+        bare_times.append(float(bare.stdout.readline()))
     bare.stdin.close()
     bare.wait()
     peak = memory(worker.process_id or 0, "VmHWM")
     worker.close()
-    _tell(results, ours, theirs)
-    added = statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
+    _print_seconds(results, worker_times, bare_times)
+    added = statistics.median(one / other for one, other in zip(worker_times, bare_times, strict=True))
     return [
         Figure("build and save, warm worker against a bare warm process", added, MOST_ADDED, "x"),
         Figure("peak memory of the worker, with verification", peak, MOST_MEMORY_MB, "MB"),
@@ -58,7 +62,7 @@ def _build(worker: WorkerProcess, request: BuildRequest) -> BuildResult:
     return documents.structured(answer, BuildResult)
 
 
-def _tell(results: list[BuildResult], ours: list[float], theirs: list[float]) -> None:
+def _print_seconds(results: list[BuildResult], worker_times: list[float], bare_times: list[float]) -> None:
     def median(part: str) -> float:
         return statistics.median(
             math.fsum(getattr(artifact.seconds, part) for artifact in result.artifacts if artifact.format in FOUR)
@@ -66,7 +70,8 @@ def _tell(results: list[BuildResult], ours: list[float], theirs: list[float]) ->
         )
 
     print(
-        f"four files built and saved: worker {statistics.median(ours):.2f} s, bare {statistics.median(theirs):.2f} s; "
+        f"four files built and saved: worker {statistics.median(worker_times):.2f} s, "
+        f"bare {statistics.median(bare_times):.2f} s; "
         f"apart from that: sync {median('sync'):.2f} s, hash and check {median('check'):.2f} s",
         file=sys.stderr,
     )

@@ -1,4 +1,4 @@
-"""The embedded model on a device, headless Chromium on this machine, beside the server's own ONNX Runtime.
+"""The embedded model in headless Chromium on this machine, compared with the server's own ONNX Runtime.
 
 python -m benchmarks.device
 """
@@ -18,7 +18,8 @@ from playwright.sync_api import Page, Route, expect, sync_playwright
 
 from benchmarks.figure import Figure
 from deploy_core import build, embedded
-from deploy_core.formats import FORMATS, operators
+from deploy_core.formats import FORMATS
+from deploy_core.formats.onnx.running import session_options
 from deploy_core.models import load
 from deploy_core.pictures import decode, preprocess
 from deploy_core.settings import Settings
@@ -28,13 +29,13 @@ from tests.browser.app import serving
 
 MOST_TIMES_SLOWER = 8.0
 MOST_SECONDS = 5.0
-# One less the least cosine that is allowed.
+# 1 minus the smallest cosine that is allowed.
 MOST_COSINE_DISTANCE = {"onnx": 1e-4, "onnx_int8": 1e-3}
 BLOCKS, ROUNDS = 6, 25
 STARTS = 3
 SPEC = load.find("demo")
 
-# Keeps a session of ONNX Runtime Web in the page, and asks it so many times.
+# OPEN keeps a session of ONNX Runtime Web in the page. TIME runs it ``rounds`` times.
 OPEN = """
 async ({ file, threads, level }) => {
   const ort = await import("/client/node_modules/onnxruntime-web/dist/ort.wasm.min.mjs");
@@ -62,7 +63,7 @@ async ({ values, side, rounds }) => {
 
 @dataclass(frozen=True)
 class Way:
-    """How a device runs a file."""
+    """One way to run a file on a device."""
 
     title: str
     key: str
@@ -71,7 +72,7 @@ class Way:
 
 
 PROMISED = Way("int8, 1 thread", "onnx_int8", 1)
-# What was tried to bring the promised figure down.
+# Other ways, tried to lower the promised figure.
 TRIED = (
     Way("int8, 2 threads", "onnx_int8", 2),
     Way("int8, 1 thread, basic graph optimization", "onnx_int8", 1, "basic"),
@@ -86,42 +87,45 @@ class Bench:
 
     def __init__(self, page: Page, address: str, files: Path) -> None:
         self._page, self._address, self._files = page, address, files
-        page.route("**/given/*", self._give)
+        page.route("**/benchmark/*", self._serve_file)
         picture = decode.decode((embedded.SAMPLES / "chelsea.png").read_bytes(), Settings())
         self.tensor = preprocess.preprocess(picture, SPEC.preprocessing)
 
-    def _give(self, route: Route) -> None:
+    def _serve_file(self, route: Route) -> None:
         route.fulfill(path=self._files / route.request.url.rsplit("/", 1)[1])
 
     def open(self, way: Way) -> None:
-        """In a fresh page, because ONNX Runtime's number of threads is one for a page's life."""
+        """Opens a fresh page, because ONNX Runtime cannot change its number of threads while a page lives."""
         self._page.goto(f"{self._address}/device")
-        file = f"/given/{FORMATS[way.key].filename(SPEC.name)}"
+        file = f"/benchmark/{FORMATS[way.key].filename(SPEC.name)}"
         self._page.evaluate(OPEN, {"file": file, "threads": way.threads, "level": way.level})
         self.milliseconds(5)
 
     def milliseconds(self, rounds: int) -> list[float]:
-        """Of so many inferences in the browser."""
-        given = {"values": self.tensor.ravel().tolist(), "side": SPEC.input_size, "rounds": rounds}
-        spent: list[float] = self._page.evaluate(TIME, given)
+        """The time of each of ``rounds`` inferences in the browser."""
+        arguments = {"values": self.tensor.ravel().tolist(), "side": SPEC.input_size, "rounds": rounds}
+        spent: list[float] = self._page.evaluate(TIME, arguments)
         return spent
 
     def logits(self, tensor: Any) -> Any:
-        given = [tensor.ravel().tolist(), SPEC.input_size]
-        return np.array(self._page.evaluate("async (given) => [...(await window.ask(...given))]", given))
+        arguments = [tensor.ravel().tolist(), SPEC.input_size]
+        return np.array(self._page.evaluate("async (values) => [...(await window.ask(...values))]", arguments))
 
     def server(self, key: str) -> Callable[[Any], Any]:
-        """The server's ONNX Runtime on one thread."""
+        """Runs a file with the server's ONNX Runtime on one thread."""
         import onnxruntime
 
-        options = operators.onnxruntime_options()
+        options = session_options()
         options.intra_op_num_threads = 1
         path = self._files / FORMATS[key].filename(SPEC.name)
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         return lambda tensor: session.run(None, {"input": tensor})[0][0]
 
     def times_slower(self, way: Way) -> tuple[float, float, float]:
-        """The browser's median in that of the server's int8 file on one thread, and both; in turn, in blocks."""
+        """The browser's median divided by that of the server's int8 file on one thread, and both medians.
+
+        Medians are in milliseconds. Blocks of rounds alternate between the two.
+        """
         self.open(way)
         ask = self.server(PROMISED.key)
         ask(self.tensor)
@@ -138,8 +142,8 @@ class Bench:
 
 
 def figures(tried: tuple[Way, ...] = ()) -> list[Figure]:
-    """The promised figures; prints what ``tried`` came to."""
-    found = [Figure("page to the first answer on the device", _first_answer() * 1000, MOST_SECONDS * 1000, "ms")]
+    """The promised figures. Prints the times of ``tried``."""
+    measured = [Figure("page to the first answer on the device", _first_answer() * 1000, MOST_SECONDS * 1000, "ms")]
     with (
         tempfile.TemporaryDirectory() as place,
         sync_playwright() as playwright,
@@ -150,13 +154,13 @@ def figures(tried: tuple[Way, ...] = ()) -> list[Figure]:
         build.build_into(files, BuildRequest(SPEC.name, "pretrained", tuple(MOST_COSINE_DISTANCE)), Settings())
         bench = Bench(browser.new_page(), server.address, files)
         ratio, _, _ = bench.times_slower(PROMISED)
-        found.append(Figure("int8 on the device, 1 thread, against the server's", ratio, MOST_TIMES_SLOWER, "x"))
+        measured.append(Figure("int8 on the device, 1 thread, against the server's", ratio, MOST_TIMES_SLOWER, "x"))
         for key, bound in MOST_COSINE_DISTANCE.items():
-            found.append(Figure(f"1 - cosine to the server, {key}", _distance(bench, key), bound, ""))
+            measured.append(Figure(f"1 - cosine to the server, {key}", _distance(bench, key), bound, ""))
         for way in (PROMISED, *tried) if tried else ():
             ratio, there, here = bench.times_slower(way)
             print(f"| {way.title} | {there:.2f} ms | {here:.2f} ms | {ratio:.2f} |")
-    return found
+    return measured
 
 
 def _distance(bench: Bench, key: str) -> float:
@@ -171,7 +175,7 @@ def _distance(bench: Bench, key: str) -> float:
 
 
 def _first_answer() -> float:
-    """Seconds from the address to the answer, on an app that runs, in a browser that was never here."""
+    """Seconds from opening the page to the answer, on a running app, in a browser that visits it for the first time."""
     seconds = []
     with tempfile.TemporaryDirectory() as place, serving(Path(place)) as server, sync_playwright() as playwright:
         for _ in range(STARTS + 1):

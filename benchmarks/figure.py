@@ -1,4 +1,4 @@
-"""A measured value beside its bound."""
+"""A measured value with its bound, and the memory of processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import psutil
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured value and the most it may be."""
+    """A measured value and its upper bound."""
 
     name: str
     value: float
@@ -29,7 +29,7 @@ class Figure:
 
 
 def memory(process_id: int, what: str = "VmRSS") -> float:
-    """Megabytes that a process holds now (``VmRSS``) or held at most (``VmHWM``)."""
+    """The memory of a process in megabytes: now (``VmRSS``) or at its peak (``VmHWM``)."""
     for line in (Path("/proc") / str(process_id) / "status").read_text().splitlines():
         if line.startswith(f"{what}:"):
             return int(line.split()[1]) * 1024 / 1e6
@@ -37,7 +37,7 @@ def memory(process_id: int, what: str = "VmRSS") -> float:
 
 
 def together(process_id: int) -> float:
-    """Megabytes of a process and its descendants; what they share counts once."""
+    """The memory of a process and its descendants in megabytes. Memory that they share counts once."""
     process = psutil.Process(process_id)
     total = 0
     for one in (process, *process.children(recursive=True)):

@@ -1,4 +1,4 @@
-"""Whether the harness of ``profile`` can be believed: one artifact entered twice must come out as fast as itself."""
+"""Checks the harness of ``profile``: an artifact that is entered twice must be as fast as itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from deploy_core.profile.measure.turns import Contender
 
 RUNS = 10
 WITHIN = 0.02
-# Work in bursts of up to a second, as of somebody else's on the same machine.
+# Load in bursts of up to a second, like another user's work on the same machine.
 NEIGHBOUR = """
 import random, time
 while True:
@@ -29,11 +29,11 @@ while True:
 
 
 def figures(folder: Path, model: str) -> list[Figure]:
-    """``folder`` holds a build with the quantized file."""
+    """``folder`` must hold a build with the quantized file."""
     with _busy():
-        apart = [abs(_twins(folder, model) - 1) for _ in range(RUNS)]
-    missed = sum(ratio > WITHIN for ratio in apart)
-    print(f"twins apart: {', '.join(f'{ratio:.2%}' for ratio in sorted(apart))}")
+        differences = [abs(_twins(folder, model) - 1) for _ in range(RUNS)]
+    missed = sum(ratio > WITHIN for ratio in differences)
+    print(f"twins differences: {', '.join(f'{ratio:.2%}' for ratio in sorted(differences))}")
     return [Figure(f"runs of {RUNS} in which a file is not within 2 % of itself, on a busy machine", missed, 1, "runs")]
 
 

@@ -1,4 +1,4 @@
-"""What a stranger with the link can do to everybody else: the bars of docs/security.md.
+"""Measures how much a stranger with the link can harm other visitors: the bars of docs/security.md.
 
 python -m benchmarks.hostile    about ten minutes
 """
@@ -26,7 +26,7 @@ from benchmarks.figure import Figure, together
 from deploy_core import embedded, settings
 from deploy_core.build import Build
 from deploy_core.errors import DeployError, InvalidPicture
-from deploy_core.models.own.bring import Corrections
+from deploy_core.models.own.corrections import Corrections
 from deploy_core.pictures.pool import Decoders
 from deploy_core.processes.job import FINISHED, Job
 from deploy_core.processes.jobs import Jobs
@@ -54,7 +54,7 @@ METADATA_KEYS = 6_000_000
 def figures() -> list[Figure]:
     with tempfile.TemporaryDirectory() as place:
         limits = replace(settings.load(), home=Path(place) / "home")
-        measured = [*_pictures(limits), *_header(limits), *_hurt(limits)]
+        measured = [*_pictures(limits), *_header_bomb(limits), *_signal_children(limits)]
         with serving(Path(place)) as server:
             measured += [*_crowd(server), *_flood(server)]
     return measured
@@ -62,7 +62,7 @@ def figures() -> list[Figure]:
 
 @contextmanager
 def _answering(limits: Settings) -> Iterator[tuple[Inference, WorkerProcess, Decoders]]:
-    """What pages ask, ready and warm."""
+    """The inference process and the processes that read pictures, warm."""
     reading, process = Decoders(limits), WorkerProcess("inference process", limits)
     inference = Inference(process, reading, seconds=limits.answer_seconds)
     _ask(inference)
@@ -74,7 +74,7 @@ def _answering(limits: Settings) -> Iterator[tuple[Inference, WorkerProcess, Dec
 
 
 def _ask(inference: Inference, picture: bytes = PICTURE) -> float:
-    """Seconds until a visitor has an answer or a sentence."""
+    """Seconds until a visitor gets an answer or an error message."""
     started = time.monotonic()
     try:
         inference.classify(ModelChoice("demo", "pretrained"), picture, "a picture")
@@ -98,7 +98,7 @@ def _pictures(limits: Settings) -> Iterator[Figure]:
             others.append(_ask(inference))
         slow.join()
         yield Figure("answer beside a scan bomb, against the usual", statistics.median(others) / usual, 3, "x")
-        slowest = _mutate(inference)
+        slowest = _slowest_mutated(inference)
         yield Figure(
             f"slowest of {MUTATIONS} mutated pictures", slowest * 1000, (limits.picture_seconds + 2) * 1000, "ms"
         )
@@ -106,7 +106,7 @@ def _pictures(limits: Settings) -> Iterator[Figure]:
         yield Figure("processes that serve others, ended by pictures", ended, 0, "runs")
 
 
-def _mutate(inference: Inference) -> float:
+def _slowest_mutated(inference: Inference) -> float:
     chance, kinds = random.Random(11), originals()  # noqa: S311
     names = list(kinds)
     slowest = [0.0]
@@ -126,8 +126,8 @@ def _mutate(inference: Inference) -> float:
     return max(slowest)
 
 
-def _header(limits: Settings) -> Iterator[Figure]:
-    """A checkpoint of 89 MB whose header is millions of notes."""
+def _header_bomb(limits: Settings) -> Iterator[Figure]:
+    """A checkpoint whose header holds millions of metadata entries."""
     text = ('{"__metadata__":{' + ",".join(f'"{number:07}":""' for number in range(METADATA_KEYS)) + "}}").encode()
     bomb = len(text).to_bytes(8, "little") + text
     visitors, visitor = Visitors(limits, lambda _: None), new_name()
@@ -142,8 +142,11 @@ def _header(limits: Settings) -> Iterator[Figure]:
     yield Figure("growth of all processes under a header bomb", peak.growth, 600, "MB")
 
 
-def _hurt(limits: Settings) -> Iterator[Figure]:
-    """Each child in turn, by each signal; what counts is the slowest sentence, and whether the next request works."""
+def _signal_children(limits: Settings) -> Iterator[Figure]:
+    """Sends each signal to each child process in turn.
+
+    Measures the slowest error message, and counts the next requests that fail.
+    """
     slowest, failed = 0.0, 0
     with _answering(limits) as (inference, process, reading):
         for number in SIGNALS:
@@ -163,15 +166,15 @@ def _hurt(limits: Settings) -> Iterator[Figure]:
     try:
         untrained = replace(build, weights="random")
         for number in SIGNALS:
-            slowest = max(slowest, _hurt_job(jobs, worker, Build(untrained), number, is_below=False))
+            slowest = max(slowest, _signal_job(jobs, worker, Build(untrained), number, is_below=False))
             failed += _end(jobs, jobs.submit(Build(build))).error is not None
-        # Built first, so that the profiles below measure right away.
+        # This build comes first, so that the profiles below start to measure right away.
         _end(jobs, jobs.submit(Build(untrained)))
         for number in SIGNALS:
             below = Profile(untrained, 3.0 + number / 100)
-            slowest = max(slowest, _hurt_job(jobs, worker, below, number, is_below=True))
+            slowest = max(slowest, _signal_job(jobs, worker, below, number, is_below=True))
             itself = Profile(untrained, 4.0 + number / 100)
-            slowest = max(slowest, _hurt_job(jobs, worker, itself, number, is_below=False))
+            slowest = max(slowest, _signal_job(jobs, worker, itself, number, is_below=False))
             failed += _end(jobs, jobs.submit(Build(build))).error is not None
     finally:
         jobs.close()
@@ -179,8 +182,8 @@ def _hurt(limits: Settings) -> Iterator[Figure]:
     yield Figure("next requests that did not work", failed, 0, "runs")
 
 
-def _hurt_job(jobs: Jobs, worker: WorkerProcess, task: Task[Any], number: int, is_below: bool) -> float:
-    """Seconds from the signal until the job has ended, or goes on without the process that was hurt."""
+def _signal_job(jobs: Jobs, worker: WorkerProcess, task: Task[Any], number: int, is_below: bool) -> float:
+    """Seconds from the signal until the process that got it has ended."""
     name = jobs.submit(task)
     while worker.process_id is None or not (job := jobs.look(name)) or not job.stage:
         if jobs.look(name).state in FINISHED:  # type: ignore[union-attr]
@@ -191,10 +194,10 @@ def _hurt_job(jobs: Jobs, worker: WorkerProcess, task: Task[Any], number: int, i
         while not (below := psutil.Process(worker.process_id).children()):
             time.sleep(0.01)
         target = below[0].pid
-    hurt = psutil.Process(target)
+    signalled = psutil.Process(target)
     _signal(target, number)
     started = time.monotonic()
-    while hurt.is_running() and hurt.status() != psutil.STATUS_ZOMBIE:
+    while signalled.is_running() and signalled.status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.05)
     spent = time.monotonic() - started
     print(
@@ -217,12 +220,12 @@ def _signal(process_id: int | None, number: int) -> None:
         if process_id:
             os.kill(process_id, number)
     except ProcessLookupError:
-        print("  it had ended already", file=sys.stderr)
+        print("  the process had ended already", file=sys.stderr)
 
 
-def _works(do: Callable[[], object]) -> bool:
+def _works(request: Callable[[], object]) -> bool:
     try:
-        do()
+        request()
     except DeployError as error:
         print(f"  {error}", file=sys.stderr)
         return False
@@ -253,7 +256,7 @@ def _crowd(server: Server) -> Iterator[Figure]:
 
 
 def _flood(server: Server) -> Iterator[Figure]:
-    """Fifteen uploads of 100 MB by one visitor, with the usual limits."""
+    """Fifteen uploads of 100 MB by one visitor, with the default limits."""
     peak = _Peak(server.process.pid)
     with Visitor(server) as visitor:
         visitor.look()
@@ -266,7 +269,7 @@ def _flood(server: Server) -> Iterator[Figure]:
 
 
 class _Peak:
-    """The memory of a process and its descendants while a block runs."""
+    """Watches the memory of a process and its descendants while a block runs."""
 
     def __init__(self, process_id: int) -> None:
         self._process_id, self._is_over = process_id, threading.Event()

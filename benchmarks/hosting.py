@@ -1,4 +1,4 @@
-"""What a small host must give: the memory of all the server's processes together, through every page.
+"""The memory that a host needs: all the server's processes together, while a visitor uses every page.
 
 python -m benchmarks.hosting
 """
@@ -24,16 +24,16 @@ from tests.browser.app import serving
 
 MOST_MEMORY_MB = 2000
 PATIENCE = 600_000
-LOOKS_A_SECOND = 5
+SAMPLES_PER_SECOND = 5
 TITLES = {"Demo DeiT (embedded)": "Pretrained", "DeiT-Tiny": "Random"}
 PICTURES = {"cat/1.png": "chelsea.png", "ship/1.jpg": "rocket.jpg"}
-# The ids of ImageNet's classes.
+# The same pictures in folders named after ImageNet's class ids.
 IMAGENET = {"n02123045/1.png": "chelsea.png", "n04266014/1.jpg": "rocket.jpg"}
 
 
 @dataclass
 class Peak:
-    """The most that was seen of all processes together, and by stage."""
+    """The peak memory of all processes together, by stage, in megabytes."""
 
     stage: str = "start"
     seen: dict[str, float] = field(default_factory=dict)
@@ -70,7 +70,7 @@ def _through_all_pages(page: Page, title: str, weights: str, peak: Peak) -> None
     page.get_by_text(weights, exact=True).click()
     for sample in ("Rocket", "Coffee"):
         page.get_by_text(sample, exact=True).click()
-        _rest(page)
+        _wait_until_idle(page)
     expect(page.get_by_test_id("stMetricValue")).to_be_visible()
     peak.stage = f"{title}, build"
     _open(page, "Build")
@@ -94,10 +94,10 @@ def _through_all_pages(page: Page, title: str, weights: str, peak: Peak) -> None
 
 def _open(page: Page, name: str) -> None:
     page.get_by_test_id("stSidebarNavLink").filter(has_text=name).click()
-    _rest(page)
+    _wait_until_idle(page)
 
 
-def _rest(page: Page) -> None:
+def _wait_until_idle(page: Page) -> None:
     page.wait_for_timeout(500)
     expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_visible()
 
@@ -115,7 +115,7 @@ def _watched(process_id: int) -> Iterator[Peak]:
     peak, is_over = Peak(), threading.Event()
 
     def watch() -> None:
-        while not is_over.wait(1 / LOOKS_A_SECOND):
+        while not is_over.wait(1 / SAMPLES_PER_SECOND):
             peak.seen[peak.stage] = max(together(process_id), peak.seen.get(peak.stage, 0.0))
 
     watcher = threading.Thread(target=watch)

@@ -1,24 +1,24 @@
-"""Runs the built files in another torch, the phones' last one above all, and lists the operators of a runtime.
+"""Runs the built files in another torch, mainly the last one for phones, and lists the operators of a runtime.
 
 The other torch lives in an environment of its own, outside this project:
 
     python3.11 -m venv OTHER
     OTHER/bin/pip install "torch==2.1.0" "numpy<2"
 
-The files and the answers they give here are made in the project's environment, the comparison in the other one.
+The project's environment builds the files and records their answers. The other environment compares.
 Both run the int8 files under the qnnpack engine, as phones do:
 
     .venv/bin/python -m benchmarks.lite_runtime build FOLDER
     .venv/bin/python -m benchmarks.lite_runtime build FOLDER --model deit_base_patch16_224 --weights random
     OTHER/bin/python benchmarks/lite_runtime.py run FOLDER
 
-The lists in deploy_core/formats/operators/ are what these print:
+These commands print the lists of operators in deploy_core/formats/:
 
     OTHER/bin/python benchmarks/lite_runtime.py operators torch
     .venv/bin/python -m benchmarks.lite_runtime operators executorch
     .venv/bin/python -m benchmarks.lite_runtime operators webgpu package/docs/webgpu-operators.md
 
-where `npm pack onnxruntime-web@1.30.0` gives the archive that holds the table.
+`npm pack onnxruntime-web@1.30.0` downloads the archive with that table.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def build(folder: Path, name: str, weights: str) -> None:
-    """Every file of one model, the picture it is asked about, and what it answers in this torch."""
+    """Writes every file of one model, the picture that it is asked about, and its answers in this torch."""
     from deploy_core import embedded
     from deploy_core.formats import FORMATS, Workbench
     from deploy_core.models.load import load
@@ -94,7 +94,7 @@ def build(folder: Path, name: str, weights: str) -> None:
 
 
 def run(folder: Path) -> None:
-    """Asks the torch that runs this about every file, and prints how near its answers are."""
+    """Runs every file in this environment's torch, and prints how close the answers are."""
     import torch
 
     print(
@@ -116,13 +116,13 @@ def comparison(path: Path, picture: Path, before: np.ndarray[Any, Any]) -> str:
 
 
 def reason(message: str) -> str:
-    """The first line of an error that says something."""
+    """The first line of an error message that is not empty."""
     lines = [line.strip() for line in message.splitlines() if line.strip(" :")]
     return lines[0].replace("|", "/")[:120]
 
 
 def answer(path: Path, picture: Path) -> np.ndarray[Any, Any]:
-    """The logits for one picture, under the phones' quantized engine."""
+    """The logits for one picture, float64 (classes,), under the quantized engine of phones."""
     import torch
     from torch.jit.mobile import _load_for_lite_interpreter
 

@@ -1,4 +1,4 @@
-"""What inference/capacity.py estimates from: the peak memory of a fresh worker, by model and by what it does.
+"""The figures behind the estimates of inference/capacity.py: the peak memory of a fresh worker, by model and task.
 
 python -m benchmarks.memory
 """
@@ -20,7 +20,7 @@ from deploy_core.files import make_folder
 from deploy_core.formats import FORMATS
 from deploy_core.models import load
 from deploy_core.models.own import bring
-from deploy_core.models.own.bring import Corrections
+from deploy_core.models.own.corrections import Corrections
 from deploy_core.models.spec import BYTES_PER_WEIGHT
 from deploy_core.pictures.pool import shared
 from deploy_core.processes.local import WorkerProcess
@@ -47,19 +47,19 @@ def _peaks(name: str) -> Iterator[tuple[str, float]]:
         limits = dataclasses.replace(settings.load(), home=Path(place) / "home")
         checkpoint = Path(place) / "checkpoint.safetensors"
         save_file(load.load(name, "random", limits).module.state_dict(), checkpoint)
-        own = _brought(checkpoint, limits)
-        yield "tell what can be built", _peak(limits, ListAbilities())
+        own = _imported(checkpoint, limits)
+        yield "list what can be built", _peak(limits, ListAbilities())
         yield "classify with one model", _peak(limits, _classify(own))
         yield "classify with two models", _peak(limits, _classify(ModelChoice(name, "random")), _classify(own))
         for formats in (*((key,) for key in FORMATS), tuple(FORMATS)):
             title = formats[0] if len(formats) == 1 else "all formats"
             fresh = dataclasses.replace(limits, home=Path(place) / title)
-            model = _brought(checkpoint, fresh)
+            model = _imported(checkpoint, fresh)
             yield f"build {title}", _peak(fresh, Build(BuildRequest(model.reference, model.weights, formats)))
 
 
-def _brought(checkpoint: Path, limits: Settings) -> ModelChoice:
-    """The checkpoint as a visitor's own model: the worker opens no other file."""
+def _imported(checkpoint: Path, limits: Settings) -> ModelChoice:
+    """Imports the checkpoint as a visitor's own model, so that the worker opens no other file."""
     folder = make_folder(root(limits) / new_name())
     return ModelChoice(bring.bring(checkpoint, folder, limits, Corrections()).reference, "pretrained")
 

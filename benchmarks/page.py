@@ -1,4 +1,4 @@
-"""What it costs the server to open the Profile page with a saved run."""
+"""The server's time to open the Profile page with a saved run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.figure import Figure
 
 PROJECT = Path(__file__).parents[1]
 VISITS = 7
-# In a fresh process, as the server is: whoever benchmarks has imported torch long ago.
+# This runs in a fresh process, like the server: the benchmark's own process has already imported torch.
 VISIT = f"""
 import json, sys, time
 from streamlit.testing.v1 import AppTest

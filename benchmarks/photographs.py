@@ -1,8 +1,8 @@
 """The embedded model on real photographs, which are not 32x32: ``python -m benchmarks.photographs FOLDER``.
 
-FOLDER holds ``<WordNet id>_<class>.JPEG`` files. Those that show one of the ten classes should be named right; the
-others can only be named wrong, and the less sure the model is of them, the better. Two are left out, because people
-would not agree on their class either: an ambulance and a racing car.
+FOLDER holds ``<WordNet id>_<class>.JPEG`` files. The model should name the right class for those that show one of the
+ten classes. For the others every answer is wrong, and a low probability is better. An ambulance and a racing car are
+left out, because people would not agree on their class either.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def main(folder: Path) -> None:
 
 
 def in_class(folder: Path) -> dict[Path, str]:
-    """The pictures that show one of the ten classes, of the gallery and of ``folder``, and which class."""
+    """The pictures of the gallery and of ``folder`` that show one of the ten classes, each with its class."""
     gallery = {embedded.SAMPLES / name: label for name, label in GALLERY.items()}
     return gallery | {_path(folder, name): label for name, label in SHOWS.items()}
 

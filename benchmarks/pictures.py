@@ -1,6 +1,6 @@
-"""What a picture of 12 megapixels costs around its inference, and what the quick way to read it changes.
+"""The time around one inference for a picture of 12 megapixels, and how reading it smaller changes the answers.
 
-python -m benchmarks.pictures [FOLDER]    with a folder of photographs: how far the answers move
+python -m benchmarks.pictures [FOLDER]    with a folder of photographs: how much the answers change
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SIZE = (4000, 3000)
 GRAIN = 5.0
 REPEATS = 15
 MODEL = "deit_base_patch16_224"
-# ImageNet's and the embedded model's way to resize; without a Hub, the former is asked with random weights.
+# The embedded model's way to resize and ImageNet's. Without a Hub, the latter is measured with random weights.
 ASKED = (("demo", "pretrained"), ("deit_tiny_patch16_224", "random"))
 
 
@@ -43,8 +43,8 @@ def figures() -> list[Figure]:
     return [Figure("around the inference of a 12-megapixel JPEG with DeiT-Base", around, 0.35, "x")]
 
 
-def moved(photographs: list[Path]) -> None:
-    """Prints how far reading at a fraction of the size moves the answers, over 12-megapixel JPEGs."""
+def print_changes(photographs: list[Path]) -> None:
+    """Prints how much the answers for 12-megapixel JPEGs change when they are read at a fraction of the size."""
     pictures = [_photograph(path) for path in photographs]
     for name, weights in ASKED:
         model = classify.open_model(name, weights, settings.load())
@@ -70,7 +70,7 @@ def _compare(model: Classifier, data: bytes) -> tuple[bool, float, float, float]
 
 
 def _photograph(path: Path) -> bytes:
-    """As a phone would save it, with the grain of a sensor, without which it would be a third of its bytes."""
+    """A JPEG as a phone saves it, with the grain of a sensor. Without the grain it would be a third of the size."""
     with Image.open(path) as picture:
         turned = picture.size[0] < picture.size[1]
         large = picture.convert("RGB").resize(SIZE[::-1] if turned else SIZE, Image.Resampling.LANCZOS)
@@ -85,4 +85,4 @@ if __name__ == "__main__":
     for figure in figures():
         print(figure.line())
     if len(sys.argv) > 1:
-        moved(sorted(path for path in Path(sys.argv[1]).iterdir() if path.suffix in (".JPEG", ".png")))
+        print_changes(sorted(path for path in Path(sys.argv[1]).iterdir() if path.suffix in (".JPEG", ".png")))

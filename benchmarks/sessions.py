@@ -1,6 +1,6 @@
-"""Twenty visitors at once, each looking at ten pictures with a few seconds of thought between them.
+"""Twenty visitors at once. Each looks at ten pictures, with a few seconds between them.
 
-python -m benchmarks.sessions    through the real server, over the websockets that browsers use
+python -m benchmarks.sessions    against the real server, over the websockets that browsers use
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ THOUGHT_SECONDS = (2.0, 5.0)
 MOST_SLOWER = 20.0
 MOST_MB = 15.0
 SAMPLES = ("Coffee", "Rocket", "Astronaut", "Cat")
-# How long Streamlit keeps a session whose browser has gone, and some more.
+# Longer than Streamlit keeps a session whose browser has gone.
 FORGOTTEN_SECONDS = 150
 
 
@@ -43,7 +43,7 @@ def figures() -> list[Figure]:
             peak = max(peak, together(server.process.pid))
             time.sleep(0.2)
         time.sleep(FORGOTTEN_SECONDS)
-        # Streamlit forgets those who left when somebody comes.
+        # Streamlit deletes the sessions of visitors who left when the next visitor comes.
         with Visitor(server) as last:
             last.look()
             time.sleep(5)

@@ -1,8 +1,8 @@
-"""Ways to shrink a photograph for the embedded model, compared: ``python -m benchmarks.shrinking FOLDER``.
+"""Compares ways to shrink a photograph for the embedded model: ``python -m benchmarks.shrinking FOLDER``.
 
-FOLDER is that of ``benchmarks.photographs``. Twelve pictures decide nothing, so each way is also asked about forty
-random crops of each, four fifths to all of its sides, half of them mirrored. The last column is how sure the first
-answer is on the pictures of no class.
+FOLDER is the one of ``benchmarks.photographs``. Twelve pictures are too few to decide, so each way also gets forty
+random crops of each picture, with sides of four fifths to the whole, half of them mirrored. The last column is the mean
+probability of the first answer on the pictures of no class.
 """
 
 from __future__ import annotations
@@ -61,20 +61,20 @@ def main(folder: Path) -> None:
     labels = torch.tensor([embedded.LABELS.index(label) for label in shown.values()])
     wanted = labels.repeat_interleave(CROPS)
     generator = random.Random(SEED)  # noqa: S311
-    crops = [part(picture, generator) for picture in pictures for _ in range(CROPS)]
+    crops = [random_crop(picture, generator) for picture in pictures for _ in range(CROPS)]
     print("| way | right of 12 | of their crops | their right class | of no class |\n| --- | --- | --- | --- | --- |")
     for name, way in WAYS.items():
-        whole = asked(classifier, [way(picture) for picture in pictures])
-        parts = asked(classifier, [way(crop) for crop in crops])
+        whole = probabilities(classifier, [way(picture) for picture in pictures])
+        parts = probabilities(classifier, [way(crop) for crop in crops])
         right = int((whole.argmax(1) == labels).sum())
         share = (parts.argmax(1) == wanted).float().mean()
         sure = parts.gather(1, wanted[:, None]).mean()
-        none = asked(classifier, [way(picture) for picture in others]).amax(1).mean()
+        none = probabilities(classifier, [way(picture) for picture in others]).amax(1).mean()
         shipped = " (shipped)" if name == SHIPPED else ""
         print(f"| {name}{shipped} | {right} | {share * 100:.1f} % | {sure * 100:.1f} % | {none * 100:.1f} % |")
 
 
-def part(picture: Image.Image, generator: random.Random) -> Image.Image:
+def random_crop(picture: Image.Image, generator: random.Random) -> Image.Image:
     side = generator.uniform(LEAST_SIDE, 1)
     width, height = int(picture.width * side), int(picture.height * side)
     left, top = generator.randint(0, picture.width - width), generator.randint(0, picture.height - height)
@@ -82,8 +82,8 @@ def part(picture: Image.Image, generator: random.Random) -> Image.Image:
     return ImageOps.mirror(crop) if generator.random() < 0.5 else crop
 
 
-def asked(classifier: classify.Classifier, small: list[Image.Image]) -> torch.Tensor:
-    """Probabilities, (N, classes), of pictures of the model's own size."""
+def probabilities(classifier: classify.Classifier, small: list[Image.Image]) -> torch.Tensor:
+    """Probabilities, float32 (N, classes), of pictures of the model's own size."""
     tensors = torch.cat([classify.tensor_of(picture, classifier.spec) for picture in small])
     return classifier.batch_logits(tensors).softmax(1)
 

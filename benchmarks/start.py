@@ -1,4 +1,4 @@
-"""From starting the app to the first answer of the embedded model, with its files in the system's cache.
+"""The time from starting the app to the first answer of the embedded model, with its files in the system's cache.
 
 python -m benchmarks.start
 """
@@ -19,7 +19,7 @@ MOST_SECONDS = 8
 
 
 def figures() -> list[Figure]:
-    # The first one fills the cache.
+    # The first start fills the cache, and does not count.
     seconds = [_first_answer() for _ in range(STARTS + 1)][1:]
     return [
         Figure("start of the app to the first answer", statistics.median(seconds) * 1000, MOST_SECONDS * 1000, "ms")

@@ -1,4 +1,4 @@
-"""How light the web process stays, and how soon a page answers, while heavy work goes on beside it."""
+"""The memory of the web process, and the time of a page's answer, while heavy work runs in other processes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_SLOWER = 2.0
 MOST_STREAMING_MB = 20
 INTERACTIONS = 15
 PATIENCE = 600_000
-# The first must not be the one that a page opens with.
+# The first must not be the sample that a page opens with.
 SAMPLES = ("Coffee", "Astronaut", "Rocket", "Cat")
 IDLE_APP = "import streamlit as st\nst.title('Idle')\n"
 
@@ -68,7 +68,7 @@ def _idle_app(browser: Browser, folder: Path) -> float:
 
 
 def _answer_seconds(page: Page) -> float:
-    """From a click on another sample to its picture and answer."""
+    """Seconds from a click on another sample to its picture and answer."""
     times = []
     for number in range(INTERACTIONS):
         before = page.get_by_test_id("stImage").first.locator("img").get_attribute("src")
@@ -115,7 +115,7 @@ def _profile(browser: Browser, server: Server) -> None:
 def _streaming(server: Server) -> float:
     path = next((server.folder / "home" / "artifacts").glob("deit_base*-scripted-*/*.pt"))
     url = f"{server.address}/artifacts/{path.parent.name}/{path.name}"
-    # The first request checks the file's hash and is no part of the stream.
+    # The first request checks the file's hash and is not part of the stream.
     requests.head(url, timeout=60)
     before = memory(server.process.pid)
     with _watched(lambda: memory(server.process.pid)) as seen, requests.get(url, stream=True, timeout=60) as answer:

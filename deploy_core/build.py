@@ -1,4 +1,4 @@
-"""Builds artifacts stage by stage, checks each against the original, and tells progress."""
+"""Builds files stage by stage, checks each against the original, and reports progress."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from deploy_core.inference.classify import Classifier
 from deploy_core.inference.verify import Reference
 from deploy_core.models import load
 from deploy_core.models.load import LoadedModel
-from deploy_core.models.own import bring
+from deploy_core.models.own import card
 from deploy_core.models.spec import BYTES_PER_WEIGHT, ModelSpec
 from deploy_core.processes.task import Task
 from deploy_core.settings import Settings
@@ -47,16 +47,16 @@ class Build(Task[BuildResult]):
 
 
 class Destination(Protocol):
-    """Where a build's files go."""
+    """Where a build writes its files."""
 
     def find(self, row: Format) -> Artifact | None:
-        """The artifact, where it is there already and need not be built."""
+        """The artifact if it exists already, so that it need not be built."""
 
     def writing(self, row: Format) -> AbstractContextManager[Path]:
-        """Gives a path to write the row's file to; it appears whole, or not at all."""
+        """Gives a path to write the row's file to. The file appears whole, or not at all."""
 
     def path(self, row: Format) -> Path:
-        """Where the row's file lies when it has been written."""
+        """The path of the row's finished file."""
 
     def keep(self, artifact: Artifact, answers: Answers) -> None:
         """Records a file that was written and checked."""
@@ -64,7 +64,7 @@ class Destination(Protocol):
 
 @dataclass(frozen=True)
 class Answers:
-    """What an artifact answered to the reference pictures: logits, float32 (classes,)."""
+    """An artifact's answers to the reference pictures: logits, float32 (classes,) for each."""
 
     references: tuple[Reference, ...]
     labels: tuple[str, ...]
@@ -73,7 +73,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Folder:
-    """A destination on its own: one folder with all the files, built anew each time."""
+    """One folder for all files. Everything is built again each time."""
 
     folder: Path
     model: str
@@ -82,7 +82,7 @@ class Folder:
         return None
 
     def writing(self, row: Format) -> AbstractContextManager[Path]:
-        # With its first new file, the folder is no finished build any more.
+        # The first new file makes an earlier build in this folder incomplete.
         remove(self.folder / MANIFEST)
         return atomic_write(self.path(row))
 
@@ -90,7 +90,7 @@ class Folder:
         return self.folder / row.filename(self.model)
 
     def keep(self, artifact: Artifact, answers: Answers) -> None:
-        """Nothing: the manifest of the folder is written when all are done."""
+        """Does nothing: ``build_into`` writes the manifest at the end."""
 
 
 def build_into(folder: Path, request: BuildRequest, settings: Settings, progress: Progress = silent) -> BuildResult:
@@ -106,11 +106,10 @@ def build_into(folder: Path, request: BuildRequest, settings: Settings, progress
 def build(
     request: BuildRequest, destination: Destination, settings: Settings, progress: Progress = silent
 ) -> BuildResult:
-    """Builds the requested formats, what they need, and the original; what ``destination`` has is not built again.
+    """Builds the requested formats, the formats they need, and the original, unless ``destination`` has them.
 
-    A format that is not available here, or fails, is listed with the reason, and the others go on.
-    Raises InvalidRequest, FormatUnavailable where nothing of what was asked for is available, StorageFailed, or what
-    loading the model raises.
+    A format that is not available here or fails is listed with the reason, and the others go on. Raises InvalidRequest,
+    StorageFailed, FormatUnavailable if no requested format is available, and the errors of ``load.load``.
     """
     rows = _checked(request)
     spec = load.find(request.model)
@@ -145,14 +144,14 @@ def build(
         weights=request.weights,
         engine=request.engine,
         optimize=request.optimize,
-        reference_pictures=verify.PICTURES,
+        reference_pictures=verify.REFERENCE_PICTURES,
         artifacts=tuple(artifacts[row.key] for row in rows if row.key in artifacts),
         unbuilt=tuple(unbuilt[row.key] for row in rows if row.key in unbuilt),
     )
 
 
 def read_result(folder: Path) -> BuildResult:
-    """What ``build_into`` wrote into ``folder``. Raises InvalidArtifact where there is no finished build."""
+    """The result that ``build_into`` wrote into ``folder``. Raises InvalidArtifact if there is no finished build."""
     if not (folder / MANIFEST).is_file():
         raise InvalidArtifact(
             f"{folder} holds no finished build.", "Name a folder that 'python -m deploy_core build' wrote."
@@ -166,27 +165,27 @@ def read_result(folder: Path) -> BuildResult:
     formats = {artifact.format for artifact in result.artifacts}
     if not formats <= set(FORMATS) or ORIGINAL.key not in formats:
         raise InvalidArtifact(f"{folder} was built by another version.", "Build again into this folder.")
-    if bring.is_reference(result.model):
-        # One's own model comes with its build, as the original.
+    if card.is_model_file(result.model):
+        # A person's own model is in the folder, as the original.
         return replace(result, model=str(folder / Path(result.model).name))
     return result
 
 
 def expected_bytes(row: Format, spec: ModelSpec) -> int:
-    """About how large the row's file will be."""
+    """An estimate of the size of the row's file, in bytes."""
     return int(1.05 * spec.parameters * (1 if row.is_int8 else BYTES_PER_WEIGHT)) + 1_000_000
 
 
 @dataclass
 class _Stages:
-    """Tells the fraction of the expected time that is behind us."""
+    """Reports progress as a fraction of the expected time."""
 
     progress: Progress
     total: float
     behind: float = 0.0
 
     def begin(self, message: str, effort: float) -> Progress:
-        """Announces a stage; returns the progress for what happens inside it."""
+        """Starts a stage. Returns the progress for the work inside it."""
         start = self.behind / self.total
         self.behind += effort
         self.progress(Event(message, start))
@@ -251,14 +250,14 @@ def _make(
 def _examined(
     row: Format, path: Path, bench: Workbench, request: BuildRequest, original: Answers
 ) -> tuple[Answers, float]:
-    """What a file answers, and its time in that of the original; it is out of memory again afterwards."""
+    """A file's answers, and its time divided by the original's. The file is out of memory again afterwards."""
     yardstick = _classifier(request, bench.model, bench.model.module)
     classifier = _classifier(request, bench.model, row.load(path))
     return _ask(classifier, original.references), _relative_time(classifier, yardstick, original.references[0].tensor)
 
 
 def _converted(row: Format, bench: Workbench) -> Any:
-    """The row's result in memory, and before it those of what it needs, whether or not they are written to a file."""
+    """The row's result in memory. Converts what the row needs first, even if that is not written to a file."""
     if row.key not in bench.results:
         if row.needs is not None:
             _converted(FORMATS[row.needs], bench)
@@ -271,13 +270,13 @@ def _classifier(request: BuildRequest, model: LoadedModel, run: Callable[..., An
 
 
 def _ask(classifier: Classifier, references: Sequence[Reference]) -> Answers:
-    """One picture at a time, as on a phone: dynamic int8 scales activations over a whole batch."""
+    """Asks one picture at a time, as a phone does: dynamic int8 scales activations over a whole batch."""
     logits = tuple(classifier.logits(reference.tensor) for reference in references)
     return Answers(tuple(references), classifier.labels, logits)
 
 
 def _relative_time(artifact: Classifier, original: Classifier, tensor: torch.Tensor) -> float:
-    """In turn, and each at its best, because whatever else the machine does only ever adds time."""
+    """The best time of each, measured in turn. Other work on the machine can only add time."""
     rounds = [(_seconds(artifact, tensor), _seconds(original, tensor)) for _ in range(TIMED_ROUNDS)]
     return min(ours for ours, _ in rounds) / min(theirs for _, theirs in rounds)
 

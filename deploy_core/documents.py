@@ -16,12 +16,12 @@ T = TypeVar("T")
 
 
 def plain(value: Any) -> Any:
-    """A dataclass as plain values, ready for JSON."""
+    """A dataclass as plain values for JSON."""
     return cattrs.unstructure(value)
 
 
 def structured(value: Any, kind: type[T]) -> T:
-    """Plain values as the dataclass ``kind``. Raises InvalidArtifact where they do not fit."""
+    """Plain values as the type ``kind``. Raises InvalidArtifact if they do not fit."""
     try:
         return cattrs.structure(value, kind)
     except (BaseValidationError, ValueError, TypeError, KeyError) as error:
@@ -36,7 +36,7 @@ def write(path: Path, value: Any) -> None:
 
 
 def read(path: Path, kind: type[T]) -> T:
-    """Reads what ``write`` wrote. Raises InvalidArtifact where there is no such file, or it does not fit ``kind``."""
+    """Reads a file that ``write`` wrote. Raises InvalidArtifact if it is missing or does not fit ``kind``."""
     try:
         document = json.loads(path.read_text())
     except OSError as error:
@@ -47,6 +47,6 @@ def read(path: Path, kind: type[T]) -> T:
 
 
 def _where(error: Exception) -> str:
-    """What does not fit, as the first of what cattrs found: ``: host (required field missing)``."""
+    """The first error that cattrs found, such as ``: host (required field missing)``."""
     what, _, path = cattrs.transform_error(error)[0].partition(" @ $")
     return f": {path.lstrip('.')} ({what})" if path else ""

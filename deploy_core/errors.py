@@ -1,29 +1,29 @@
-"""What can go wrong, and what the person can do about it.
+"""The errors of this library. Each says what is wrong and what the person can do.
 
-    DeployError                 everything this library raises on purpose
+    DeployError                 the base of all errors that this library raises
     ├── InvalidRequest          an option, a name or a number that makes no sense
     ├── InvalidPicture          bytes that are not a picture this project reads
     ├── InvalidPictureSet       a labelled folder or archive that cannot be used
     ├── PictureUnreachable      a file or an address that gives no picture
-    ├── WeightsUnavailable      the Hub is out of reach, or does not have the file
+    ├── WeightsUnavailable      the Hub cannot be reached, or does not have the file
     ├── InvalidCheckpoint       a checkpoint that does not fit the model
     ├── InvalidArtifact         a file that is no artifact, is damaged, or belongs to another model
-    │   └── DamagedArtifact     a file of the store that is not what was built
+    │   └── DamagedArtifact     a file of the store that has changed since it was built
     ├── FormatUnavailable       this machine cannot build or run the format
-    ├── HomeInUse               another app works in the same folder
+    ├── HomeInUse               another app uses the same folder
     ├── StorageFailed           the disk is full, or the folder cannot be written
-    ├── ClusterUnavailable      a Dask cluster that cannot be reached, or that lost the work
-    ├── QueueFull               too much heavy work waits already
-    └── JobFailed               work in another process that ended without a result
-        ├── JobCancelled        because somebody cancelled it
-        └── TookTooLong         because it did not end within its time
+    ├── ClusterUnavailable      a Dask cluster cannot be reached, or lost the work
+    ├── QueueFull               too many jobs wait already
+    └── JobFailed               a task in another process ended without a result
+        ├── JobCancelled        somebody cancelled it
+        └── TookTooLong         it took longer than it may
 
-Errors of other libraries are translated where they are called; nothing else of theirs reaches a visitor.
+Errors of other libraries are translated where those libraries are called, so that no traceback reaches a visitor.
 """
 
 from __future__ import annotations
 
-# What a person gave is quoted in an error, and may be of any length.
+# Errors quote what a person gave, and that may have any length.
 LONGEST_SENTENCE = 600
 
 
@@ -35,7 +35,7 @@ class DeployError(Exception):
         super().__init__(f"{self.problem} {self.remedy}")
 
     def __reduce__(self) -> tuple[type[DeployError], tuple[str, str]]:
-        """Exceptions travel between processes as what they were made of; by default that is the message alone."""
+        """Exceptions travel between processes by pickle, which would keep only the message."""
         return type(self), (self.problem, self.remedy)
 
 
@@ -104,9 +104,9 @@ class TookTooLong(JobFailed):
 
 
 def _bounded(sentence: str) -> str:
-    """The beginning and the end of a sentence that is too long to read."""
+    """A long sentence is cut to its beginning and its end."""
     half = LONGEST_SENTENCE // 2
     return sentence if len(sentence) <= LONGEST_SENTENCE else f"{sentence[:half]} … {sentence[-half:]}"
 
 
-UNEXPECTED = JobFailed("Something went wrong that nobody expected.", "Try again; the server's log has the details.")
+UNEXPECTED = JobFailed("Something unexpected went wrong.", "Try again; the server's log has the details.")

@@ -1,4 +1,4 @@
-"""Files that are whole or not there at all."""
+"""Write files whole or not at all, and other helpers for files."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Gives a path to write to; on success the file is synced and renamed to ``path``, on any error removed.
+    """Gives a temporary path to write to. On success the file is synced and renamed to ``path``, else removed.
 
-    The temporary path has the final file name, in a folder of its own beside it, because torch writes the name into
-    its archives. Raises StorageFailed where the disk is full or read-only.
+    The temporary path has the final file name in a temporary folder, because torch writes that name into its archives.
+    Raises StorageFailed if the disk is full or read-only.
     """
     workplace = path.parent / f".{uuid.uuid4().hex}.part"
     try:
         workplace.mkdir()
         temporary = workplace / path.name
         yield temporary
-        # Some writers make files that only their owner may read; the folder's mode tells what is usual here.
+        # Some writers make files that only their owner can read. The folder's mode shows what is usual here.
         temporary.chmod(workplace.stat().st_mode & 0o666)
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
@@ -48,7 +48,7 @@ def write_json(path: Path, document: Any) -> None:
 
 
 def make_folder(folder: Path) -> Path:
-    """Creates ``folder`` and its parents. Raises StorageFailed where that is not possible."""
+    """Creates ``folder`` and its parents. Raises StorageFailed if that is not possible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -57,7 +57,7 @@ def make_folder(folder: Path) -> Path:
 
 
 def listed(folder: Path) -> list[Path]:
-    """What lies in a folder; nothing where it is not there. Raises StorageFailed where it cannot be read."""
+    """The paths in a folder; none if there is no such folder. Raises StorageFailed if it cannot be read."""
     try:
         return list(folder.iterdir())
     except FileNotFoundError:
@@ -67,7 +67,7 @@ def listed(folder: Path) -> list[Path]:
 
 
 def remove(path: Path) -> None:
-    """Removes a file if it is there. Raises StorageFailed where that is not allowed."""
+    """Removes a file if it exists. Raises StorageFailed if that is not allowed."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
@@ -75,7 +75,7 @@ def remove(path: Path) -> None:
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is such a file; False, too, for a name that no file can have or a folder that cannot be entered."""
+    """Whether the file exists. False also for an impossible name or a folder without access."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -83,7 +83,7 @@ def is_file(path: Path) -> bool:
 
 
 def require_space(folder: Path, needed: int) -> None:
-    """Raises StorageFailed where fewer than ``needed`` bytes are free on the disk that holds ``folder``."""
+    """Raises StorageFailed if fewer than ``needed`` bytes are free on the disk that holds ``folder``."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise StorageFailed(
@@ -99,13 +99,13 @@ def sha256(path: Path) -> str:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes what a killed writer left in ``folder``; only for a folder that nobody writes to now."""
+    """Removes unfinished files of killed processes. Nobody may write to ``folder`` meanwhile."""
     for workplace in folder.glob(".*.part"):
         shutil.rmtree(workplace, ignore_errors=True)
 
 
 def keep_newest(folder: Path, most: int) -> list[Path]:
-    """Removes all but the ``most`` JSON files of ``folder`` that were written last; returns those that are gone."""
+    """Keeps the ``most`` newest JSON files of ``folder`` and removes the others. Returns the removed paths."""
     gone = sorted(folder.glob("*.json"), key=_changed, reverse=True)[most:]
     for path in gone:
         path.unlink(missing_ok=True)
@@ -113,7 +113,7 @@ def keep_newest(folder: Path, most: int) -> list[Path]:
 
 
 def _changed(path: Path) -> int:
-    """When a file was written last; long ago where another process has just removed it."""
+    """When a file was last written, in nanoseconds; 0 if another process has just removed it."""
     try:
         return path.stat().st_mtime_ns
     except FileNotFoundError:
@@ -121,7 +121,7 @@ def _changed(path: Path) -> int:
 
 
 def storage_failed(folder: Path, error: OSError) -> StorageFailed:
-    """What an error of the operating system in ``folder`` means to a person."""
+    """An error of the operating system as a sentence for people."""
     if error.errno in FULL:
         return StorageFailed(f"The disk that holds {folder} is full.", "Free some space and try again.")
     return StorageFailed(

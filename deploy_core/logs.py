@@ -1,8 +1,8 @@
-"""What the log may say: what happened and where in the code, nothing about a visitor.
+"""Keeps visitors' data out of the log.
 
-Messages of other libraries and of unexpected exceptions may quote a file name, an address or a piece of a picture. So
-of those, the log keeps what is written in their source: the message without its arguments, the kinds of the exceptions
-and the stack. A message without arguments may have been put together before it was logged: of that, the place is kept.
+Messages of other libraries and of unexpected exceptions can quote a file name, an address or a piece of a picture. The
+log keeps only the parts of them that are source code: the message without its arguments, the classes of the exceptions
+and the stack. A message without arguments may already contain data, so only its place in the code is kept.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from types import TracebackType
 from typing import Any
 
 OURS = ("deploy_core", "deit_deploy")
-# At a lower level, uvicorn writes down the address and the path of every connection.
+# Below this level, uvicorn logs the address and the path of every connection.
 TALKATIVE = ("uvicorn", "uvicorn.error", "uvicorn.access")
 
 
 def keep_discreet() -> None:
-    """From now on, every record of this process is made so, whichever handler writes it."""
+    """Applies this to every log record of this process from now on, for all handlers."""
     logging.setLogRecordFactory(_record)
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""What was freed, back to the system."""
+"""Gives freed memory back to the system."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import gc
 
 
 def give_back() -> None:
-    """Script modules refer to themselves, and glibc keeps what was freed: both would add up from model to model."""
+    """Collects garbage and returns freed memory.
+
+    Script modules hold references to themselves, and glibc keeps freed memory. Both would add up with every model.
+    """
     gc.collect()
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)

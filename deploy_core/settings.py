@@ -1,6 +1,6 @@
 """Every limit and folder, read from the environment in one place.
 
-Each field is read from ``DEIT_DEPLOY_<NAME>``. What it is stands beside it, and ``table`` tells it to the documents.
+Each field is read from ``DEIT_DEPLOY_<NAME>``. Its annotation says what it is; ``table`` prints that for the docs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PREFIX = "DEIT_DEPLOY_"
 
 @dataclass(frozen=True)
 class About:
-    """What a setting is; ``shown`` is its default for people, where the value itself says little."""
+    """What a setting is, in words. ``shown`` stands for its default in the table; ``least`` is its smallest value."""
 
     what: str
     shown: str = ""
@@ -46,15 +46,17 @@ class Settings:
     picture_pixels: Annotated[int, About("largest picture, width times height")] = 64_000_000
     picture_seconds: Annotated[float, About("longest time to read one picture, whatever is in it", least=0)] = 10.0
     fetch_seconds: Annotated[float, About("longest time to fetch a picture from a URL", least=0)] = 10.0
-    hub_connect_seconds: Annotated[
-        float, About("how long to wait for the Hub before saying that it is out of reach", least=0)
-    ] = 5.0
-    offline: Annotated[int, About("1: no network at all, neither the Hub nor pictures from URLs", least=0)] = 0
-    store_bytes: Annotated[int, About("how much built files may take; the least recently used go first")] = (
+    hub_connect_seconds: Annotated[float, About("how long to wait for an answer of the Hub", least=0)] = 5.0
+    offline: Annotated[int, About("1: no network, neither the Hub nor pictures from URLs", least=0)] = 0
+    store_bytes: Annotated[int, About("how much built files may take; the least recently used are removed first")] = (
         10_000_000_000
     )
     upload_bytes: Annotated[
-        int, About("how much labelled pictures may take, the oldest go first; and how much all visitors' own models")
+        int,
+        About(
+            "how much labelled pictures may take (the oldest are removed first), "
+            "and how much all visitors' own models may take"
+        ),
     ] = 2_000_000_000
     memory_bytes: Annotated[
         int,
@@ -65,9 +67,9 @@ class Settings:
         ),
     ] = 0
     session_upload_bytes: Annotated[
-        int, About("how much of what one visitor uploads the app may hold in memory at a time")
+        int, About("how much of one visitor's uploads the app holds in memory at a time")
     ] = 420_000_000
-    all_upload_bytes: Annotated[int, About("the same of all visitors together")] = 500_000_000
+    all_upload_bytes: Annotated[int, About("the same for all visitors together")] = 500_000_000
     answer_seconds: Annotated[
         float, About("longest time for one answer; the process that takes longer is replaced", least=0)
     ] = 60.0
@@ -77,10 +79,10 @@ class Settings:
         int, About("how many builds, evaluations and downloads run at once; a profile always runs alone")
     ] = 1
     waiting_jobs: Annotated[int, About("how many builds, evaluations and profiles may wait for those that run")] = 10
-    visitor_jobs: Annotated[int, About("how many of those one visitor may have asked for at a time")] = 3
-    idle_seconds: Annotated[float, About("when a process without work is let go, with its memory", least=0)] = 300.0
+    visitor_jobs: Annotated[int, About("how many of those one visitor may have at a time")] = 3
+    idle_seconds: Annotated[float, About("how long a process without work is kept", least=0)] = 300.0
     public_url: Annotated[
-        str, About("the address that phones reach the app under, for QR codes", "the address in the browser")
+        str, About("the address at which phones reach the app, for QR codes", "the address in the browser")
     ] = ""
     framed_by: Annotated[
         str, About("the sites that may show the app in a frame: origins with commas between them", "none")
@@ -88,7 +90,7 @@ class Settings:
 
 
 def load() -> Settings:
-    """The settings of this process. Raises InvalidRequest where a variable makes no sense."""
+    """The settings of this process. Raises InvalidRequest for a variable that makes no sense."""
     values: dict[str, Any] = {}
     for setting in fields(Settings):
         variable = PREFIX + setting.name.upper()
@@ -99,7 +101,7 @@ def load() -> Settings:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The variables under which another process has these settings."""
+    """The environment variables that give another process these settings."""
     return {PREFIX + setting.name.upper(): str(getattr(settings, setting.name)) for setting in fields(Settings)}
 
 
@@ -116,7 +118,7 @@ def table() -> str:
 
 
 def expanded(path: str) -> Path:
-    """A path with a leading ``~`` resolved, or as it is where there is no such user; ``Path.expanduser`` raises."""
+    """The path with a leading ``~`` resolved. ``Path.expanduser`` raises for an unknown user; this keeps the ``~``."""
     return Path(os.path.expanduser(path))  # noqa: PTH111
 
 
@@ -132,7 +134,7 @@ def _parsed(variable: str, text: str, default: Any, least: float) -> Any:
     if not least <= number < math.inf or (isinstance(default, float) and not number):
         raise InvalidRequest(
             f"The setting {variable} is '{text}', which is no number {f'from {least:g}' if least else 'above 0'}.",
-            "Mend or unset it.",
+            "Correct it, or unset it.",
         )
     return number
 

@@ -1,4 +1,4 @@
-"""Tables as CSV that a spreadsheet reads as what they are: numbers are numbers, and no text is computed."""
+"""Tables as CSV. A spreadsheet reads numbers as numbers and computes no text as a formula."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def as_csv(fields: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
-    """The ``fields`` of each row, below their names; what a row lacks is empty."""
+    """A header with the names of ``fields``, then one line for each row. A missing field is empty."""
     buffer = StringIO()
-    # As RFC 4180 ends lines; with "\n" alone, a carriage return in a text would not be quoted, and begin a line.
+    # RFC 4180 ends lines with "\r\n". With "\n" alone, a carriage return in a text would not be quoted.
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(map(_cell, fields))
     writer.writerows([_cell(row.get(field)) for field in fields] for row in rows)
@@ -20,7 +20,7 @@ def as_csv(fields: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
 
 
 def _cell(value: object) -> object:
-    """A text that begins as a formula does, with an apostrophe before it, or whoever opens the file would compute it.
+    """Puts an apostrophe before a text that begins like a formula, so that no spreadsheet computes it.
 
     https://owasp.org/www-community/attacks/CSV_Injection
     """

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+from deploy_core.ranges import Range
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,10 @@ class Milliseconds:
     read: float
     preprocess: float
     inference: float
+
+    @property
+    def total(self) -> float:
+        return self.read + self.preprocess + self.inference
 
 
 @dataclass(frozen=True)
@@ -123,6 +131,11 @@ class Faithfulness:
     cosine: float
     max_abs_difference: float
 
+    @property
+    def agreeing_pictures(self) -> int:
+        """On how many of the ``pictures`` the first class agrees with the original's."""
+        return round(self.top1_agreement * self.pictures)
+
 
 @dataclass(frozen=True)
 class Delegation:
@@ -132,14 +145,37 @@ class Delegation:
     undelegated: tuple[str, ...]
 
 
+class Platform(StrEnum):
+    """Where apps run. The values are names for people."""
+
+    ANDROID = "Android"
+    IOS = "iOS"
+    MACOS = "macOS"
+    BROWSERS = "browsers"
+
+    @property
+    def app_folder(self) -> str:
+        """The folder of a bundle that holds the app code for it."""
+        return self.value.lower()
+
+
 @dataclass(frozen=True)
 class Runtime:
-    """A program on a device that loads a format's files, from the oldest version that was checked or is documented."""
+    """A program that loads a format's files on devices, in the oldest version that was checked or is documented.
+
+    ``install`` is how an app gets it. ``elsewhere`` names, in words, other places where the files load.
+    """
 
     name: str
-    platforms: str
+    platforms: tuple[Platform, ...]
     version: str
     install: str
+    elsewhere: str = ""
+
+    @property
+    def places(self) -> str:
+        """The platforms and ``elsewhere``, as text."""
+        return "; ".join(filter(None, (", ".join(self.platforms), self.elsewhere)))
 
 
 @dataclass(frozen=True)
@@ -179,6 +215,10 @@ class Artifact:
     delegation: Delegation | None
     findings: tuple[Finding, ...]
 
+    def size_change(self, original: Artifact) -> float:
+        """Its size against the original's: -0.75 for a quarter of it."""
+        return self.bytes / original.bytes - 1
+
 
 @dataclass(frozen=True)
 class Unbuilt:
@@ -208,5 +248,5 @@ class OperatorTime:
 
     name: str
     group: str
-    self_ms: float
-    calls: float
+    self_ms: Annotated[float, Range(0, 86_400_000)]
+    calls: Annotated[float, Range(0, 1e6)]

@@ -1,4 +1,4 @@
-"""The frame around the pages: navigation and the one model picker that they share."""
+"""The frame around the pages: navigation, and the model picker that all pages share."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from deploy_core.storage import home
 from pages.parts import notices
 from pages.state import picker, session
 
-# Streamlit puts this folder on the import path: a page named like a module of the standard library would shadow it.
+# Streamlit puts this folder on the import path, so a page must not have the name of a module that others import.
 PAGES = Path(__file__).parent
-# Not one of Streamlit's icons: a browser would ask another site for it.
+# A file, because browsers would load one of Streamlit's icons from another site.
 st.set_page_config(page_title="DeiT Deploy", page_icon=PAGES / "icon.svg", layout="wide")
 st.logo(PAGES / "logo.svg", size="large")
 

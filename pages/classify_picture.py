@@ -1,42 +1,42 @@
-"""Classify: what is in a picture, how sure the model is, where it looks, and what every file of it answers."""
+"""Classify: what is in a picture, how sure the model is, where it looks, and how every file of it answers."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from deploy_core import embedded
+from deploy_core.inference.classify import DEFAULT_TOP
 from deploy_core.models import load
 from deploy_core.types import Prediction
 from deploy_core.worker.tasks import Download
-from pages.charts.charts import Bar, draw_bars
+from pages.charts.bars import Bar, draw_bars
 from pages.parts import notices, progress
-from pages.parts.text import plain
+from pages.parts.text import escaped
 from pages.pictures import answers, batch, code, looks, sources
 from pages.pictures.sources import Picture
 from pages.state import address, picker, services
 
 SHOWN_PIXELS = 720
-USUAL_TOP = 5
 MOST_SHOWN = 20
 USUAL_THRESHOLD = 50
 
 WHAT = """
 **DeiT** (data-efficient image transformer) is a Vision Transformer: it cuts a picture into square patches, turns each
 into a token, and lets the tokens attend to each other. Earlier Vision Transformers needed hundreds of millions of
-pictures. DeiT needs ImageNet alone, because of strong augmentation and **distillation**: while it learns, a
-convolutional network stands beside it as a teacher, and an extra token learns to agree with the teacher's decision.
+pictures. DeiT needs ImageNet alone, because of strong augmentation and **distillation**: during training, an extra
+token learns to agree with the decisions of a teacher, a convolutional network.
 
 Here the picture is brought to the model's input size, normalized, and run once; softmax turns the logits into
-probabilities. **Where it looks** is attention rollout: how much of the answer comes from each patch, followed through
-the attention of all blocks. The next step, **Build**, turns this same model into files for a phone.
+probabilities. **Where it looks** is attention rollout: how much each patch contributes to the answer, followed
+through the attention of all blocks. The next step, **Build**, turns this same model into files for a phone.
 """
 
 
 def options(classes: int) -> tuple[int, float]:
-    """How many classes are shown, and below which probability the page says that the model is not sure."""
+    """How many classes to show, and the probability below which the page calls the model not sure."""
     most = min(MOST_SHOWN, classes)
-    # What the visitor asked for stays while a model has fewer classes.
-    address.recall("top_asked", "top", USUAL_TOP, lambda text: min(max(int(text), 1), MOST_SHOWN))
+    # A model with fewer classes does not change what the visitor asked for.
+    address.recall("top_asked", "top", DEFAULT_TOP, lambda text: min(max(int(text), 1), MOST_SHOWN))
     st.session_state["top"] = min(st.session_state["top_asked"], most)
     with st.popover("Options", icon=":material/tune:"):
         top = st.slider("Classes shown", 1, most, key="top", on_change=_ask_for)
@@ -44,7 +44,7 @@ def options(classes: int) -> tuple[int, float]:
             "Not sure below", 0, 100, USUAL_THRESHOLD, format="%d %%", key="threshold", persist_state="session"
         )
     asked = st.session_state["top_asked"]
-    address.note(top=None if asked == USUAL_TOP else asked)
+    address.note(top=None if asked == DEFAULT_TOP else asked)
     return top, threshold / 100
 
 
@@ -55,7 +55,7 @@ def _ask_for() -> None:
 def bars(prediction: Prediction) -> list[Bar]:
     return [
         Bar(
-            # With the index, because ImageNet has two cranes.
+            # The index tells ImageNet's two cranes apart.
             label=f"{answer.label.split(',')[0]} · {answer.index}",
             value=answer.probability,
             text=f"{answer.probability:.1%}",
@@ -71,12 +71,12 @@ def answer(chosen: picker.Choice, prediction: Prediction, threshold: float) -> N
         st.warning("The weights are random, so this answer means nothing.", icon=":material/casino:")
     elif best.probability < threshold:
         st.warning(
-            f"**Not sure.** Its best guess has {best.probability:.0%}, less than the {threshold:.0%} that you ask for.",
+            f"**Not sure.** Its best guess has {best.probability:.0%}, less than your limit of {threshold:.0%}.",
             icon=":material/help:",
         )
     st.metric(
         f"Class {best.index}",
-        plain(best.label),
+        escaped(best.label),
         f"{best.probability:.1%} sure",
         delta_color="off",
         delta_arrow="off",
@@ -88,19 +88,19 @@ def answer(chosen: picker.Choice, prediction: Prediction, threshold: float) -> N
     st.markdown(
         f"**Where the time went:** reading the picture {spent.read:.1f} ms · preprocessing {spent.preprocess:.1f} ms · "
         f"inference {spent.inference:.1f} ms on the original",
-        help="Reading: decode, turn upright, to RGB. Preprocessing: resize, crop, normalize. The original is the float "
-        "model in PyTorch; what the files take is below.",
+        help="Reading: decode, turn upright, convert to RGB. Preprocessing: resize, crop, normalize. The original is "
+        "the float model in PyTorch; the times of the files are below.",
     )
 
 
 def ready(chosen: picker.Choice) -> bool:
-    """Whether the weights are here; draws the download otherwise."""
+    """Whether the weights are on this server; if not, offers to download them."""
     if chosen.weights != "pretrained" or chosen.spec.is_here():
         return True
     download = Download(chosen.spec.name)
     if not progress.is_unfinished(progress.follow(download)):
         size = f"{chosen.spec.download_bytes / 1e6:.0f} MB"
-        st.info(f"{plain(chosen.spec.title)} needs its weights once: {size} from the Hugging Face Hub.")
+        st.info(f"{escaped(chosen.spec.title)} needs its weights once: {size} from the Hugging Face Hub.")
         if st.button(f"Download {size}", icon=":material/download:", type="primary"):
             progress.submit(download)
             st.rerun()
@@ -126,17 +126,17 @@ def one(chosen: picker.Choice, picture: Picture, top: int, threshold: float) -> 
 
 def classify() -> None:
     chosen = picker.choice()
-    # Columns, which lie one below the other on a phone: the origins need its whole width.
-    place, beside = st.columns([4, 1], vertical_alignment="bottom")
-    with beside, st.container(horizontal_alignment="right"):
+    # On a phone, columns lie one below the other, and the picture's origins get its whole width.
+    place, corner = st.columns([4, 1], vertical_alignment="bottom")
+    with corner, st.container(horizontal_alignment="right"):
         top, threshold = options(load.find(chosen.spec.reference).classes)
     pictures = []
     with place, notices.errors_shown():
         pictures = sources.choose()
     if not pictures:
-        st.info("Give a picture, and the answer appears here.", icon=":material/image:")
+        st.info("Choose a picture, and the answer appears here.", icon=":material/image:")
     elif len(pictures) == 1:
-        sources.hold(pictures[0])
+        sources.remember(pictures[0])
         one(chosen, pictures[0], top, threshold)
     elif ready(chosen):
         batch.draw(chosen, pictures, top, threshold)
@@ -145,9 +145,9 @@ def classify() -> None:
 
 st.title("What is in the picture?")
 st.markdown(
-    "DeiT, a Vision Transformer, names what it sees and how sure it is. Pick a picture here, a model in the sidebar; "
-    "then **Build** turns that model into files for a phone, **Evaluate** counts what they get right, and **Profile** "
-    "tells which one to ship."
+    "DeiT, a Vision Transformer, names what it sees and how sure it is. Pick a picture here and a model in the "
+    "sidebar. **Build** turns the model into files for a phone, **Evaluate** counts what they get right, and "
+    "**Profile** shows which one to ship."
 )
 with notices.errors_shown():
     classify()

@@ -1,1 +1,1 @@
-"""What stands between the network and the pages: headers, downloads, limits on uploads and connections, and health."""
+"""The HTTP side of the app: its routes, headers, and limits on uploads, connections and sessions."""

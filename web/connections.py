@@ -1,7 +1,7 @@
-"""Connections that never finish their request: each has a few seconds, and there are never many.
+"""Limits connections that do not finish their request: each gets a few seconds, and only so many may wait at once.
 
-uvicorn waits for the end of a request's head without a limit, and a process may open so many files: who opens
-enough connections and says nothing locks everybody out.
+uvicorn waits for the end of a request's head without a limit. Since a process may open only a limited number of files,
+a client that opens many connections and sends nothing would lock everybody else out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MOST_WAITING = 256
 
 
 def take_all_files() -> None:
-    """Lets this process open as many files and connections as the system allows it."""
+    """Raises this process's limit of open files and connections to the system's maximum."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -34,7 +34,7 @@ class Waiting:
         self._clocks: dict[H11Protocol, asyncio.TimerHandle] = {}
 
     def look(self, connection: H11Protocol) -> None:
-        """After something happened on a connection: starts or stops its clock."""
+        """Starts or stops the clock of a connection, according to its state."""
         if connection.transport.is_closing() or connection.conn.their_state is not h11.IDLE:
             self.forget(connection)
         elif connection not in self._clocks:
@@ -53,14 +53,14 @@ class Waiting:
 
 
 def watch(waiting: Waiting) -> None:
-    """Has every connection of this process watched. uvicorn has no setting for that, so its protocol is extended."""
+    """Watches every connection of this process, by extending uvicorn's protocol, which has no setting for that."""
 
     def after(method: str, do: Any) -> None:
         original = getattr(H11Protocol, method)
 
         @functools.wraps(original)
-        def extended(connection: H11Protocol, *given: Any) -> None:
-            original(connection, *given)
+        def extended(connection: H11Protocol, *arguments: Any) -> None:
+            original(connection, *arguments)
             do(connection)
 
         setattr(H11Protocol, method, extended)

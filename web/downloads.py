@@ -1,4 +1,4 @@
-"""Routes that stream files of the store from disk: built files, their bundles, and the traces of a run."""
+"""Routes that stream files from disk: built files, their bundles, and the traces of a run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RETRY_SECONDS = 60
 
 
 class HeldFile(FileResponse):
-    """Streams a file of the store, with ranges; it is held against removal until the last byte is out."""
+    """Streams a file of the store, with ranges, and prevents its removal until the last byte is sent."""
 
     def __init__(self, path: Path, headers: dict[str, str], held: ExitStack) -> None:
         # Streamlit would gzip the stream otherwise, which is slow and breaks resumed downloads.
@@ -44,7 +44,7 @@ def artifact(request: Request) -> Response:
 
 
 def bundle(request: Request) -> Response:
-    """The bundle of a built file; it is zipped when it is asked for the first time."""
+    """The bundle of a built file, zipped at the first request."""
 
     def choose(stored: Stored) -> tuple[Path, str]:
         return services.store().bundle(stored), f"bundle-{stored.artifact.sha256}"
@@ -53,7 +53,7 @@ def bundle(request: Request) -> Response:
 
 
 def traces(request: Request) -> Response:
-    """What each operator did when, in the files of a run."""
+    """The traces of a run: when each operator of its files ran."""
     try:
         path = services.runs().traces(request.path_params["key"])
     except DeployError as error:
@@ -86,7 +86,7 @@ def _stream(request: Request, choose: Callable[[Stored], tuple[Path, str]]) -> R
 
 
 def _sharing(key: str) -> str:
-    """What is made of a visitor's own model is for no shared cache; the rest changes only with its ETag."""
+    """Keeps files of a visitor's own model out of shared caches. All files are revalidated by their ETag."""
     return "private, no-cache" if OWNED.match(key) else "no-cache"
 
 

@@ -1,4 +1,4 @@
-"""What every answer tells the browser: whom to trust, and what not to guess."""
+"""The security headers of every response."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# With both, a browser lets the page's threads share memory, which WebAssembly needs to use more than one.
+# With both, a browser lets threads share memory, which WebAssembly needs to run on more than one.
 ISOLATION = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
-# Streamlit writes scripts and styles into its page, and the charts compile their expressions. Nothing comes from, or
-# goes to, another site.
+# Inline scripts and styles are Streamlit's, and the charts compile their expressions with eval. Nothing is loaded from
+# another site or sent to one.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; "
     "connect-src 'self' data: blob:; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; "
     "form-action 'self'; frame-ancestors 'self'"
 )
-# Streamlit answers there with what it counts, to anyone.
+# Here Streamlit would show its metrics to anyone.
 CLOSED = "/_stcore/metrics"
 
 
 class Headers:
-    """Adds the headers to every answer. ``framed_by``: other sites that may show the app in a frame, as origins."""
+    """Adds the headers to every response. ``framed_by``: comma-separated origins that may show the app in a frame."""
 
     def __init__(self, app: ASGIApp, framed_by: str = "") -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Whether the app can answer: for a balancer, a monitor, and whoever restarts it."""
+"""The route that says whether the app can answer, for load balancers, monitors and restarts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pages.state import services
 
 
 def ready(_: Request) -> Response:
-    """200 where the app can answer, 503 with the reasons where it cannot."""
+    """Answers 200 if the app can answer, or 503 with the reasons."""
     problems = list(_problems())
     return JSONResponse({"ready": not problems, "problems": problems}, status_code=503 if problems else 200)
 

@@ -1,7 +1,7 @@
-"""Sessions whose browser has gone: what they hold is given back, soon where it is much.
+"""Closes sessions whose browser has gone, so that their uploads are freed; sooner if they hold much.
 
-Streamlit keeps a session for a while, so that a phone that was locked finds it again. It forgets it only when the next
-one comes, with all that was uploaded.
+Streamlit keeps a session for a while, so that a phone that was locked finds it again. By itself it frees the session
+and its uploads only when the next session starts.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from typing import Protocol
 
 from web.uploads import Held, held_bytes
 
-# A session that holds much waits this long for its browser; the others as long as Streamlit's own setting says.
+# A session that holds more than HEAVY_BYTES waits HEAVY_SECONDS for its browser, the others as long as Streamlit's
+# setting says.
 HEAVY_BYTES = 10_000_000
 HEAVY_SECONDS = 15.0
 
 
 class Runtime(Protocol):
-    """What is asked of Streamlit."""
+    """The methods of Streamlit's runtime that are used here."""
 
     def is_active_session(self, session_id: str) -> bool: ...
 
@@ -26,7 +27,7 @@ class Runtime(Protocol):
 
 
 class Departures:
-    """The sessions that were seen, and since when their browser has been gone. ``clock`` counts seconds."""
+    """The known sessions, and since when their browser has been gone. ``clock`` counts seconds."""
 
     def __init__(self, light_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._light_seconds, self._clock = light_seconds, clock
@@ -34,11 +35,11 @@ class Departures:
         self._gone_since: dict[str, float] = {}
 
     def note(self, session: str) -> None:
-        """A session is here."""
+        """Remembers that a session exists."""
         self._known.add(session)
 
     def look(self, runtime: Runtime, held: Held) -> int:
-        """Closes the sessions whose time is over; returns how many. In the event loop's thread alone."""
+        """Closes the sessions whose time is over and returns how many. Call it only in the event loop's thread."""
         now, closed = self._clock(), 0
         for session in sorted(self._known | set(held)):
             if runtime.is_active_session(session):

@@ -1,6 +1,6 @@
-"""How much visitors may upload into the memory of the web process, enforced where the bytes arrive.
+"""Limits how much visitors may upload into the memory of the web process, while the bytes arrive.
 
-Streamlit keeps each upload in memory until its session ends, and bounds single files only.
+Streamlit keeps each upload in memory until its session ends, and limits only the size of single files.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from deploy_core.settings import Settings
 
 PATH = re.compile(r"/_stcore/upload_file/(?P<session>[^/]+)/[^/]+$")
-# A browser keeps six connections to one host.
+# Uploads of one session. A browser opens six connections to a host.
 MOST_AT_ONCE = 12
-# How long a body may send nothing.
+# The longest pause within a body.
 PAUSE_SECONDS = 30.0
 YOURS = "You have uploaded as much as this app keeps for one visitor. Remove a file, or reload the page.\n"
 EVERYBODYS = "Other visitors' uploads take all the room. Try again in a few minutes.\n"
@@ -30,7 +30,7 @@ SLOW = "The upload stopped arriving. Try again.\n"
 
 
 class File(Protocol):
-    """What Streamlit keeps of an upload."""
+    """An upload as Streamlit holds it."""
 
     @property
     def data(self) -> bytes: ...
@@ -41,12 +41,15 @@ Held = Mapping[str, Mapping[str, File]]
 
 
 def held_bytes(held: Held, session: str) -> int:
-    """What one session's uploads take."""
+    """The bytes of one session's uploads."""
     return sum(len(file.data) for file in list(held.get(session, {}).values()))
 
 
 class UploadLimits:
-    """Answers 413 to an upload beyond the settings' ``session_upload_bytes`` or ``all_upload_bytes``."""
+    """Refuses uploads beyond ``session_upload_bytes`` or ``all_upload_bytes`` of the settings with 413.
+
+    More than ``MOST_AT_ONCE`` uploads of one session get 429, and a body that pauses for ``PAUSE_SECONDS`` gets 408.
+    """
 
     def __init__(self, app: ASGIApp, settings: Settings, held: Callable[[], Held]) -> None:
         self._app, self._settings, self._held = app, settings, held
@@ -54,11 +57,11 @@ class UploadLimits:
         self._under_way: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = PATH.search(scope["path"]) if scope["type"] == "http" and scope["method"] == "PUT" else None
-        if found is None:
+        match = PATH.search(scope["path"]) if scope["type"] == "http" and scope["method"] == "PUT" else None
+        if match is None:
             await self._app(scope, receive, send)
             return
-        session = found["session"]
+        session = match["session"]
         if self._under_way[session] >= MOST_AT_ONCE:
             await PlainTextResponse(MANY, status_code=429)(scope, receive, send)
             return

@@ -19,7 +19,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("source", metavar="SOURCE", help="a picture file, or an http(s) URL")
     add_model(sub)
     sub.add_argument("--artifact", type=Path, metavar="FILE", help="answer with a built file instead")
-    sub.add_argument("--top", type=int, help=f"how many classes to name ({classify.USUAL_TOP})")
+    sub.add_argument("--top", type=int, help=f"how many classes to name ({classify.DEFAULT_TOP})")
 
 
 def run(options: argparse.Namespace, limits: Settings) -> Outcome:

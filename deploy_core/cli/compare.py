@@ -8,9 +8,9 @@ from pathlib import Path
 from deploy_core import files
 from deploy_core.cli.outcome import Outcome, table
 from deploy_core.formats import FORMATS
-from deploy_core.profile.record import record
 from deploy_core.profile.record.record import Record
 from deploy_core.profile.record.runs import Runs
+from deploy_core.profile.record.saved import read_record
 from deploy_core.profile.verdict import compare
 from deploy_core.settings import Settings
 
@@ -36,10 +36,10 @@ def run(options: argparse.Namespace, limits: Settings) -> Outcome:
         )
         for change in found.changes
     ]
-    head = ("Model", "First run", "Second run", "Second / first", "Against its original", "So it is")
+    head = ("Model", "First run", "Second run", "Second / first", "Against its original", "Result")
     document = {
-        "first": found.first.key,
-        "second": found.second.key,
+        "first": found.first.run_id,
+        "second": found.second.run_id,
         "same_files": found.same_files,
         "same_host": found.same_host,
         "left_out": found.left_out,
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace, limits: Settings) -> Outcome:
                 "interval": change.interval,
                 "relative_ratio": change.relative_ratio,
                 "is_tie": change.is_tie,
-                "finding": change.finding.value,
+                "finding": change.outcome.value,
             }
             for change in found.changes
         ],
@@ -61,6 +61,6 @@ def run(options: argparse.Namespace, limits: Settings) -> Outcome:
 
 
 def _run(name: str, limits: Settings) -> Record:
-    """A run by its file, or by its key among those that were saved."""
+    """A run from its file, or by its key among the saved runs."""
     path = Path(name)
-    return record.read(path) if files.is_file(path) else Runs(limits).get(name)
+    return read_record(path) if files.is_file(path) else Runs(limits).get(name)

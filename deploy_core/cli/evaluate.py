@@ -11,6 +11,7 @@ from deploy_core.cli.progress import each_percent, tell
 from deploy_core.cli.subject import add_model, origin
 from deploy_core.errors import InvalidRequest
 from deploy_core.evaluation import evaluate, scores
+from deploy_core.evaluation.subjects import open_subject
 from deploy_core.models import catalogue, load
 from deploy_core.settings import Settings
 
@@ -46,15 +47,15 @@ def run(options: argparse.Namespace, limits: Settings) -> Outcome:
 
         if cluster.is_open(options.scheduler):
             print(
-                f"deploy_core: The connection to {options.scheduler} is not encrypted, and whoever reaches it can run "
-                "code there: give a cluster certificates, and name it as tls://HOST:PORT.",
+                f"deploy_core: The connection to {options.scheduler} is not encrypted, and anyone who reaches it can "
+                "run code there: give a cluster certificates, and name it as tls://HOST:PORT.",
                 file=sys.stderr,
             )
         evaluation = cluster.evaluate(
             what, model, weights, pictures, options.scheduler, limits, each_percent(), options.shared_data
         )
     else:
-        subject = evaluate.open_subject(what, model, weights, limits, tell)
+        subject = open_subject(what, model, weights, limits, tell)
         evaluation = evaluate.evaluate([subject], pictures, limits, each_percent())
     (result,) = evaluation.results
     figures = result.score

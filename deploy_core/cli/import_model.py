@@ -11,7 +11,10 @@ from deploy_core.cli.progress import tell
 from deploy_core.errors import InvalidRequest
 from deploy_core.models import hub
 from deploy_core.models.hub import HubName
-from deploy_core.models.own import bring
+from deploy_core.models.own import bring, card
+from deploy_core.models.own.corrections import Corrections
+from deploy_core.models.own.labels import parse_labels
+from deploy_core.models.own.preprocessing import CROP_MODES, NORMALIZATIONS
 from deploy_core.settings import Settings
 
 SUMMARY = "Make a model file of a fine-tuned DeiT, for --model."
@@ -25,16 +28,16 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--size", type=int, help="pixels of the input's side (as trained)")
     sub.add_argument("--resize", type=int, help="pixels of a picture's short side before the center crop")
     sub.add_argument(
-        "--crop-mode", choices=bring.CROP_MODES, help="squash: both sides are resized, not the short one alone (center)"
+        "--crop-mode", choices=CROP_MODES, help="squash: both sides are resized, not the short one alone (center)"
     )
-    names = ", ".join(bring.NORMALIZATIONS)
+    names = ", ".join(NORMALIZATIONS)
     sub.add_argument("--normalization", metavar="NAME", help=f"of the input: {names} (the checkpoint's own)")
     sub.add_argument("--out", type=Path, default=Path("models"), metavar="DIR", help="folder to write to (models)")
 
 
 def run(options: argparse.Namespace, limits: Settings) -> Outcome:
-    labels = bring.parse_labels(_read(options.labels)) if options.labels else None
-    told = bring.Corrections(
+    labels = parse_labels(_read(options.labels)) if options.labels else None
+    corrections = Corrections(
         heads=options.heads,
         size=options.size,
         resize=options.resize,
@@ -44,7 +47,7 @@ def run(options: argparse.Namespace, limits: Settings) -> Outcome:
     )
     text = options.checkpoint
     source = HubName.parse(text) if text.startswith(hub.PREFIX) else settings.expanded(text)
-    spec = bring.bring(source, options.out, limits, told, tell)
+    spec = bring.bring(source, options.out, limits, corrections, tell)
     shape = spec.architecture
     document = {
         "file": spec.reference,
@@ -55,7 +58,7 @@ def run(options: argparse.Namespace, limits: Settings) -> Outcome:
         "labels": spec.own_labels,
     }
     few = ", ".join(spec.own_labels[:LABELS_SHOWN]) + (", …" if spec.classes > LABELS_SHOWN else "")
-    return document, f"{spec.reference}: {bring.described(spec)}\nLabels: {few}", 0
+    return document, f"{spec.reference}: {card.describe(spec)}\nLabels: {few}", 0
 
 
 def _read(path: Path) -> bytes:

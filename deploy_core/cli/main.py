@@ -1,7 +1,7 @@
 """``python -m deploy_core``: the contract that scripts call.
 
-``--json`` prints one JSON document on standard output; progress and logs go to standard error. A mistake of the
-person's is one line on standard error and exit status 2.
+``--json`` prints one JSON document on standard output; progress and logs go to standard error. A wrong option or file
+is one line on standard error and exit status 2.
 """
 
 from __future__ import annotations
@@ -67,12 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"deploy_core: {error}".replace("\n", " "), file=sys.stderr)
         return EXIT_MISTAKE
     except KeyboardInterrupt:
-        print("deploy_core: interrupted; nothing half-written was left.", file=sys.stderr)
+        print("deploy_core: interrupted; no half-written file was left.", file=sys.stderr)
         return EXIT_INTERRUPTED
     try:
         print(json.dumps(document, indent=2) if options.json else text, flush=True)
     except OSError as error:
-        # Python would complain once more when it flushes standard output at exit.
+        # Otherwise Python reports the same error again when it flushes standard output at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             print(f"deploy_core: The answer could not be written ({error.strerror}).", file=sys.stderr)

@@ -12,13 +12,13 @@ def tell(event: Event) -> None:
 
 
 def each_percent() -> Progress:
-    """Tells an event only where the percentage has changed."""
-    told: list[str] = []
+    """Progress that prints an event only when the percentage has changed."""
+    printed: list[str] = []
 
-    def tell(event: Event) -> None:
+    def tell_once(event: Event) -> None:
         percent = f"{event.fraction:.0%}"
-        if percent not in told:
-            told[:] = [percent]
+        if percent not in printed:
+            printed[:] = [percent]
             tell(event)
 
-    return tell
+    return tell_once

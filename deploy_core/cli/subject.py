@@ -9,10 +9,8 @@ from pathlib import Path
 from deploy_core import build
 from deploy_core.errors import DeployError, InvalidCheckpoint, InvalidRequest
 from deploy_core.formats import by_filename
-from deploy_core.models.own import bring
+from deploy_core.models.own import card
 from deploy_core.settings import Settings
-
-PROGRAMS = ("torchscript", "lite")
 
 
 def add_model(sub: argparse.ArgumentParser) -> None:
@@ -21,18 +19,19 @@ def add_model(sub: argparse.ArgumentParser) -> None:
 
 
 def origin(path: Path, options: argparse.Namespace, limits: Settings) -> tuple[str, str]:
-    """The model and weights that an artifact was built from: what the build beside it says, else the options."""
-    if by_filename(path).app_code in PROGRAMS:
-        warn(f"{path.name} is a TorchScript program, and loading it runs it")
+    """The model and weights of an artifact: from the manifest in its folder, or from the options."""
+    row = by_filename(path)
+    if row.is_program:
+        warn(f"{path.name} is a {row.family.title} program, and loading it runs it")
     try:
         built = build.read_result(path.parent)
     except DeployError:
         built = None
     if built is None or path.name not in {artifact.file for artifact in built.artifacts}:
         return options.model or _model_within(path) or limits.default_model, options.weights or "unknown"
-    for option, told, true in (("--model", options.model, built.model), ("--weights", options.weights, built.weights)):
-        if told not in (None, true):
-            raise InvalidRequest(f"{path.name} was built with {option} {true}, not {told}.", f"Leave {option} out.")
+    for option, asked, true in (("--model", options.model, built.model), ("--weights", options.weights, built.weights)):
+        if asked not in (None, true):
+            raise InvalidRequest(f"{path.name} was built with {option} {true}, not {asked}.", f"Leave {option} out.")
     return built.model, built.weights
 
 
@@ -41,8 +40,8 @@ def warn(what: str) -> None:
 
 
 def _model_within(path: Path) -> str | None:
-    """One's own model, where the file says what it holds."""
+    """The reference of a person's own model, if the file is one."""
     try:
-        return bring.read(path).reference if bring.is_reference(path.name) else None
+        return card.read(path).reference if card.is_model_file(path.name) else None
     except InvalidCheckpoint:
         return None

@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 
 from deploy_core import documents
-from deploy_core.bundle import write
+from deploy_core.bundle.check import verify
 from deploy_core.cli.outcome import EXIT_INCOMPLETE, Outcome
 from deploy_core.cli.subject import warn
+from deploy_core.formats import FORMATS
 from deploy_core.settings import Settings
 
 SUMMARY = "Ask a bundle's file again, and say whether its expected answers hold."
@@ -19,6 +20,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, limits: Settings) -> Outcome:
-    warn("A bundle may hold a TorchScript program, and verifying runs it")
-    check = write.verify(options.bundle, limits)
+    kinds = " or ".join(dict.fromkeys(row.family.title for row in FORMATS.values() if row.is_program))
+    warn(f"A bundle may hold a {kinds} program, and verifying runs it")
+    check = verify(options.bundle, limits)
     return documents.plain(check), check.text, 0 if check.holds else EXIT_INCOMPLETE

@@ -12,10 +12,10 @@ WEIGHTS = FOLDER / "demo.safetensors"
 SAMPLES = FOLDER / "samples"
 SAVED_PROFILE = FOLDER / "profile.json"
 SAVED_EVALUATION = FOLDER / "evaluation.json"
-# As they lie in the store, so that a visitor's device has something to run at once.
+# Built files in the layout of a store, so that a visitor's device can run one without a build.
 ARTIFACTS = FOLDER / "artifacts"
 LABELS = tuple((FOLDER / "labels.txt").read_text().split())
-# All of a photograph, as in ImageNet32x32 (arXiv 1707.08819): docs/decisions/0013-pictures.md.
+# The whole photograph, squashed, as in ImageNet32x32 (arXiv 1707.08819): docs/decisions/0013-pictures.md.
 PREPROCESSING = Preprocessing(
     resize=32,
     crop=32,

@@ -1,1 +1,1 @@
-"""How often files are right on labelled pictures, and where they differ from the original."""
+"""Evaluates files on labelled pictures: how often they are right, and where they differ from the original."""

@@ -1,4 +1,4 @@
-"""From the name of a class folder to the index that a model answers with."""
+"""Finds the class index of a model for the name of a class folder."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ FEW = 20
 
 
 class ClassNames:
-    """What the classes of a model may be called: label, one of its synonyms, ImageNet's WordNet id, or index.
+    """The accepted names of a model's classes: label, one of its synonyms, ImageNet's WordNet id, or index.
 
-    Upper and lower case, spaces, hyphens and underscores do not matter. A name that two classes share names neither.
+    Ignores case, and treats hyphens and underscores as spaces. A name that two classes share is not accepted.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -32,24 +32,24 @@ class ClassNames:
         for index, name in names:
             candidates.setdefault(_normal(name), set()).add(index)
         self._indices = {str(index): index for index in range(len(self.labels))}
-        self._indices |= {name: next(iter(found)) for name, found in candidates.items() if len(found) == 1}
+        self._indices |= {name: next(iter(classes)) for name, classes in candidates.items() if len(classes) == 1}
 
     def knows(self, name: str) -> bool:
         return _normal(name) in self._indices
 
     def indices(self, folders: Sequence[str]) -> dict[str, int]:
-        """The class index of each folder. Raises InvalidPictureSet, naming folders that are no class of the model."""
+        """The class index of each folder. Raises InvalidPictureSet, which names the folders that are not classes."""
         unknown = [name for name in folders if not self.knows(name)]
         if unknown:
             raise self._unknown(unknown)
-        found = {name: self._indices[_normal(name)] for name in folders}
-        twice = [index for index, count in Counter(found.values()).items() if count > 1]
+        indices = {name: self._indices[_normal(name)] for name in folders}
+        twice = [index for index, count in Counter(indices.values()).items() if count > 1]
         if twice:
-            same = [name for name, index in found.items() if index == twice[0]]
+            same = [name for name, index in indices.items() if index == twice[0]]
             raise InvalidPictureSet(
                 f"The folders {', '.join(same)} mean the same class.", "Put their pictures into one of them."
             )
-        return found
+        return indices
 
     def _unknown(self, unknown: Sequence[str]) -> InvalidPictureSet:
         more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""

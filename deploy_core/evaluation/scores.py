@@ -1,6 +1,6 @@
-"""From answers to figures: how often a model is right, how sure that is, and whether its own certainty can be trusted.
+"""Scores of a model: accuracy with its interval, calibration, confusion, and the difference between two models.
 
-Everything here is a fraction, 0..1. The standard library only.
+Shares and probabilities are 0..1. Imports the standard library only.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ Z = 1.959964
 
 
 @dataclass(frozen=True)
-class Replies:
-    """What one model or artifact answered to several pictures, in their order.
+class PredictionColumns:
+    """The answers of one model or artifact; each tuple has one entry per picture, in the same order.
 
-    ``top1`` is the class it finds most probable, ``probability`` how probable, ``in_top5`` whether the true class is
-    among its first five; ``seconds`` is the time that answering took, without reading the pictures.
+    ``top1`` is the most probable class, ``probability`` its probability, ``in_top5`` whether the true class is among
+    the five most probable. ``seconds`` is the time for all answers, without reading the pictures.
     """
 
     top1: tuple[int, ...] = ()
@@ -31,7 +31,7 @@ class Replies:
 
 @dataclass(frozen=True)
 class Bin:
-    """Answers of similar certainty: how many, how sure they are on average, and what share of them is right."""
+    """Answers with similar probabilities: their number, their mean probability, and the share that is right."""
 
     count: int
     probability: float
@@ -40,7 +40,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of the confusion matrix: ``count`` pictures of the class ``true`` were called ``answered``."""
+    """A cell of the confusion matrix: ``count`` pictures of the class ``true`` were classified as ``answered``."""
 
     true: int
     answered: int
@@ -48,14 +48,13 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Change:
-    """One set of answers against another's to the same pictures.
+class PairedDifference:
+    """The difference between the answers of two models to the same pictures.
 
-    ``gained`` and ``lost`` are pictures that only this one, or only the other, has right; ``top1`` is the difference
-    of the top-1, and ``interval`` where it lies with 95 % confidence. Paired, so it is far narrower than the two
-    intervals of the top-1 themselves; with half a picture added to each of the four cases, so that it holds for few
-    pictures and where nothing differs (Agresti and Min, "Simple improved confidence intervals for comparing matched
-    proportions", 2005).
+    ``gained`` and ``lost`` count the pictures that only the first, or only the second, has right. ``top1`` is the
+    difference of their top-1, ``interval`` its 95 % interval. It is paired, so it is far narrower than the intervals
+    of the two top-1. Half a picture is added to each of the four cases, so that it also holds for few pictures and for
+    equal answers (Agresti and Min, "Simple improved confidence intervals for comparing matched proportions", 2005).
     """
 
     gained: int
@@ -66,9 +65,9 @@ class Change:
 
 @dataclass(frozen=True)
 class Score:
-    """The figures of one model or artifact; ``None`` in ``per_class`` where there was no picture of a class.
+    """The scores of one model or artifact; ``per_class`` is the accuracy of each class, None for one without pictures.
 
-    ``top1_interval`` is Wilson's 95 % interval; ``ece`` the expected calibration error over 15 bins of equal width
+    ``top1_interval`` is Wilson's 95 % interval; ``ece`` is the expected calibration error over 15 bins of equal width
     (Guo et al., "On Calibration of Modern Neural Networks", 2017, arXiv 1706.04599).
     """
 
@@ -84,59 +83,59 @@ class Score:
     calibration: tuple[Bin, ...] = field(repr=False)
 
 
-def score(replies: Replies, true: Sequence[int], classes: dict[str, int]) -> Score:
-    """The figures of ``replies`` to pictures whose classes are ``true``; ``classes`` are those that the set has.
+def score(answers: PredictionColumns, true: Sequence[int], classes: dict[str, int]) -> Score:
+    """The scores of ``answers`` to pictures of the classes ``true``; ``classes`` maps the set's classes to indices.
 
-    At least one picture is expected.
+    Takes at least one picture.
     """
     count = len(true)
-    right = [answered == label for answered, label in zip(replies.top1, true, strict=True)]
-    bins = _bins(replies.probability, right)
+    right = [answered == label for answered, label in zip(answers.top1, true, strict=True)]
+    bins = _bins(answers.probability, right)
     of_class = Counter(true)
     right_of_class = Counter(label for label, hit in zip(true, right, strict=True) if hit)
     return Score(
         count=count,
         top1=sum(right) / count,
         top1_interval=wilson(sum(right), count),
-        top5=sum(replies.in_top5) / count,
+        top5=sum(answers.in_top5) / count,
         ece=sum(part.count * abs(part.accuracy - part.probability) for part in bins) / count,
-        mean_probability=math.fsum(replies.probability) / count,
-        images_per_second=count / replies.seconds if replies.seconds else 0.0,
+        mean_probability=math.fsum(answers.probability) / count,
+        images_per_second=count / answers.seconds if answers.seconds else 0.0,
         per_class={
             name: right_of_class[index] / of_class[index] if of_class[index] else None
             for name, index in classes.items()
         },
         confusion=tuple(
             Cell(label, answered, number)
-            for (label, answered), number in sorted(Counter(zip(true, replies.top1, strict=True)).items())
+            for (label, answered), number in sorted(Counter(zip(true, answers.top1, strict=True)).items())
         ),
         calibration=bins,
     )
 
 
 def wilson(hits: int, count: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share; unlike the textbook's, it stays inside 0..1, also for few pictures."""
+    """Wilson's 95 % interval of a share; unlike the normal approximation, it stays inside 0..1 for few pictures."""
     share, weight = hits / count, Z * Z / count
     center = (share + weight / 2) / (1 + weight)
     half = Z * math.sqrt(share * (1 - share) / count + weight / (4 * count)) / (1 + weight)
     return max(0.0, center - half), min(1.0, center + half)
 
 
-def change(replies: Replies, others: Replies, true: Sequence[int]) -> Change:
-    """``replies`` against ``others``, picture by picture."""
+def paired_difference(first: PredictionColumns, second: PredictionColumns, true: Sequence[int]) -> PairedDifference:
+    """Compares ``first`` with ``second``, picture by picture."""
     count = len(true)
     pairs = Counter(
-        (ours == label, theirs == label) for ours, theirs, label in zip(replies.top1, others.top1, true, strict=True)
+        (one == label, other == label) for one, other, label in zip(first.top1, second.top1, true, strict=True)
     )
     gained, lost = pairs[True, False], pairs[False, True]
     more, size = gained - lost, count + 2
     center = more / size
     half = Z * math.sqrt(gained + lost + 1 - more**2 / size) / size
-    return Change(gained, lost, more / count, (max(-1.0, center - half), min(1.0, center + half)))
+    return PairedDifference(gained, lost, more / count, (max(-1.0, center - half), min(1.0, center + half)))
 
 
 def matrix(confusion: Sequence[Cell], classes: int) -> list[list[int]]:
-    """The whole confusion matrix: a row for each true class, a column for each answer."""
+    """The full confusion matrix: a row for each true class, a column for each answer."""
     rows = [[0] * classes for _ in range(classes)]
     for cell in confusion:
         rows[cell.true][cell.answered] = cell.count
@@ -144,7 +143,7 @@ def matrix(confusion: Sequence[Cell], classes: int) -> list[list[int]]:
 
 
 def totals(confusion: Sequence[Cell]) -> dict[int, int]:
-    """How many pictures each class has, by its index, in order."""
+    """The number of pictures of each class, by class index, in order."""
     counts = Counter[int]()
     for cell in confusion:
         counts[cell.true] += cell.count
@@ -152,15 +151,15 @@ def totals(confusion: Sequence[Cell]) -> dict[int, int]:
 
 
 def mistakes(confusion: Sequence[Cell]) -> list[Cell]:
-    """The cells beside the diagonal, the largest first."""
+    """The cells off the diagonal, the largest first."""
     return sorted((cell for cell in confusion if cell.true != cell.answered), key=lambda cell: -cell.count)
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """What is drawn of a confusion matrix: classes by index, ``rows`` those that pictures have, ``columns`` answers.
+    """The part of a confusion matrix that is drawn, by class index: ``rows`` are true classes, ``columns`` answers.
 
-    ``elsewhere`` counts, by row, the answers that have no column.
+    ``elsewhere`` counts the answers of each row that have no column.
     """
 
     rows: tuple[int, ...]
@@ -170,7 +169,7 @@ class Excerpt:
 
 
 def excerpt(confusion: Sequence[Cell], most: int) -> Excerpt:
-    """At most ``most`` classes each way, those of the largest mistakes first; no answer of a row is left out."""
+    """At most ``most`` rows and columns, of the largest mistakes. ``cells`` and ``elsewhere`` count every answer."""
     of_class = totals(confusion)
     rows = [index for index in mixed_up(confusion, most) if index in of_class]
     cells = [cell for cell in confusion if cell.true in rows]
@@ -188,7 +187,7 @@ def excerpt(confusion: Sequence[Cell], most: int) -> Excerpt:
 
 
 def mixed_up(confusion: Sequence[Cell], most: int) -> list[int]:
-    """The classes of the largest mistakes, at most so many, in order; all classes that have pictures where they fit."""
+    """At most ``most`` classes, in order: all that have pictures, if they fit, else those of the largest mistakes."""
     classes = list(totals(confusion))
     if len(classes) <= most:
         return classes
@@ -197,15 +196,15 @@ def mixed_up(confusion: Sequence[Cell], most: int) -> list[int]:
 
 
 def _bins(probabilities: Sequence[float], right: Sequence[bool]) -> tuple[Bin, ...]:
-    """Bins of equal width over 0..1, without the empty ones."""
+    """The bins of equal width over 0..1 that hold an answer."""
     members: dict[int, list[tuple[float, bool]]] = {}
     for probability, hit in zip(probabilities, right, strict=True):
         members.setdefault(min(int(probability * BINS), BINS - 1), []).append((probability, hit))
     return tuple(
         Bin(
-            len(found),
-            math.fsum(probability for probability, _ in found) / len(found),
-            sum(hit for _, hit in found) / len(found),
+            len(answers),
+            math.fsum(probability for probability, _ in answers) / len(answers),
+            sum(hit for _, hit in answers) / len(answers),
         )
-        for _, found in sorted(members.items())
+        for _, answers in sorted(members.items())
     )

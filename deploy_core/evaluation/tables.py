@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deploy_core import spreadsheets
-from deploy_core.evaluation.evaluate import Evaluation, Result
+from deploy_core.evaluation.results import Evaluation, Result
 from deploy_core.formats import FORMATS
 
 CSV_FIELDS = (
@@ -13,7 +13,7 @@ CSV_FIELDS = (
 
 
 def as_csv(evaluation: Evaluation) -> str:
-    """One line a file: shares in per cent, changes in points; low and high are the ends of the 95 % intervals."""
+    """One line per file: shares in per cent, changes in percentage points, and the ends of the 95 % intervals."""
     return spreadsheets.as_csv(CSV_FIELDS, map(_row, evaluation.results))
 
 

@@ -1,7 +1,7 @@
-"""The quantized engine: a process-wide switch of torch, turned in this one place and under a lock.
+"""torch's quantized engine, a switch of the whole process: only this module changes it, and under a lock.
 
-Engine at build time and engine at run time are two choices (docs/architecture.md): weights are packed for
-the run engine when a file is loaded, so the switch matters around conversion and around loading only.
+The engine of the build and the engine of the run are two choices (docs/decisions/0002-engines.md). torch packs the
+weights for the run engine when it loads a file, so the switch matters only while converting and while loading.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ def supported() -> tuple[str, ...]:
 
 
 def for_building() -> list[str]:
-    """The engines to build under that this torch supports, the one for phones first."""
+    """The engines that this torch can build for, the one for phones first."""
     return [engine for engine in BUILD_ENGINES if engine in supported()]
 
 
 def require_build_engine(engine: str) -> None:
-    """Raises InvalidRequest for an engine that is no choice, or that this torch does not support."""
+    """Raises InvalidRequest unless this torch can build for ``engine``."""
     if engine not in for_building():
         raise InvalidRequest(
             f"The quantized engine '{engine}' is not available here.",
@@ -40,7 +40,7 @@ def require_build_engine(engine: str) -> None:
 
 
 def run_engine() -> str:
-    """The fastest engine of this machine to run quantized files with."""
+    """The fastest engine of this torch for running quantized files. Raises FormatUnavailable where it has none."""
     for engine in RUN_ENGINES_BY_SPEED:
         if engine in supported():
             return engine
@@ -49,7 +49,7 @@ def run_engine() -> str:
 
 @contextmanager
 def using(engine: str) -> Iterator[None]:
-    """Turns torch's switch to ``engine`` for the length of a block, for one thread at a time."""
+    """Sets torch's engine inside a block and restores it afterwards; other threads wait."""
     import torch
 
     with _switch:

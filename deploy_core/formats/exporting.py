@@ -1,4 +1,4 @@
-"""What the two exporting families, ExecuTorch and ONNX, have in common."""
+"""Helpers for the families that go through torch.export: ExecuTorch and ONNX."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-# What torch logs on every import of torchao: that one of its enums is registered in the old way.
+# On every import of torchao, torch logs that one of torchao's enums is registered in a deprecated way.
 LOG_OF_TORCHAO = "torch.utils._pytree"
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Leaves out what the pinned torch, executorch, torchao and onnxscript deprecate of one another.
+    """Silences the deprecation warnings that the pinned torch, executorch, torchao and onnxscript cause in each other.
 
-    Nobody here can change it, and the versions that could break are not installed.
+    This project cannot change that code, and does not install the versions that would break.
     """
     log = logging.getLogger(LOG_OF_TORCHAO)
     was_disabled = log.disabled
@@ -35,10 +35,10 @@ def quiet() -> Iterator[None]:
 
 
 def with_plain_attention(module: torch.nn.Module) -> torch.nn.Module:
-    """The module over the same weights, its attention written out as two products and a softmax.
+    """A copy of the module that shares its weights and writes attention out as two products and a softmax.
 
-    Exporters take the fused attention apart again, with a guard for rows that are masked out entirely, which
-    DeiT does not have: six operators a block over the whole attention map, and XNNPACK computes none of them.
+    Exporters take fused attention apart and add a guard for rows that are masked out entirely. DeiT has none, and the
+    guard costs six operators a block over the whole attention map, none of which XNNPACK computes.
     """
     shared = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
     twin = copy.deepcopy(module, shared)

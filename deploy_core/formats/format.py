@@ -1,4 +1,4 @@
-"""What a row of the table of formats says."""
+"""What a row of the table of formats holds."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploy_core.formats.operators import Observe, Run
-from deploy_core.types import BuildResult, Delegation, Finding, Runtime
+from deploy_core.types import BuildResult, Delegation, Finding, Platform, Runtime
 
 if TYPE_CHECKING:
     from deploy_core.models.load import LoadedModel
 
+# The row that all others are compared with.
+ORIGINAL_KEY = "original"
+
 
 @dataclass
 class Workbench:
-    """What the stages of one build hand on: the model, the options, and what each stage made, by its key."""
+    """The state of one build: the model, the options, and what each stage made, by the key of its format."""
 
     model: LoadedModel
     engine: str
@@ -27,52 +30,91 @@ class Workbench:
 
 
 @dataclass(frozen=True)
-class Format:
-    """Everything anyone asks about a format.
+class FormatFamily:
+    """Formats that are made and run in the same way.
 
-    - ``needs``: the format whose result this one starts from
-    - ``options``: the fields of BuildRequest that decide its content
-    - ``packages``: the distributions that decide its content, and the version to install where one is missing
-    - ``effort``: how long building takes, in the time that scripting takes
-    - ``library_bytes``, ``copies``: the memory that building takes: what its libraries hold beyond torch, and how many
-      times the float weights
-    - ``least_cosine``: below it on any picture, an artifact disagrees with the original
-    - ``probe``: None, or why the format is not available here
-    - ``run_engine``: what computes its files here: torch, torch's quantized engine, or another runtime
-    - ``convert``: makes the result in memory; what the row needs is then in ``Workbench.results``
+    ``title`` names them. ``about`` introduces them on the page Build, in Markdown; it is empty for the original.
+    """
+
+    title: str
+    about: str
+
+
+@dataclass(frozen=True)
+class Format:
+    """Everything that the project asks about a format.
+
+    What it is:
+
+    - ``key``: its name on the command line and in JSON
+    - ``family``: the formats that it belongs to
+    - ``title``, ``summary``: its name and one sentence, for people
+    - ``suffix``: the end of its file names, after the name of the model
+    - ``colour``: its colour in charts, ``#rrggbb``
+    - ``is_int8``: whether the weights of the Linear layers take one byte
+    - ``is_program``: whether loading a file runs code in it, so that the file must come from somebody you trust
+
+    How a file is made:
+
+    - ``probe``: returns None, or the reason why the format cannot be built here
+    - ``needs``: the key of the format whose result it starts from
+    - ``options``: the fields of BuildRequest that change its content
+    - ``packages``: the distributions that change its content, with the version to install where one is missing
+    - ``convert``: returns the result in memory; the result of ``needs`` is in ``Workbench.results``
     - ``save``: writes that result to a path
-    - ``load``: reads a file back; gives a callable on float32 (N, 3, S, S), N = 1 where ``takes_batches`` is False
-    - ``runtimes``, ``inspect``: what on a device loads its files, and the checks of one file against those
-    - ``app_code``: the folder of the bundle's templates for an app
-    - ``runs_in_torch``: whether torch's profiler sees inside
-    - ``observe``: the operators of a file by self time; None where its runtime does not tell
-    - ``effect``: what the step did to size and speed in a build, and why; one sentence or two
+    - ``effort``: the time that building takes, as a multiple of the time for scripting
+    - ``library_bytes``, ``copies``: the memory that building takes: bytes of libraries other than torch, and how many
+      copies of the float weights
+    - ``least_cosine``: an artifact whose logits have a lower cosine similarity to the original's disagrees with it
+    - ``effect``: returns one or two sentences on what the step did to size and speed in a build, and why
+
+    How a file runs on this machine:
+
+    - ``load``: reads a file; returns a callable on float32 (N, 3, S, S), with N = 1 where ``takes_batches`` is False
+    - ``run_engine``: returns what computes its files: torch, one of torch's quantized engines, or another runtime
+    - ``runtime_package``: the distribution that holds the runtime; a profile records its version
+    - ``runs_in_torch``: whether torch's profiler can time its operators
+    - ``observe``: returns the operators of a file with their self time; None where the runtime does not report them
+    - ``delegate``: the library that the runtime hands operators to; None where there is none
+
+    How a file runs elsewhere:
+
+    - ``runtimes``: the runtimes that load its files on devices
+    - ``inspect``: checks one file against those runtimes
+    - ``app_code``: the folder of templates for an app in ``bundle/app_code/``; None where there are none
+    - ``runs_in_client``: whether the page On your device can run its files (``device/``)
     """
 
     key: str
+    family: FormatFamily
     title: str
-    suffix: str
     summary: str
+    suffix: str
+    colour: str
+    is_int8: bool
+    is_program: bool
+    probe: Callable[[], str | None]
     needs: str | None
     options: tuple[str, ...]
     packages: Mapping[str, str]
-    is_int8: bool
-    takes_batches: bool
+    convert: Callable[[Workbench], Any]
+    save: Callable[[Workbench, Any, Path], None]
     effort: float
     library_bytes: int
     copies: float
     least_cosine: float
-    probe: Callable[[], str | None]
-    run_engine: Callable[[], str]
-    convert: Callable[[Workbench], Any]
-    save: Callable[[Workbench, Any, Path], None]
+    effect: Callable[[BuildResult], str]
     load: Callable[[Path], Run]
+    takes_batches: bool
+    run_engine: Callable[[], str]
+    runtime_package: str
+    runs_in_torch: bool
+    observe: Observe | None
+    delegate: str | None
     runtimes: tuple[Runtime, ...]
     inspect: Callable[[Path], tuple[Finding, ...]]
     app_code: str | None
-    runs_in_torch: bool
-    observe: Observe | None
-    effect: Callable[[BuildResult], str]
+    runs_in_client: bool
 
     def filename(self, model: str) -> str:
         return model + self.suffix
@@ -83,20 +125,24 @@ class Format:
 
     @property
     def answers_depend_on_batch(self) -> bool:
-        """Dynamic int8 takes one scale for the activations of a whole batch."""
+        """Dynamic int8 uses one scale for the activations of a whole batch."""
         return self.is_int8
 
+    def runs_on(self, *platforms: Platform) -> bool:
+        """Whether a runtime loads its files on one of the ``platforms``."""
+        return any(platform in runtime.platforms for runtime in self.runtimes for platform in platforms)
+
     def missing_packages(self) -> str | None:
-        """None, or that a package is not installed and the command that installs it."""
+        """None, or a sentence with the command that installs the missing packages."""
         return missing(self.packages)
 
     def versions(self) -> dict[str, str | None]:
-        """The installed versions of what decides the content of its files."""
+        """The installed versions of ``packages``; None for a missing one."""
         return {name: _version(name) for name in self.packages}
 
 
 def missing(packages: Mapping[str, str]) -> str | None:
-    """None, or that a package is not installed and the command that installs the versions of ``packages``."""
+    """None, or a sentence with the command that installs the missing ``packages`` in their versions."""
     wanted = [f"{name}=={number}" for name, number in packages.items() if _version(name) is None]
     return f"Install what it needs: pip install {' '.join(wanted)}" if wanted else None
 

@@ -1,20 +1,17 @@
-"""Where the time of one inference goes inside a file: operators by self time, and a trace to look at.
+"""Where the time of one inference goes inside a file: its operators by self time, and a trace for a viewer.
 
-Runtimes name their operators differently; ``GROUPS`` says the same of all of them, so that two files can be laid side
-by side.
+Runtimes name their operators differently. ``GROUPS`` sorts them into the same kinds, so that two files can be compared.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deploy_core.types import OperatorTime
 
@@ -22,13 +19,15 @@ if TYPE_CHECKING:
     import torch
 
 Run = Callable[["torch.Tensor"], "torch.Tensor"]
+# Takes a file, pictures as float32 (N, 3, S, S), and where to write a trace.
 Observe = Callable[[Path, "torch.Tensor", "Path | None"], tuple[OperatorTime, ...]]
+# What a profiler saw: an operator, its microseconds, and how often it was called.
+Timings = list[tuple[str, float, float]]
 
 WARMUP = 3
 CALLS = 5
 OTHER = "other"
-VNNI = ("avx512_vnni", "avx_vnni")
-# The first pattern that an operator's whole name matches decides.
+# An operator belongs to the first group whose pattern matches its whole name.
 GROUPS: dict[str, str] = {
     "matrix products": r"aten::(addmm|mm|bmm|baddbmm|matmul|linear)|quantized::linear.*|mkldnn.*linear.*"
     r"|.*MatMul.*|.*Gemm.*",
@@ -48,17 +47,17 @@ GROUPS: dict[str, str] = {
 
 
 def group_of(operator: str) -> str:
-    """What kind of work an operator of any runtime does."""
+    """The kind of work that an operator of any runtime does."""
     return next((group for group, pattern in GROUPS.items() if re.fullmatch(pattern, operator)), OTHER)
 
 
 def by_torch(load: Callable[[Path], Run]) -> Observe:
-    """What torch's profiler sees of the files that ``load`` reads; the sum is the tutorial's self CPU time."""
+    """Times the files that ``load`` reads with torch's profiler; the sum is the self CPU time of the tutorial."""
 
     def observe(path: Path, pictures: torch.Tensor, trace: Path | None) -> tuple[OperatorTime, ...]:
         from torch.autograd.profiler import profile
 
-        # It looks for a GPU that the wheel could use, and reports that there is none as an error.
+        # The profiler looks for a GPU that the wheel could use, and logs an error where there is none.
         os.environ.setdefault("KINETO_LOG_LEVEL", "99")
         run = load(path)
         for _ in range(WARMUP):
@@ -70,46 +69,13 @@ def by_torch(load: Callable[[Path], Run]) -> Observe:
             calls.append([(event.key, event.self_cpu_time_total, event.count) for event in profiler.key_averages()])
         if trace:
             profiler.export_chrome_trace(str(trace))
-        return typical(map(_table, calls))
+        return typical(map(table, calls))
 
     return observe
 
 
-def onnxruntime_options() -> Any:
-    """How ONNX Runtime computes here: with torch's number of threads, which sleep between calls, and exactly."""
-    import onnxruntime
-    import torch
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    # Threads that wait for the next call by spinning take the processor from whatever is measured beside them.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Without VNNI, x86 adds up int8 products in 16 bits, which overflow: docs/decisions/0009-proof.md.
-    if not any(torch.cpu.get_capabilities().get(name) for name in VNNI):
-        options.add_session_config_entry("session.x64quantprecision", "1")
-    return options
-
-
-def by_onnxruntime(path: Path, pictures: torch.Tensor, trace: Path | None) -> tuple[OperatorTime, ...]:
-    """What ONNX Runtime's own profile says."""
-    import onnxruntime
-
-    options = onnxruntime_options()
-    with tempfile.TemporaryDirectory() as folder:
-        options.enable_profiling = True
-        options.profile_file_prefix = f"{folder}/trace"
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        (source,) = session.get_inputs()
-        for _ in range(WARMUP + CALLS):
-            session.run(None, {source.name: pictures.numpy()})
-        text = Path(session.end_profiling()).read_text()
-    if trace:
-        trace.write_text(text)
-    return typical(map(_table, _nodes(json.loads(text))))
-
-
 def typical(seen: Iterable[Iterable[OperatorTime]]) -> tuple[OperatorTime, ...]:
-    """The median of each operator over several tables: what disturbed one call, or one moment, does not count."""
+    """The median of each operator over several tables, so that a disturbance of one call does not count."""
     tables = [{row.name: row for row in table} for table in seen]
     rows = []
     for name in dict.fromkeys(name for table in tables for name in table):
@@ -120,26 +86,11 @@ def typical(seen: Iterable[Iterable[OperatorTime]]) -> tuple[OperatorTime, ...]:
     return tuple(sorted(rows, key=lambda row: row.self_ms, reverse=True))
 
 
-Seen = list[tuple[str, float, float]]
-
-
-def _nodes(events: list[dict[str, Any]]) -> Iterator[Seen]:
-    """Each of the last ``CALLS`` calls: the operator of each kernel, microseconds, and 1."""
-    for run in [event for event in events if event["name"] == "model_run"][-CALLS:]:
-        yield [
-            (event["args"]["op_name"], event["dur"], 1)
-            for event in events
-            if event.get("cat") == "Node"
-            and event["name"].endswith("_kernel_time")
-            and run["ts"] <= event["ts"] <= run["ts"] + run["dur"]
-        ]
-
-
-def _table(seen: Seen) -> list[OperatorTime]:
-    """The operators of one call."""
+def table(timings: Timings) -> list[OperatorTime]:
+    """The operators of one inference: the calls of each one added up."""
     microseconds: dict[str, float] = defaultdict(float)
-    calls: dict[str, float] = defaultdict(float)
-    for name, spent, count in seen:
+    counts: dict[str, float] = defaultdict(float)
+    for name, spent, count in timings:
         microseconds[name] += spent
-        calls[name] += count
-    return [OperatorTime(name, group_of(name), spent / 1000, calls[name]) for name, spent in microseconds.items()]
+        counts[name] += count
+    return [OperatorTime(name, group_of(name), spent / 1000, counts[name]) for name, spent in microseconds.items()]

@@ -1,7 +1,7 @@
-"""What this host offers, and what fits into its memory: told before anything heavy begins.
+"""What this host offers, and what fits into its memory. Work that does not fit is refused before it starts.
 
-The figures are peaks of a fresh worker process on Linux (``python -m benchmarks.memory``), rounded up. Most of them is
-libraries, whose pages all processes share.
+The figures are peaks of a new worker process on Linux (``python -m benchmarks.memory``), rounded up. The largest part
+is libraries, whose memory pages all processes share.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ from deploy_core.models import catalogue
 from deploy_core.models.spec import BYTES_PER_WEIGHT, ModelSpec
 from deploy_core.settings import PREFIX, Settings
 
-# Python with torch and timm, before there is a model.
+# Python with torch and timm, without a model.
 TORCH_BYTES = 720_000_000
-# What the other processes of the app hold beside the one that computes.
+# The other processes of the app, besides the one that computes.
 OTHERS_BYTES = 350_000_000
-# A model that answers, and one that is read from a checkpoint of somebody's own, in copies of its weights.
+# A model that answers, and a checkpoint that becomes a model file, in copies of the weights.
 CLASSIFYING_COPIES = 2.0
 READING_COPIES = 4.0
-# Matrices of tokens by tokens at one time, beside one for each head.
+# Matrices of tokens by tokens that exist at the same time, besides one for each head.
 ATTENTION_COPIES = 4
-# What a further group of formats leaves behind in the memory of the process, in copies of the weights.
+# Memory that each further group of formats does not free, in copies of the weights.
 LEFT_COPIES = 0.8
-# By the controllers of a line of /proc/self/cgroup: below this folder, each group has its limit in this file.
+# For the controllers in a line of /proc/self/cgroup: the folder of the groups, and the file with a group's limit.
 CGROUPS = {"": ("sys/fs/cgroup", "memory.max"), "memory": ("sys/fs/cgroup/memory", "memory.limit_in_bytes")}
 
 
 def offered_models(settings: Settings) -> tuple[str, ...]:
-    """The catalogue's models that this host offers. Raises InvalidRequest where a setting names one that is none."""
+    """The models of the catalogue that this host offers. Raises InvalidRequest if a setting names an unknown one."""
     names = _listed("models", settings.models, catalogue.MODELS)
     return tuple(name for name in names if catalogue.MODELS[name].parameters <= settings.largest_parameters)
 
 
 def offered_formats(settings: Settings) -> tuple[str, ...]:
-    """The formats that this host offers, always with the original. Raises as ``offered_models``."""
+    """The formats that this host offers; the original is always one of them. Raises as ``offered_models``."""
     named = _listed("formats", settings.formats, FORMATS)
     return tuple(key for key in FORMATS if key in named or key == ORIGINAL.key)
 
 
 def require_model(spec: ModelSpec, settings: Settings) -> None:
-    """Raises InvalidRequest for a model that this host does not offer, or that does not fit into its memory."""
+    """Raises InvalidRequest if this host does not offer the model, or if the model does not fit into its memory."""
     if spec.file is None and spec.name not in offered_models(settings):
         raise InvalidRequest(
             f"{spec.title} is not offered on this host.", f"Choose one of: {', '.join(offered_models(settings))}."
@@ -54,9 +54,9 @@ def require_model(spec: ModelSpec, settings: Settings) -> None:
 
 
 def require_build(spec: ModelSpec, asked: Iterable[str], rows: Sequence[Format], settings: Settings) -> None:
-    """Raises InvalidRequest for formats that this host does not offer, or whose build does not fit into its memory.
+    """Raises InvalidRequest if this host does not offer the formats, or if the build does not fit into its memory.
 
-    ``rows`` are those of the formats ``asked`` for, and of what they need.
+    ``rows`` are those of the formats ``asked`` for, and of the formats that these need.
     """
     refused = [FORMATS[key].title for key in asked if key not in offered_formats(settings)]
     if refused:
@@ -68,26 +68,26 @@ def require_build(spec: ModelSpec, asked: Iterable[str], rows: Sequence[Format],
 
 
 def require_checkpoint(file_bytes: int, settings: Settings) -> None:
-    """Raises InvalidRequest for a checkpoint whose reading does not fit into this host's memory."""
+    """Raises InvalidRequest if this host has not enough memory to read a checkpoint of ``file_bytes``."""
     needed = int(TORCH_BYTES + OTHERS_BYTES + READING_COPIES * file_bytes)
     _require("Reading this checkpoint", needed, settings, "Give a smaller model.")
 
 
 def available(settings: Settings, root: Path = Path("/")) -> int:
-    """Bytes of memory that the app may use: as set, else the least of the machine's and of its control groups'."""
+    """The bytes of memory that the app may use: the setting, or the smallest limit of machine and control groups."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return settings.memory_bytes or min([machine, *_group_limits(root)])
 
 
 def _group_limits(root: Path) -> Iterator[int]:
-    """The limits of the groups that this process is in, from its own up: systemd's, or a container's."""
+    """The limits of the control groups of this process, from its own group up: systemd's, or a container's."""
     with suppress(OSError):
         for line in (root / "proc/self/cgroup").read_text().splitlines():
             _, controllers, group = line.split(":", 2)
             folder, limit = CGROUPS.get(controllers, ("", ""))
             place = Path(group.lstrip("/"))
             for part in (place, *place.parents) if folder else ():
-                # "max" where there is no limit.
+                # The file says "max" if there is no limit.
                 with suppress(OSError, ValueError):
                     yield int((root / folder / part / limit).read_text())
 
@@ -98,13 +98,13 @@ def _classifying(spec: ModelSpec) -> int:
 
 
 def _attending(spec: ModelSpec) -> int:
-    """The catalogue's models have few tokens, which the copies of their weights cover."""
+    """Attention matrices. The catalogue's models have so few tokens that the copies of their weights cover them."""
     shape = spec.architecture
     return shape.tokens**2 * BYTES_PER_WEIGHT * (shape.heads + ATTENTION_COPIES) if shape else 0
 
 
 def _building(spec: ModelSpec, rows: Iterable[Format]) -> int:
-    """Libraries stay once they are loaded; the copies of the weights go after each format."""
+    """Libraries stay in memory; copies of the weights are freed after each format, except for ``LEFT_COPIES``."""
     rows = list(rows)
     libraries = {tuple(row.packages): row.library_bytes for row in rows}
     copies = max(row.copies for row in rows) + LEFT_COPIES * (len(libraries) - 1)
@@ -122,10 +122,10 @@ def _smaller(spec: ModelSpec, settings: Settings) -> str:
 
 
 def _require(what: str, needed: int, settings: Settings, remedy: str) -> None:
-    given = available(settings)
-    if needed > given:
+    limit = available(settings)
+    if needed > limit:
         raise InvalidRequest(
-            f"{what} needs about {needed / 1e9:.1f} GB of memory, and this host gives {given / 1e9:.1f} GB.", remedy
+            f"{what} needs about {needed / 1e9:.1f} GB of memory, and this host has {limit / 1e9:.1f} GB.", remedy
         )
 
 
@@ -133,7 +133,7 @@ def _listed(name: str, text: str, known: Mapping[str, object]) -> tuple[str, ...
     names = tuple(part.strip() for part in text.split(",") if part.strip())
     for unknown in (part for part in names if part not in known):
         raise InvalidRequest(
-            f"The setting {PREFIX}{name.upper()} names '{unknown}', which is none of the {name}.",
+            f"The setting {PREFIX}{name.upper()} names '{unknown}', which is not one of the {name}.",
             f"Choose from: {', '.join(known)}.",
         )
     return names or tuple(known)

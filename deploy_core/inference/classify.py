@@ -1,4 +1,4 @@
-"""A picture to its most probable labels, and where the time went."""
+"""Classifies a picture: its most probable labels, and the time of each step."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-USUAL_TOP = 5
+DEFAULT_TOP = 5
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A model, or one of its artifacts, ready for pictures. Safe to share between threads."""
+    """A model, or one of its artifacts, ready for pictures. Threads can share it."""
 
     spec: ModelSpec
     weights: str
@@ -36,7 +36,7 @@ class Classifier:
     run: Run
 
     def classify(self, source: str, settings: Settings, top: int | None = None) -> Prediction:
-        """The ``top`` most probable classes of a picture file or http(s) URL; five, or all of fewer, by default.
+        """The ``top`` most probable classes of a picture file or http(s) URL, by default five or all.
 
         Raises InvalidRequest, InvalidPicture, PictureUnreachable or InvalidArtifact.
         """
@@ -48,11 +48,11 @@ class Classifier:
         return self.classify_prepared(replace(prepared, read=fetched + prepared.read), source, top)
 
     def prepare(self, data: bytes, settings: Settings) -> Prepared:
-        """The model's input of the bytes of a picture file, read in another process. Raises InvalidPicture."""
+        """The model's input for the bytes of a picture file, decoded in another process. Raises InvalidPicture."""
         return pool.shared(settings).prepare(data, self.spec.preprocessing)
 
     def classify_prepared(self, picture: Prepared, name: str, top: int | None = None) -> Prediction:
-        """As ``classify``, for a picture that is the model's input already; ``name`` is what the answer calls it."""
+        """As ``classify``, for a picture that is already the model's input; the prediction calls it ``name``."""
         import torch
 
         top = self._require_top(top)
@@ -68,7 +68,7 @@ class Classifier:
         return Prediction(self.spec.name, self.weights, name, answers, spent)
 
     def warm_up(self) -> None:
-        """Answers once for nothing, so that the first visitor's time is not that of a cold start."""
+        """Answers one empty input, so that the first visitor does not wait for a cold start."""
         import torch
 
         size = self.spec.input_size
@@ -76,7 +76,7 @@ class Classifier:
 
     @property
     def module(self) -> torch.nn.Module:
-        """The original's module; artifacts have none to show."""
+        """The module of the original. Raises InvalidRequest for an artifact, which has none."""
         import torch
 
         if not isinstance(self.run, torch.nn.Module):
@@ -99,11 +99,11 @@ class Classifier:
         if logits.shape != (len(tensors), self.spec.classes):
             raise self._mismatch()
         if not bool(logits.isfinite().all()):
-            raise InvalidArtifact("The model answers with infinities, or with no numbers at all.", "Check its weights.")
+            raise InvalidArtifact("The answer of the model holds infinite numbers or NaN.", "Check its weights.")
         return logits
 
     def _require_top(self, top: int | None) -> int:
-        top = min(USUAL_TOP, self.spec.classes) if top is None else top
+        top = min(DEFAULT_TOP, self.spec.classes) if top is None else top
         if not 1 <= top <= self.spec.classes:
             raise InvalidRequest(
                 f"{self.spec.name} knows {self.spec.classes} classes, so it cannot name the top {top}.",
@@ -116,19 +116,19 @@ class Classifier:
         return InvalidArtifact(
             f"The artifact does not turn a {size}x{size} picture into {self.spec.classes} classes, "
             f"as {self.spec.name} does.",
-            "Name the model that it was built from with --model.",
+            "Give the model that it was built from with --model.",
         )
 
 
 def tensor_of(picture: Image.Image, spec: ModelSpec) -> torch.Tensor:
-    """The model's input, float32 (1, 3, S, S), of an RGB picture."""
+    """The model's input, float32 (1, 3, S, S), for an RGB picture."""
     import torch
 
     return torch.from_numpy(preprocess.preprocess(picture, spec.preprocessing))
 
 
 def tensor_from(picture: Prepared, spec: ModelSpec) -> torch.Tensor:
-    """The model's input, float32 (1, 3, S, S), from its bytes. Raises InvalidPicture for the input of another model."""
+    """The model's input, float32 (1, 3, S, S), from its bytes. Raises InvalidPicture for an input of another size."""
     import torch
 
     size = spec.input_size
@@ -138,19 +138,19 @@ def tensor_from(picture: Prepared, spec: ModelSpec) -> torch.Tensor:
 
 
 def open_model(name: str, weights: str, settings: Settings, progress: Progress = silent) -> Classifier:
-    """A classifier over the original model. Raises as ``models.load`` does."""
+    """A classifier with the original model. Raises as ``load.load``, and InvalidRequest as ``require_model``."""
     capacity.require_model(load.find(name), settings)
     model = load.load(name, weights, settings, progress)
     return Classifier(model.spec, weights, model.labels, model.module)
 
 
 def open_artifact(path: Path, name: str, weights: str) -> Classifier:
-    """A classifier over a built file; ``name`` is the model it was built from. Raises InvalidArtifact."""
+    """A classifier with a built file; ``name`` is the model it was built from. Raises InvalidArtifact."""
     if not is_file(path):
         raise InvalidArtifact(f"There is no artifact {path}.", "Check the path, or build it first.")
     return open_artifact_of(load.find(name), path, weights)
 
 
 def open_artifact_of(spec: ModelSpec, path: Path, weights: str) -> Classifier:
-    """As ``open_artifact``, of a model that need not be here."""
+    """As ``open_artifact``, for a model whose own file need not exist."""
     return Classifier(spec, weights, catalogue.labels(spec), by_filename(path).load(path))

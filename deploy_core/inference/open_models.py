@@ -1,4 +1,4 @@
-"""The models in a process's memory: one copy of each, however many ask, and not many of them."""
+"""A bounded cache of the models in a process's memory, with one copy of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Key = tuple[ModelChoice, str]
 
 
 class OpenModels:
-    """At most ``most`` models; the least recently used goes, with its memory. Safe to share between threads."""
+    """At most ``most`` models; the least recently used one is freed first. Threads can share it."""
 
     def __init__(self, settings: Settings, most: int) -> None:
         self._settings, self._most = settings, most
@@ -24,8 +24,8 @@ class OpenModels:
         self._turn = threading.Lock()
 
     def get(self, model: ModelChoice) -> Classifier:
-        """The model, opened and warm. Raises as ``models.load`` does."""
-        # One at a time, so that two who ask for the same model do not both load it.
+        """The model, loaded and warmed up. Raises as ``classify.open_model``."""
+        # One at a time, so that two threads that ask for the same model do not both load it.
         with self._turn:
             key = (model, load.weights_identity(load.find(model.reference), model.weights))
             if key not in self._open:
@@ -39,7 +39,7 @@ class OpenModels:
             return self._open[key]
 
     def forget(self, owner: str) -> None:
-        """Lets go of a visitor's own models."""
+        """Frees a visitor's own models."""
         with self._turn:
             for key in [key for key, opened in self._open.items() if opened.spec.owner == owner]:
                 del self._open[key]

@@ -1,4 +1,4 @@
-"""An artifact's answers against the original's, on the same pictures: photographs, because noise proves little."""
+"""Compares an artifact's answers with the original's on the same photographs. Noise would prove little."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from deploy_core.types import Faithfulness
 if TYPE_CHECKING:
     import torch
 
-PICTURES = ("chelsea.png", "rocket.jpg", "coffee.png", "astronaut.png")
+REFERENCE_PICTURES = ("chelsea.png", "rocket.jpg", "coffee.png", "astronaut.png")
 LEAST_TOP1_AGREEMENT = 0.75
-# Two engines round int8 apart by up to 0.07 in a logit (onednn here, qnnpack on a phone), which decides a near tie.
+# Two int8 engines (onednn here, qnnpack on a phone) differ by up to 0.07 in a logit, which can decide a near tie.
 NEAR_TIE = 0.25
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A picture that every artifact is asked about, as the model's input: float32 (1, 3, S, S)."""
+    """A picture on which artifacts are compared with the original; ``tensor`` is the input, float32 (1, 3, S, S)."""
 
     picture: str
     tensor: torch.Tensor
 
 
 def references(spec: ModelSpec, settings: Settings) -> tuple[Reference, ...]:
-    """The reference pictures in the order of ``PICTURES``."""
-    return tuple(_reference(name, spec, settings) for name in PICTURES)
+    """The reference pictures in the order of ``REFERENCE_PICTURES``."""
+    return tuple(_reference(name, spec, settings) for name in REFERENCE_PICTURES)
 
 
 def reference(spec: ModelSpec, settings: Settings) -> Reference:
-    """The first reference picture, for whoever needs one only."""
-    return _reference(PICTURES[0], spec, settings)
+    """The first reference picture."""
+    return _reference(REFERENCE_PICTURES[0], spec, settings)
 
 
 def compare(originals: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> Faithfulness:
-    """Compares logits, one float32 (classes,) for each picture."""
+    """Compares two lists of logits, one float32 (classes,) for each picture."""
     import torch
 
     pairs = [(original.double(), other.double()) for original, other in zip(originals, others, strict=True)]
@@ -57,9 +57,9 @@ def compare(originals: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -
 
 
 def disagrees(faithfulness: Faithfulness, least_cosine: float, weights: str) -> bool:
-    """Whether an artifact's answers are too far from the original's to ship it.
+    """Whether an artifact's answers differ too much from the original's to ship it.
 
-    Random weights answer with near ties, so their top-1 says nothing; the cosine still does.
+    Random weights give near ties, so only the cosine counts for them, not top-1.
     """
     if faithfulness.cosine < least_cosine:
         return True
@@ -77,5 +77,5 @@ def _shared_top5(one: torch.Tensor, other: torch.Tensor) -> float:
 
 
 def _agrees(original: torch.Tensor, other: torch.Tensor) -> bool:
-    """Whether the first class of ``other`` is the original's, or one that the original holds for as likely."""
+    """Whether the first class of ``other`` is the first class of the original, or within ``NEAR_TIE`` of it."""
     return float(original.max() - original[other.argmax()]) < NEAR_TIE

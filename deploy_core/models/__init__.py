@@ -1,1 +1,1 @@
-"""Which models there are, and how their weights are loaded."""
+"""The catalogue of models, the families they belong to, and the loading of their weights."""

@@ -1,29 +1,32 @@
-"""The catalogue of models, and what a model's classes are called."""
+"""The catalogue of models, and the names of a model's classes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from deploy_core import embedded
-from deploy_core.models.spec import IMAGENET_MEAN, IMAGENET_STD, ModelSpec
+from deploy_core.models.families import FAMILIES
+from deploy_core.models.spec import ModelSpec
 from deploy_core.types import Preprocessing
 
 
-def _imagenet(name: str, title: str, parameters: int, resize: int, crop: int = 224) -> ModelSpec:
+def _imagenet(name: str, family: str, title: str, parameters: int, resize: int, crop: int = 224) -> ModelSpec:
+    row = FAMILIES[family]
     return ModelSpec(
         name=name,
         title=title,
         parameters=parameters,
         classes=1000,
         knows="ImageNet's 1000 classes",
-        preprocessing=Preprocessing(resize, crop, IMAGENET_MEAN, IMAGENET_STD),
+        preprocessing=Preprocessing(resize, crop, row.mean, row.std),
+        family=family,
         timm_name=name,
         hub_id=f"timm/{name}.fb_in1k",
     )
 
 
 # The short side is resized to 256 for DeiT at 224 (the tutorial and the DeiT authors);
-# the other models follow timm's own configuration, which tests/core/test_models.py compares.
+# the other models follow timm's own configuration (tests/core/models/test_models.py compares them).
 MODELS: Mapping[str, ModelSpec] = {
     spec.name: spec
     for spec in (
@@ -34,19 +37,20 @@ MODELS: Mapping[str, ModelSpec] = {
             classes=len(embedded.LABELS),
             knows="10 everyday classes",
             preprocessing=embedded.PREPROCESSING,
+            family="distilled",
             timm_name=embedded.TIMM_NAME,
             timm_options=embedded.TIMM_OPTIONS,
         ),
-        _imagenet("deit_tiny_patch16_224", "DeiT-Tiny", 5_717_416, 256),
-        _imagenet("deit_small_patch16_224", "DeiT-Small", 22_050_664, 256),
-        _imagenet("deit_base_patch16_224", "DeiT-Base (the tutorial's)", 86_567_656, 256),
-        _imagenet("deit_tiny_distilled_patch16_224", "DeiT-Tiny distilled", 5_910_800, 256),
-        _imagenet("deit_small_distilled_patch16_224", "DeiT-Small distilled", 22_436_432, 256),
-        _imagenet("deit_base_distilled_patch16_224", "DeiT-Base distilled", 87_338_192, 256),
-        _imagenet("deit_base_patch16_384", "DeiT-Base at 384", 86_859_496, 384, crop=384),
-        _imagenet("deit3_small_patch16_224", "DeiT III Small", 22_059_496, 248),
-        _imagenet("deit3_medium_patch16_224", "DeiT III Medium", 38_849_512, 248),
-        _imagenet("deit3_base_patch16_224", "DeiT III Base", 86_585_320, 248),
+        _imagenet("deit_tiny_patch16_224", "deit", "DeiT-Tiny", 5_717_416, 256),
+        _imagenet("deit_small_patch16_224", "deit", "DeiT-Small", 22_050_664, 256),
+        _imagenet("deit_base_patch16_224", "deit", "DeiT-Base (the tutorial's)", 86_567_656, 256),
+        _imagenet("deit_tiny_distilled_patch16_224", "distilled", "DeiT-Tiny distilled", 5_910_800, 256),
+        _imagenet("deit_small_distilled_patch16_224", "distilled", "DeiT-Small distilled", 22_436_432, 256),
+        _imagenet("deit_base_distilled_patch16_224", "distilled", "DeiT-Base distilled", 87_338_192, 256),
+        _imagenet("deit_base_patch16_384", "deit", "DeiT-Base at 384", 86_859_496, 384, crop=384),
+        _imagenet("deit3_small_patch16_224", "deit3", "DeiT III Small", 22_059_496, 248),
+        _imagenet("deit3_medium_patch16_224", "deit3", "DeiT III Medium", 38_849_512, 248),
+        _imagenet("deit3_base_patch16_224", "deit3", "DeiT III Base", 86_585_320, 248),
     )
 }
 TUTORIAL_MODEL = "deit_base_patch16_224"
@@ -65,7 +69,7 @@ def labels(spec: ModelSpec) -> tuple[str, ...]:
 
 
 def label_ids(spec: ModelSpec) -> tuple[str, ...]:
-    """The classes' WordNet ids by index, after which ImageNet's folders are named; none for other classes."""
+    """The WordNet ids of the classes by index, as ImageNet names its folders; empty for models of other classes."""
     if spec.hub_id is None:
         return ()
     from timm.data.imagenet_info import ImageNetInfo
@@ -75,5 +79,5 @@ def label_ids(spec: ModelSpec) -> tuple[str, ...]:
 
 
 def labels_identity(spec: ModelSpec) -> str:
-    """What decides the labels, without loading them."""
+    """A text that is equal for equal labels; ImageNet's are not loaded for it."""
     return ",".join(labels(spec)) if spec.hub_id is None else "ImageNet-1k, as timm names it"

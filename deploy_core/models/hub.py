@@ -1,4 +1,4 @@
-"""Weights from the Hugging Face Hub, a mirror of it (``HF_ENDPOINT``), or the local cache."""
+"""Weights from the Hugging Face Hub, from a mirror of it (``HF_ENDPOINT``), or from the local cache."""
 
 from __future__ import annotations
 
@@ -13,33 +13,32 @@ from pathlib import Path
 from typing import Any
 
 from deploy_core.errors import InvalidCheckpoint, InvalidRequest, WeightsUnavailable
+from deploy_core.models import families
 from deploy_core.settings import Settings
 from deploy_core.types import Event, Progress
 
 FILENAME = "model.safetensors"
 WAYS_OUT = (
-    "Choose the embedded model 'demo', set HF_ENDPOINT to a mirror in reach, or name a checkpoint file as weights."
+    "Choose the embedded model 'demo', set HF_ENDPOINT to a mirror that is reachable, or give a checkpoint file as "
+    "weights."
 )
 PREFIX = "hf-hub:"
 NAME_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
 CONFIG = "config.json"
 LARGEST_CONFIG = 1_000_000
 WEIGHTS = {"model.safetensors": ".safetensors", "pytorch_model.bin": ".pth"}
-ARCHITECTURE = re.compile(
-    r"deit_(tiny|small|base)(_distilled)?_patch16_(224|384)|deit3_(small|medium|base)_patch16_(224|384)"
-)
 
 
 @dataclass(frozen=True)
 class HubName:
-    """The name of somebody's model on the Hub. It cannot hold a path; raises InvalidRequest for what is no name."""
+    """The name of a model on the Hub. It cannot hold a path. Raises InvalidRequest for anything else."""
 
     owner: str
     name: str
 
     def __post_init__(self) -> None:
         if not (NAME_PART.fullmatch(self.owner) and NAME_PART.fullmatch(self.name)):
-            raise InvalidRequest("This is no name of a model on the Hub.", f"Write it like {PREFIX}owner/name.")
+            raise InvalidRequest("This is not the name of a model on the Hub.", f"Write it like {PREFIX}owner/name.")
 
     @classmethod
     def parse(cls, text: str) -> HubName:
@@ -50,30 +49,35 @@ class HubName:
     def __str__(self) -> str:
         return f"{PREFIX}{self.owner}/{self.name}"
 
+    @property
+    def file_name(self) -> str:
+        """The file name of the model. The suffix is needed, because a name on the Hub may hold a dot itself."""
+        return f"{self.name}.safetensors"
+
 
 @dataclass(frozen=True)
 class Repository:
-    """What somebody's repository holds: a checkpoint, and the ``config.json`` that timm wrote beside it."""
+    """A downloaded repository: a checkpoint, and the ``config.json`` that timm saved with it."""
 
     weights: Path
     config: Mapping[str, Any]
 
 
 def is_cached(repo_id: str) -> bool:
-    """Whether the weights of ``repo_id`` lie in the local Hub cache."""
+    """Whether the weights of ``repo_id`` are in the local Hub cache."""
     return _cached(repo_id) is not None
 
 
 def content(repo_id: str) -> str:
-    """The hash that the cache names the weights' content by; the repository's name where they are not cached."""
+    """The hash of the weights, by which the cache names them; ``repo_id`` if they are not in the cache."""
     cached = _cached(repo_id)
     return cached.resolve().name if cached is not None and cached.is_symlink() else repo_id
 
 
 def download(repo_id: str, progress: Progress, settings: Settings) -> Path:
-    """The path of the weights of ``repo_id``, downloaded if they are not in the cache yet.
+    """The path of the weights of ``repo_id``, downloaded if they are not in the cache.
 
-    Raises WeightsUnavailable within seconds where the Hub is out of reach or has no such file.
+    Raises WeightsUnavailable within seconds if the Hub cannot be reached or has no such file.
     """
     cached = _cached(repo_id)
     if cached is not None:
@@ -85,18 +89,18 @@ def download(repo_id: str, progress: Progress, settings: Settings) -> Path:
             f"The weights of {repo_id} are not in the local cache, and HF_HUB_OFFLINE forbids a download.", WAYS_OUT
         )
     _require_reachable(repo_id, FILENAME, settings)
-    with _plain_words(repo_id):
+    with _as_deploy_error(repo_id):
         return Path(hf_hub_download(repo_id, FILENAME, tqdm_class=_progress_bar(repo_id, progress)))
 
 
 def fetch_repository(
     source: HubName, folder: Path, progress: Progress, settings: Settings, admit: Callable[[int], None]
 ) -> Repository:
-    """Somebody's repository, downloaded into ``folder``, without any token of this machine's.
+    """Downloads a repository into ``folder``, without sending any token of this machine.
 
-    Only DeiTs are taken, and only what their size allows; the size is asked for before the download, and told to
-    ``admit``. Nothing that the repository says of how to make the model is followed. Raises as ``admit`` does, and
-    InvalidCheckpoint, WeightsUnavailable.
+    Only the families of ``families`` are accepted, up to ``settings.upload_bytes``. ``admit`` is called with the size
+    before the download. No instruction in the repository on how to build the model is used.
+    Raises InvalidCheckpoint, WeightsUnavailable, and whatever ``admit`` raises.
     """
     from huggingface_hub import constants
 
@@ -109,9 +113,9 @@ def fetch_repository(
         size = _size(repo_id, filename)
         if size is not None:
             admit(size)
-            found = _download(repo_id, filename, settings.upload_bytes, folder, progress)
-            return Repository(found.rename(found.with_suffix(suffix)), config)
-    raise InvalidCheckpoint(f"{repo_id} holds none of {', '.join(WEIGHTS)}.", "Name another model.")
+            path = _download(repo_id, filename, settings.upload_bytes, folder, progress)
+            return Repository(path.rename(path.with_suffix(suffix)), config)
+    raise InvalidCheckpoint(f"{repo_id} holds none of {', '.join(WEIGHTS)}.", "Give the name of another model.")
 
 
 def _config(path: Path, repo_id: str) -> Mapping[str, Any]:
@@ -120,21 +124,22 @@ def _config(path: Path, repo_id: str) -> Mapping[str, Any]:
         architecture = str(config["architecture"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidCheckpoint(
-            f"{repo_id} does not say which of timm's architectures it is.", "Name a DeiT that timm saved."
+            f"{repo_id} does not say which of timm's architectures it is.", "Give the name of a DeiT that timm saved."
         ) from error
-    if not ARCHITECTURE.fullmatch(architecture.split(".")[0]):
+    if not families.accepts(architecture.split(".")[0]):
         raise InvalidCheckpoint(
-            f"{repo_id} is no DeiT that is taken here.", "Name a DeiT, DeiT distilled or DeiT III that timm saved."
+            f"{repo_id} is not a model that is supported here.",
+            f"Give the name of a {families.titles()} that timm saved.",
         )
     return dict(config)
 
 
 def _size(repo_id: str, filename: str) -> int | None:
-    """Bytes; None where the repository has no such file."""
+    """The size in bytes; None if the repository has no such file."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.errors import EntryNotFoundError
 
-    with _plain_words(repo_id):
+    with _as_deploy_error(repo_id):
         try:
             return get_hf_file_metadata(hf_hub_url(repo_id, filename), token=False).size or 0
         except EntryNotFoundError:
@@ -147,16 +152,16 @@ def _download(repo_id: str, filename: str, most: int, folder: Path, progress: Pr
     size = _size(repo_id, filename)
     if size is not None and size > most:
         raise InvalidCheckpoint(
-            f"{filename} of {repo_id} has {size / 1e6:.0f} MB, and at most {most / 1e6:.0f} MB are taken.",
-            "Name a smaller model.",
+            f"{filename} of {repo_id} has {size / 1e6:.0f} MB, and the limit is {most / 1e6:.0f} MB.",
+            "Give the name of a smaller model.",
         )
-    with _plain_words(repo_id):
+    with _as_deploy_error(repo_id):
         bar = _progress_bar(repo_id, progress)
         return Path(hf_hub_download(repo_id, filename, token=False, local_dir=folder, tqdm_class=bar))
 
 
 @contextmanager
-def _plain_words(repo_id: str) -> Iterator[None]:
+def _as_deploy_error(repo_id: str) -> Iterator[None]:
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
     try:
@@ -168,19 +173,19 @@ def _plain_words(repo_id: str) -> Iterator[None]:
             f"The Hub refused the weights of {repo_id} ({error.response.status_code}).", WAYS_OUT
         ) from error
     except Exception as error:
-        # The HTTP and the Xet client below raise kinds of their own, which derive from plain Exception.
-        raise WeightsUnavailable(f"The download of {repo_id} broke off ({type(error).__name__}).", WAYS_OUT) from error
+        # The HTTP and the Xet client underneath raise errors of their own classes, which derive from Exception.
+        raise WeightsUnavailable(f"The download of {repo_id} failed ({type(error).__name__}).", WAYS_OUT) from error
 
 
 def _cached(repo_id: str) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(repo_id, FILENAME)
-    return Path(found) if isinstance(found, str) else None
+    path = try_to_load_from_cache(repo_id, FILENAME)
+    return Path(path) if isinstance(path, str) else None
 
 
 def _require_reachable(repo_id: str, filename: str, settings: Settings) -> None:
-    # hf_hub_download retries five times, for 23 seconds on a machine without a network; one question settles it.
+    # hf_hub_download retries five times, for 23 seconds on a machine without a network. One request is enough.
     import requests
     from huggingface_hub import hf_hub_url
 
@@ -194,22 +199,22 @@ def _require_reachable(repo_id: str, filename: str, settings: Settings) -> None:
         except Exception as error:
             status.set_exception(error)
 
-    # In a thread of its own: the timeout of requests is one for each address, and names none for the look-up.
+    # In a thread, because the timeout of requests holds for each address, and not for the name lookup.
     threading.Thread(target=ask, name="hub", daemon=True).start()
     try:
         code = status.result(settings.hub_connect_seconds)
     except (requests.RequestException, TimeoutError) as error:
         host = url.split("/")[2]
-        raise WeightsUnavailable(f"The Hub at {host} is out of reach from here.", WAYS_OUT) from error
+        raise WeightsUnavailable(f"The Hub at {host} cannot be reached from here.", WAYS_OUT) from error
     if code >= 400:
-        raise WeightsUnavailable(f"The Hub does not hand out {repo_id} (status {code}).", WAYS_OUT)
+        raise WeightsUnavailable(f"The Hub does not provide {repo_id} (status {code}).", WAYS_OUT)
 
 
 def _progress_bar(repo_id: str, progress: Progress) -> Any:
     from tqdm import tqdm
 
     class Bar(tqdm):  # type: ignore[type-arg]
-        """Tells the caller instead of drawing on the terminal, once for each whole per cent."""
+        """Reports to ``progress`` at each whole per cent, instead of drawing on the terminal."""
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             kwargs["disable"] = False

@@ -1,8 +1,9 @@
-"""A model by its name, and with its weights: embedded, from the Hub, from a checkpoint, or random."""
+"""Finds a model by its name, and loads it with its weights: embedded, from the Hub, from a checkpoint, or random."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from deploy_core.errors import InvalidRequest
 from deploy_core.files import sha256
 from deploy_core.models import checkpoints, hub
 from deploy_core.models.catalogue import MODELS, labels
-from deploy_core.models.own import bring
+from deploy_core.models.own import card, shapes
 from deploy_core.models.spec import ModelSpec
 from deploy_core.settings import Settings, expanded
 from deploy_core.types import Progress, silent
@@ -25,7 +26,7 @@ RANDOM_SEED = 0
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A catalogue entry with its weights. ``module`` maps float32 (N, 3, S, S) to logits float32 (N, classes)."""
+    """A model with its weights. ``module`` maps float32 (N, 3, S, S) to logits, float32 (N, classes)."""
 
     spec: ModelSpec
     weights: str
@@ -34,23 +35,22 @@ class LoadedModel:
 
 
 def find(name: str) -> ModelSpec:
-    """The catalogue's entry, or one's own model by the path of its file.
+    """The model of the catalogue called ``name``, or a person's own model if ``name`` is the path of its file.
 
-    Raises InvalidRequest for a name that the catalogue does not hold, InvalidCheckpoint for a file that ``own`` did not
-    write.
+    Raises InvalidRequest if there is no such model, InvalidCheckpoint if the file is not a model file.
     """
     if name in MODELS:
         return MODELS[name]
-    if bring.is_reference(name):
-        return bring.read(expanded(name))
+    if card.is_model_file(name):
+        return card.read(expanded(name))
     raise InvalidRequest(
         f"There is no model '{name}'.",
-        f"Choose one of: {', '.join(MODELS)}. 'python -m deploy_core import' makes one of a checkpoint of your own.",
+        f"Choose one of: {', '.join(MODELS)}. 'python -m deploy_core import' turns your own checkpoint into one.",
     )
 
 
 def load(name: str, weights: str, settings: Settings, progress: Progress = silent) -> LoadedModel:
-    """A model ready for inference; ``weights`` is ``pretrained``, ``random`` or a checkpoint's path.
+    """A model ready for inference. ``weights`` is ``pretrained``, ``random`` or the path of a checkpoint.
 
     Raises InvalidRequest, WeightsUnavailable or InvalidCheckpoint.
     """
@@ -63,17 +63,24 @@ def load(name: str, weights: str, settings: Settings, progress: Progress = silen
             module = create(spec)
     else:
         path = _weights_path(spec, weights, settings, progress)
-        # Read before the model is made: a bad file is told at once, and costs no initialization.
-        state = bring.fitted(checkpoints.read(path).state, spec.architecture)
-        module = create(spec, device="meta")
-        checkpoints.fill(module, state, spec.name, path.name)
+        module = module_of(spec, checkpoints.read(path).state, path.name)
     return LoadedModel(spec, weights, module, labels(spec))
 
 
-def weights_identity(spec: ModelSpec, weights: str) -> str:
-    """What the weights are, by content: the seed of random ones, the hash of a file.
+def module_of(spec: ModelSpec, state: Mapping[str, torch.Tensor], file: str, title: str = "") -> torch.nn.Module:
+    """The model ``spec`` with the tensors ``state`` of ``file``, in evaluation mode, without gradients.
 
-    Raises InvalidCheckpoint where the file is gone.
+    ``title`` is what errors call the model, ``spec.name`` by default. Raises InvalidCheckpoint for other tensors.
+    """
+    module = create(spec, device="meta")
+    checkpoints.fill(module, shapes.fit_positions(state, spec.architecture), title or spec.name, file)
+    return module
+
+
+def weights_identity(spec: ModelSpec, weights: str) -> str:
+    """A text that is equal for equal weights: the seed of random weights, the hash of a file.
+
+    Raises InvalidCheckpoint if the file is gone.
     """
     if weights == "random":
         return f"random {RANDOM_SEED}"
@@ -83,9 +90,9 @@ def weights_identity(spec: ModelSpec, weights: str) -> str:
 
 
 def create(spec: ModelSpec, device: str = "cpu") -> torch.nn.Module:
-    """The architecture in evaluation mode, without gradients, its weights freshly initialized.
+    """The architecture in evaluation mode, without gradients, with random weights.
 
-    On the ``meta`` device it has no weights yet, and takes neither time nor memory: ``fill`` brings them.
+    On the ``meta`` device it has no weights and takes no time or memory; ``module_of`` fills it.
     """
     import timm
     import torch
@@ -105,7 +112,7 @@ def _content(path: Path) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _hash(path: Path, inode: int, size: int, changed: int) -> str:  # noqa: ARG001
-    """The hash of a file as it is now; pages ask for it on every rerun."""
+    """Cached, because pages ask on every rerun. A changed file has another inode, size or time."""
     return sha256(path)
 
 

@@ -1,4 +1,4 @@
-"""What a file of ``torch.save`` asks for, told without loading it: nothing in it is run."""
+"""Inspects a file of ``torch.save`` without loading it. Nothing in the file is run."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from itertools import islice
 from pathlib import Path
 from typing import IO
 
-# The packages whose classes and functions torch makes tensors of; the rest of a pickle's globals is code to it.
+# torch builds tensors with names from these packages. All other names in a pickle are code.
 DATA = ("torch", "collections", "numpy", "argparse", "_codecs")
-# Other ways to name code, which torch never writes.
+# Other opcodes that name code. torch never writes them.
 CODE = ("STACK_GLOBAL", "INST")
-# Before there were archives: a mark, a version, the machine, the tensors; their bytes follow.
+# The format before archives has four pickles: a magic number, a version, the machine, the tensors. Bytes follow.
 PICKLES = 4
 MOST_STEPS = 1_000_000
 
 
-def wants_code(path: Path) -> bool:
-    """Whether loading the file as a pickle would call what is neither torch's nor plain data's."""
+def calls_code(path: Path) -> bool:
+    """Whether loading the file as a pickle would call anything besides torch and plain data classes."""
     try:
         with _pickles(path) as file:
             return any(_names_code(file) for _ in range(PICKLES))
     except Exception:
-        # Damaged files raise a dozen kinds of exception.
+        # Damaged files raise many kinds of exceptions.
         return False
 
 

@@ -1,4 +1,4 @@
-"""What a model is, before its weights are loaded."""
+"""What is known about a model before its weights are loaded."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from deploy_core.models import hub
+from deploy_core.models.families import FAMILIES
 from deploy_core.types import Preprocessing
 
 BYTES_PER_WEIGHT = 4
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """The shape of a DeiT: ``family`` is a key of ``FAMILIES``, ``hidden`` its MLPs' width, sizes are in pixels."""
+    """The shape of a model. ``family`` is a key of ``FAMILIES``, ``hidden`` the width of its MLPs, sizes are in pixels.
+
+    ``patch`` and ``size`` are the sides of a patch and of the input.
+    """
 
     family: str
     width: int
@@ -29,34 +31,28 @@ class Architecture:
     classes: int
 
     @property
+    def patches(self) -> int:
+        """The number of patches of the input."""
+        return (self.size // self.patch) ** 2
+
+    @property
     def tokens(self) -> int:
-        """Patches, and the tokens before them that have a position."""
-        return (self.size // self.patch) ** 2 + FAMILIES[self.family].prefix_tokens
+        """The patches and the tokens before them: the side of an attention matrix."""
+        return self.patches + FAMILIES[self.family].prefix_tokens
 
-
-@dataclass(frozen=True)
-class Family:
-    """``timm_name`` is one of its members, from which timm makes the others; ``prefix_tokens`` have a position."""
-
-    title: str
-    timm_name: str
-    prefix_tokens: int
-
-
-# DeiT III adds its class token after the positions.
-FAMILIES: Mapping[str, Family] = {
-    "deit": Family("DeiT", "deit_tiny_patch16_224", 1),
-    "distilled": Family("DeiT distilled", "deit_tiny_distilled_patch16_224", 2),
-    "deit3": Family("DeiT III", "deit3_small_patch16_224", 0),
-}
+    @property
+    def positions(self) -> int:
+        """The number of position embeddings."""
+        return self.patches + FAMILIES[self.family].prefix_positions
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model of the catalogue, or one of a person's own.
+    """A model of the catalogue, or a person's own model.
 
-    The embedded one has no ``hub_id``. One's own has a ``file``, which holds its weights and all that is said here
-    (``own.py``); its name for people is ``title``, that of its files ``name``.
+    ``name`` names the model's files, ``title`` is shown to people. ``family`` is a key of ``FAMILIES``. The embedded
+    model has no ``hub_id``. A person's own model has a ``file``, which holds its weights and everything in this class
+    (``own/card.py``).
     """
 
     name: str
@@ -65,6 +61,7 @@ class ModelSpec:
     classes: int
     knows: str
     preprocessing: Preprocessing
+    family: str
     timm_name: str
     hub_id: str | None = None
     timm_options: Mapping[str, Any] = field(default_factory=dict)
@@ -82,12 +79,12 @@ class ModelSpec:
 
     @property
     def reference(self) -> str:
-        """What ``models.find`` knows it by."""
+        """The name by which ``load.find`` finds the model."""
         return str(self.file) if self.file else self.name
 
     @property
     def owner(self) -> str:
-        """The folder of a visitor's own model, whose name nobody can guess; empty for the catalogue's."""
+        """The folder of a visitor's own model, whose name nobody can guess; empty for a model of the catalogue."""
         return self.file.parent.name if self.file else ""
 
     @property

@@ -1,1 +1,1 @@
-"""From the bytes of a picture to a model's input."""
+"""From a file or an address to a picture, and from a picture to a model's input."""

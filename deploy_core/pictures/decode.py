@@ -1,4 +1,4 @@
-"""The bytes of a picture file become one upright RGB picture, within limits."""
+"""Decodes the bytes of a picture file into an upright RGB picture, within limits."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from deploy_core.errors import InvalidPicture
 from deploy_core.settings import Settings
 
-# Pillow opens MPO through JPEG, and HEIC, as HEIF, through pi_heif.
+# Pillow's names. It opens MPO as JPEG; pi_heif opens HEIC as HEIF.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 READABLE = "Give a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC picture."
 SUFFIXES = frozenset((
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif",
 ))  # fmt: skip
 
-# Warning filters belong to the whole process, so only one thread at a time may change and restore them.
+# Warning filters are global, so only one thread at a time may change and restore them.
 _DECODING = threading.Lock()
 
 
 def decode(
     data: bytes, settings: Settings, at_least: int | None = None, admit: Callable[[int], None] = lambda _: None
 ) -> Image.Image:
-    """The picture in ``data``: RGB, sRGB colours, right side up; the first frame of an animation, on white.
+    """The picture in ``data`` as RGB in sRGB colours, upright, on white; the first frame of an animation.
 
-    For what a stranger brings, ask ``pictures.decoders`` instead: bytes can crash the process that runs this.
-    Where ``at_least`` is given, a JPEG may come out at a half, a quarter or an eighth of its size, as long as its short
-    side keeps so many pixels: its decoder skips what nobody will see (docs/decisions/0013-pictures.md). ``admit`` is
-    called with the number of pixels before any of them is read.
-    Raises InvalidPicture where ``data`` is no whole picture of the known formats, or is one above
+    Use ``pool.Decoders`` for pictures of visitors: bytes can crash the process that decodes them.
+    With ``at_least``, a JPEG may be decoded at a half, a quarter or an eighth of its size, if its short side keeps at
+    least that many pixels: the decoder skips detail that is not needed (docs/decisions/0013-pictures.md). ``admit`` is
+    called with the number of pixels before any pixel is read.
+    Raises InvalidPicture if ``data`` is not a whole picture of a known format, or is larger than
     ``settings.picture_bytes`` or ``settings.picture_pixels``.
     """
     if not data:
@@ -45,7 +45,7 @@ def decode(
     with _DECODING, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            _know_heic()
+            _register_heic()
             picture = Image.open(BytesIO(data), formats=FORMATS)
             if picture.width * picture.height > settings.picture_pixels:
                 raise _too_many_pixels(settings)
@@ -63,23 +63,23 @@ def decode(
             raise InvalidPicture("The picture needs too much memory.", "Give a smaller one.") from error
         except UnidentifiedImageError as error:
             raise InvalidPicture("This is not a picture that can be read.", READABLE) from error
-        except Exception as error:  # on damaged files Pillow raises nearly anything
+        except Exception as error:  # Pillow raises many kinds of exceptions on damaged files
             raise InvalidPicture("The picture is damaged or cut off.", "Save it again, or give another one.") from error
 
 
 def too_large(settings: Settings) -> InvalidPicture:
-    """The error for a picture of too many bytes."""
+    """The error for a picture with too many bytes."""
     return InvalidPicture(f"The picture is larger than {settings.picture_bytes / 2**20:.3g} MB.", "Give a smaller one.")
 
 
-def know_all_formats() -> None:
-    """Loads every decoder now, so that no picture waits for it."""
+def load_decoders() -> None:
+    """Loads the decoders of all formats now, so that no picture waits for it."""
     Image.init()
-    _know_heic()
+    _register_heic()
 
 
 @functools.cache
-def _know_heic() -> None:
+def _register_heic() -> None:
     import pi_heif
 
     pi_heif.register_heif_opener()
@@ -92,7 +92,7 @@ def _too_many_pixels(settings: Settings) -> InvalidPicture:
 
 
 def _upright(picture: Image.Image) -> Image.Image:
-    with suppress(Exception):  # a photograph whose notes are damaged is still a photograph
+    with suppress(Exception):  # a picture with damaged EXIF data can still be read
         ImageOps.exif_transpose(picture, in_place=True)
     return picture
 
@@ -108,12 +108,12 @@ def _rgb(picture: Image.Image) -> Image.Image:
     if profile:
         picture = _srgb(picture, profile)
     picture = _on_white(picture) if picture.mode == "RGBA" else picture.convert("RGB")
-    picture.info = {}  # the profile and orientation noted there are applied by now
+    picture.info = {}  # profile and orientation are applied already
     return picture
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
-    """16-bit grey scaled down, where Pillow would clip; see-through pixels become white."""
+    """16-bit grey scaled to 8 bits, which Pillow would clip; transparent pixels become white."""
     values = np.asarray(picture).clip(0, 0xFFFF)
     if "transparency" in picture.info:
         values = np.where(values == picture.info["transparency"], 0xFFFF, values)
@@ -126,7 +126,7 @@ def _srgb(picture: Image.Image, profile: bytes) -> Image.Image:
         converted = ImageCms.profileToProfile(
             picture, BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode=mode
         )
-    except (ImageCms.PyCMSError, TypeError):  # a broken profile, or one for other colours than the picture's
+    except (ImageCms.PyCMSError, TypeError):  # the profile is broken, or of other colours than the picture
         return picture
     return converted or picture
 

@@ -1,8 +1,8 @@
-"""``python -m deploy_core.pictures.decoder FD NICENESS AT_ONCE LARGE``: reads strangers' pictures, and may die of one.
+"""``python -m deploy_core.pictures.decoder FD NICENESS AT_ONCE LARGE``: reads visitors' pictures.
 
-It has no model, no secret and no other visitor in its memory, no core dump, and a bound on its memory. ``decoders``
-asks it, and replaces it. ``LARGE`` is an open file: whoever holds its lock reads a large picture, one process at a
-time.
+A picture may crash this process. It holds no model, no secret and no data of other visitors, writes no core dump, and
+has a limit on its memory. ``pool`` sends it pictures, and replaces it. ``LARGE`` is the descriptor of an open file: a
+process locks it while it reads a large picture, so that only one does so at a time.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from deploy_core.processes.task import WithBytes, Work, does, table
 from deploy_core.settings import Settings
 from deploy_core.types import Event
 
-# A phone's picture of 12 megapixels is none, so it waits for nobody.
+# A phone's picture of 12 megapixels is not large, so it does not wait.
 LARGE_PIXELS = 16_000_000
-# A picture with transparency and a colour profile is held four times, at four bytes a pixel.
+# A picture with transparency and a colour profile is in memory four times, at four bytes a pixel.
 BYTES_A_PIXEL = 16
 LIBRARIES_BYTES = 1_000_000_000
 WAIT_SECONDS = 0.1
-# The process that asked ends this one when the time is over. If it is gone, the system does, a little later.
+# The process that asked ends this one after the time limit. If it is gone, the alarm ends it a little later.
 ALARM_AFTER_SECONDS = 5
 
-Admit = Callable[[int], None]
+AdmitPixels = Callable[[int], None]
 
 
 def run_prepare(request: Prepare, work: Work) -> WithBytes[Spent]:
@@ -77,14 +77,14 @@ TASKS = table(does(Prepare, run_prepare), does(Show, run_show), does(DrawLooks, 
 
 
 @contextmanager
-def _admission(work: Work) -> Iterator[Admit]:
-    """Large pictures are read one at a time, by all processes together, because their memory adds up."""
+def _admission(work: Work) -> Iterator[AdmitPixels]:
+    """Lets only one process at a time read a large picture, because their memory adds up."""
 
     def admit(pixels: int) -> None:
         while pixels > LARGE_PIXELS:
             _set_alarm(work.settings)
             try:
-                fcntl.lockf(_large(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.lockf(_large_lock(), fcntl.LOCK_EX | fcntl.LOCK_NB)
                 work.progress(Event("Reading a large picture", 0.0))
                 return
             except OSError:
@@ -97,14 +97,14 @@ def _admission(work: Work) -> Iterator[Admit]:
     finally:
         signal.alarm(0)
         with suppress(OSError):
-            fcntl.lockf(_large(), fcntl.LOCK_UN)
+            fcntl.lockf(_large_lock(), fcntl.LOCK_UN)
 
 
 def _set_alarm(limits: Settings) -> None:
     signal.alarm(math.ceil(limits.picture_seconds) + ALARM_AFTER_SECONDS)
 
 
-def _large() -> int:
+def _large_lock() -> int:
     return int(sys.argv[4])
 
 
@@ -113,17 +113,17 @@ def _bound_memory(limits: Settings) -> None:
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     if hard == resource.RLIM_INFINITY or most < hard:
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    # Where memory runs out all the same, Linux ends this process before any that serves others.
+    # If memory runs out nevertheless, Linux ends this process before those that serve other visitors.
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _silence_native_code() -> None:
-    """libtiff and others write about each damaged picture to standard error, which is the server's log."""
-    ours = os.dup(2)
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    sys.stderr = os.fdopen(ours, "w", buffering=1)
+    """libtiff and others write about damaged pictures to standard error, which is the server's log."""
+    log = os.dup(2)
+    with Path(os.devnull).open("wb") as null:
+        os.dup2(null.fileno(), 2)
+    sys.stderr = os.fdopen(log, "w", buffering=1)
 
 
 if __name__ == "__main__":
@@ -131,5 +131,5 @@ if __name__ == "__main__":
 
     _silence_native_code()
     _bound_memory(settings.load())
-    decode.know_all_formats()
+    decode.load_decoders()
     serve(TASKS, *map(int, sys.argv[1:4]))

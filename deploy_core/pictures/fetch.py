@@ -1,9 +1,9 @@
-"""The bytes behind an http(s) address that a stranger typed.
+"""Fetches a picture from an http(s) address that a visitor typed.
 
-Whoever types an address borrows this machine's place in the network. So a fetch reaches public addresses
-only, and the address that is checked is the address connected to: a name is resolved once, in
-``_Line.open``, and every redirect goes through it again. Size and time have limits that a slow or endless
-server cannot stretch.
+The request comes from this machine, which may reach hosts that the visitor cannot. So only public addresses are
+fetched, and the address that is checked is the address connected to: a name is resolved once, in
+``_Connections.open``, and each redirect goes through it again. A slow or endless server cannot exceed the limits on
+size and time.
 """
 
 from __future__ import annotations
@@ -34,31 +34,31 @@ MAX_REDIRECTS = 5
 CHUNK = 64 * 1024
 HEADERS = {"User-Agent": "deit-deploy", "Accept": "image/*", "Accept-Encoding": "identity"}
 NAT64 = IPv6Network("64:ff9b::/96")
-# Set aside by IANA, and public to Python 3.11: protocol assignments, 6to4 relays, documentation.
+# Reserved by IANA, but public to Python 3.11: protocol assignments, 6to4 relays, documentation.
 RESERVED = tuple(ip_network(network) for network in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20"))
-# Those of web servers: who may name any port can ask which services a stranger's host offers.
+# Ports of web servers. With any port, a visitor could scan the services of other hosts.
 PORTS = (80, 443, 8080, 8443)
 DOWNLOAD_IT = "Download the picture yourself and give the file."
 
 
 def fetch(url: str, settings: Settings) -> bytes:
-    """What the public http(s) address ``url`` answers, as sent, after at most five redirects.
+    """The bytes at the public http(s) address ``url``, after at most five redirects.
 
-    Raises PictureUnreachable where the address is malformed, points inside, fails, or takes longer than
-    ``settings.fetch_seconds`` in all, and InvalidPicture above ``settings.picture_bytes``.
+    Raises PictureUnreachable if the address is malformed or not public, if the request fails, or if it takes longer
+    than ``settings.fetch_seconds`` in total. Raises InvalidPicture above ``settings.picture_bytes``.
     """
     if settings.offline:
         raise PictureUnreachable("This app works without a network and fetches nothing.", DOWNLOAD_IT)
-    line = _Line(min(CONNECT_SECONDS, settings.fetch_seconds))
+    connections = _Connections(min(CONNECT_SECONDS, settings.fetch_seconds))
     outcome: Future[bytes] = Future()
 
     def work() -> None:
         try:
-            outcome.set_result(_download(url, line, settings))
+            outcome.set_result(_download(url, connections, settings))
         except BaseException as error:
             outcome.set_exception(error)
 
-    # In a thread of its own, because nothing interrupts a name lookup.
+    # In a thread, because nothing can interrupt a name lookup.
     threading.Thread(target=work, name="fetch", daemon=True).start()
     try:
         return outcome.result(settings.fetch_seconds)
@@ -67,11 +67,11 @@ def fetch(url: str, settings: Settings) -> bytes:
             f"The picture did not arrive within {settings.fetch_seconds:g} seconds.", DOWNLOAD_IT
         ) from error
     finally:
-        line.cut()
+        connections.close()
 
 
 def is_public(address: str) -> bool:
-    """Whether the IP address is one of the public internet, also where it wraps an IPv4 address."""
+    """Whether the IP address is public. For an IPv6 address that contains an IPv4 address, that one counts."""
     return all(
         ip.is_global
         and not (ip.is_multicast or ip.is_reserved or getattr(ip, "is_site_local", False))
@@ -81,7 +81,7 @@ def is_public(address: str) -> bool:
 
 
 def _destinations(ip: IPv4Address | IPv6Address) -> tuple[IPv4Address | IPv6Address, ...]:
-    """The addresses where packets to ``ip`` end up."""
+    """The addresses to which packets for ``ip`` are delivered."""
     if isinstance(ip, IPv4Address):
         return (ip,)
     if ip.teredo:
@@ -91,12 +91,12 @@ def _destinations(ip: IPv4Address | IPv6Address) -> tuple[IPv4Address | IPv6Addr
     return (ip.ipv4_mapped or ip.sixtofour or ip,)
 
 
-def _download(url: str, line: _Line, settings: Settings) -> bytes:
-    with closing(_Adapter(line)) as adapter:
+def _download(url: str, connections: _Connections, settings: Settings) -> bytes:
+    with closing(_Adapter(connections)) as adapter:
         for _ in range(MAX_REDIRECTS + 1):
             request, host = _request(url)
-            timeout = (line.connect_seconds, settings.fetch_seconds)
-            with _plain_words(host), adapter.send(request, stream=True, timeout=timeout) as response:
+            timeout = (connections.connect_seconds, settings.fetch_seconds)
+            with _as_unreachable(host), adapter.send(request, stream=True, timeout=timeout) as response:
                 if not response.is_redirect:
                     return _body(response, host, settings)
                 url = _redirect(response)
@@ -104,7 +104,7 @@ def _download(url: str, line: _Line, settings: Settings) -> bytes:
 
 
 def _request(url: str) -> tuple[requests.PreparedRequest, str]:
-    """A request for ``url``, and its host. Raises PictureUnreachable where it is no plain http(s) address."""
+    """A request for ``url``, and its host. Raises PictureUnreachable if it is not a plain http(s) address."""
     try:
         parts = parse_url(url)
         if parts.scheme not in ("http", "https"):
@@ -129,7 +129,7 @@ def _request(url: str) -> tuple[requests.PreparedRequest, str]:
 
 
 def _redirect(response: requests.Response) -> str:
-    """Where the response sends us; what makes no address is refused by the next ``_request``."""
+    """The address that the response redirects to; ``_request`` refuses it if it is malformed."""
     location = response.headers["location"].encode("latin-1").decode("utf-8", "replace")
     try:
         return urljoin(response.url, location)
@@ -143,7 +143,7 @@ def _body(response: requests.Response, host: str, settings: Settings) -> bytes:
     if (response.raw.length_remaining or 0) > settings.picture_bytes:
         raise too_large(settings)
     data = bytearray()
-    # read(), not stream(): urllib3's own reader of chunked bodies has no limit on the length of a line.
+    # read(), not stream(): urllib3's reader of chunked bodies has no limit on the length of a line.
     while chunk := response.raw.read(CHUNK, decode_content=False):
         data += chunk
         if len(data) > settings.picture_bytes:
@@ -152,7 +152,7 @@ def _body(response: requests.Response, host: str, settings: Settings) -> bytes:
 
 
 @contextmanager
-def _plain_words(host: str) -> Iterator[None]:
+def _as_unreachable(host: str) -> Iterator[None]:
     try:
         yield
     except requests.exceptions.SSLError as error:
@@ -161,41 +161,41 @@ def _plain_words(host: str) -> Iterator[None]:
         raise PictureUnreachable(f"{host} takes too long to answer.", DOWNLOAD_IT) from error
     except (requests.RequestException, HTTPError, OSError) as error:
         raise PictureUnreachable(
-            f"The connection to {host} failed or broke off.", "Check the address, and try again."
+            f"The connection to {host} failed or was interrupted.", "Check the address, and try again."
         ) from error
 
 
-class _Line:
-    """The sockets of one fetch, all to public addresses, until it is cut."""
+class _Connections:
+    """The sockets of one fetch, all of them to public addresses."""
 
     def __init__(self, connect_seconds: float) -> None:
         self.connect_seconds = connect_seconds
         self._lock = threading.Lock()
         self._handles: list[socket.socket] = []
-        self._cut = False
+        self._is_closed = False
 
     def open(self, host: str, port: int) -> socket.socket:
-        """A socket connected to ``host``. Raises PictureUnreachable where any of its addresses is not public."""
+        """A socket connected to ``host``. Raises PictureUnreachable if any of its addresses is not public."""
         try:
-            found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+            addresses = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             raise PictureUnreachable(f"There is no host named {host}.", "Check the address.") from error
-        if not all(is_public(str(address[0])) for *_, address in found):
+        if not all(is_public(str(address[0])) for *_, address in addresses):
             raise PictureUnreachable(
                 f"{host} points into this machine or a private network.", "Give a public address, or a file."
             )
         failure = OSError(f"{host} has no address")
-        for family, kind, protocol, _, address in found:
+        for family, kind, protocol, _, address in addresses:
             try:
                 return self._connect(socket.socket(family, kind, protocol), address)
             except OSError as error:
                 failure = error
         raise failure
 
-    def cut(self) -> None:
-        """Ends whatever the sockets are waiting for, and lets no other be opened."""
+    def close(self) -> None:
+        """Closes all sockets, which ends what waits for them, and allows no new one."""
         with self._lock:
-            self._cut = True
+            self._is_closed = True
             for handle in self._handles:
                 with suppress(OSError):
                     handle.shutdown(socket.SHUT_RDWR)
@@ -204,40 +204,40 @@ class _Line:
     def _connect(self, opened: socket.socket, address: Any) -> socket.socket:
         try:
             opened.settimeout(self.connect_seconds)
-            self._watch(opened)
+            self._register(opened)
             opened.connect(address)
         except OSError:
             opened.close()
             raise
         return opened
 
-    def _watch(self, opened: socket.socket) -> None:
-        """Keeps a duplicate, which still reaches the connection once TLS has taken the socket over."""
+    def _register(self, opened: socket.socket) -> None:
+        """Keeps a duplicate, which can still close the connection after TLS has taken over the socket."""
         with self._lock:
-            if self._cut:
+            if self._is_closed:
                 raise OSError("the fetch is over")
             self._handles.append(opened.dup())
 
 
 class _Adapter(HTTPAdapter):
-    """Requests' transport, its connections opened by a line.
+    """The transport of requests, which opens its sockets with ``_Connections``.
 
-    Used without a Session: no proxies, netrc or cookies, and no reading of a redirect's body.
+    It is used without a Session: no proxies, netrc or cookies, and the body of a redirect is not read.
     """
 
-    def __init__(self, line: _Line) -> None:
+    def __init__(self, connections: _Connections) -> None:
         super().__init__()
-        self.poolmanager.pool_classes_by_scheme = _pools(line)
+        self.poolmanager.pool_classes_by_scheme = _pools(connections)
 
 
-def _pools(line: _Line) -> dict[str, type[HTTPConnectionPool]]:
+def _pools(connections: _Connections) -> dict[str, type[HTTPConnectionPool]]:
     class Http(HTTPConnection):
         def _new_conn(self) -> socket.socket:
-            return line.open(self._dns_host, self.port)
+            return connections.open(self._dns_host, self.port)
 
     class Https(HTTPSConnection):
         def _new_conn(self) -> socket.socket:
-            return line.open(self._dns_host, self.port)
+            return connections.open(self._dns_host, self.port)
 
     class HttpPool(HTTPConnectionPool):
         ConnectionCls = Http

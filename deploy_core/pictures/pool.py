@@ -1,7 +1,7 @@
-"""What a stranger's picture is to a model and to a page, from processes that may die of it.
+"""Reads visitors' pictures in processes of their own.
 
-A picture that crashes its process, or takes too long, costs nothing but that process, which is replaced. No other
-process of the app ever decodes what a visitor brings (docs/decisions/0016-pictures-apart.md).
+If a picture crashes its process or takes too long, only that process is lost, and it is replaced. No other process of
+the app ever decodes a visitor's picture (docs/decisions/0016-pictures-apart.md).
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from deploy_core.errors import InvalidPicture, JobFailed, QueueFull, TookTooLong
 from deploy_core.pictures.decode import too_large
 from deploy_core.pictures.requests import DrawLooks, Prepare, Show
 from deploy_core.processes.local import WorkerProcess
-from deploy_core.processes.task import Answer, Task
+from deploy_core.processes.task import AnswerT, Task
 from deploy_core.settings import Settings
 from deploy_core.types import Preprocessing
 
 log = logging.getLogger(__name__)
 
-# So many pictures are read at once, so that several do not wait behind one slow one.
+# The pictures that are read at the same time, so that a slow one does not hold up the others.
 AT_ONCE = 4
 WAIT_SECONDS = 60.0
-# A picture that takes longer than any usual one gives way to other visitors' answers.
+# A picture that takes longer than usual gets a lower priority, so that other visitors' answers come first.
 SLOW_SECONDS = 1.0
 SLOW_NICENESS = 8
-# The one that is used first stays as long as other processes; the others are for crowds.
+# The first process stays as long as other processes do; the spare ones end soon after a rush.
 SPARE_IDLE_SECONDS = 30.0
 MODULE = "deploy_core.pictures.decoder"
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A picture as a model's input: float32 (1, 3, S, S), little-endian; and the milliseconds that it took."""
+    """A picture as a model's input: float32 (1, 3, S, S), little-endian, and the milliseconds of each step."""
 
     input: bytes = field(repr=False)
     read: float
@@ -49,19 +49,23 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Looks:
-    """Three JPEGs, and the width and height of the whole picture in the first."""
+    """Three JPEGs: the picture with the crop marked, the model's input, and the heat map.
+
+    ``size`` is the width and height of the whole picture.
+    """
 
     framed: bytes = field(repr=False)
-    given: bytes = field(repr=False)
+    input: bytes = field(repr=False)
     heat: bytes = field(repr=False)
     size: tuple[int, int]
 
 
 class Decoders:
-    """``at_once`` processes that read pictures, each started when it is needed. Safe to share between threads.
+    """``at_once`` processes that read pictures, each started when it is needed. Threads can share it.
 
-    Every method takes the bytes of a picture file. Each raises InvalidPicture where they are no picture of the known
-    formats, exceed the settings' limits, or crash the process that reads them; QueueFull where too many wait.
+    Each method takes the bytes of a picture file. It raises InvalidPicture if they are not a picture of a known
+    format, exceed the limits in the settings, or crash the process that reads them, and QueueFull if too many
+    pictures wait.
     """
 
     def __init__(self, settings: Settings, at_once: int = AT_ONCE) -> None:
@@ -74,46 +78,46 @@ class Decoders:
             WorkerProcess("process that reads pictures", idle, module=MODULE, is_bare=True, descriptors=[large])
             for idle in [settings, *[brief] * (at_once - 1)]
         )
-        # By their numbers, the lowest first: it is warm, and the others may be let go.
+        # The lowest number first: that process is warm, and the others can end.
         self._free: queue.PriorityQueue[tuple[int, WorkerProcess]] = queue.PriorityQueue()
         for numbered in enumerate(self._all):
             self._free.put(numbered)
 
     @property
     def process_ids(self) -> tuple[int, ...]:
-        """Of the processes that there are now."""
+        """The ids of the processes that run now."""
         return tuple(pid for decoder in self._all if (pid := decoder.process_id) is not None)
 
     @property
     def are_stuck(self) -> bool:
-        """Whether there are processes, and none of them does anything."""
+        """Whether processes run, and all of them hang."""
         running = [decoder for decoder in self._all if decoder.process_id is not None]
         return bool(running) and all(decoder.is_stuck for decoder in running)
 
     def prepare(self, picture: bytes, how: Preprocessing, whole: bool = False) -> Prepared:
-        """The model's input. ``whole``: no pixel of a large JPEG is skipped (docs/decisions/0013-pictures.md)."""
+        """The model's input. ``whole`` decodes a large JPEG at its full size (docs/decisions/0013-pictures.md)."""
         answer = self._ask(Prepare(how, whole), picture)
         return Prepared(answer.blob, answer.value.read, answer.value.preprocess)
 
     def small(self, picture: bytes, side: int) -> bytes:
-        """A JPEG of the picture, upright, no side above ``side`` pixels."""
+        """A JPEG of the picture, upright, no side longer than ``side`` pixels."""
         return self._shown(picture, side, is_square=False)
 
     def square(self, picture: bytes, side: int) -> bytes:
-        """A JPEG of the middle square, ``side`` pixels wide."""
+        """A JPEG of the center square, ``side`` pixels wide."""
         return self._shown(picture, side, is_square=True)
 
     def looks(
         self, picture: bytes, how: Preprocessing, shares: Sequence[Sequence[float]], opacity: float, side: int
     ) -> Looks:
-        """What the model is given, and where it looks: ``shares`` by rows of patches; ``opacity`` 0..1."""
+        """What the model sees, and where it looks: ``shares`` by rows of patches, ``opacity`` 0..1."""
         answer = self._ask(DrawLooks(how, tuple(map(tuple, shares)), opacity, side), picture)
         ends = itertools.accumulate(answer.value.lengths, initial=0)
-        framed, given, heat = (answer.blob[start:end] for start, end in itertools.pairwise(ends))
-        return Looks(framed, given, heat, answer.value.size)
+        framed, model_input, heat = (answer.blob[start:end] for start, end in itertools.pairwise(ends))
+        return Looks(framed, model_input, heat, answer.value.size)
 
     def end_if_stuck(self) -> None:
-        """Ends processes that hang, so that the next picture finds a new one."""
+        """Ends processes that hang. New ones start for the next pictures."""
         for decoder in self._all:
             decoder.end_if_stuck()
 
@@ -124,7 +128,7 @@ class Decoders:
     def _shown(self, picture: bytes, side: int, is_square: bool) -> bytes:
         return self._ask(Show(side, is_square), picture).blob
 
-    def _ask(self, task: Task[Answer], picture: bytes) -> Answer:
+    def _ask(self, task: Task[AnswerT], picture: bytes) -> AnswerT:
         # Checked first, so that nobody waits in line for a picture that is refused anyway.
         if len(picture) > self._settings.picture_bytes:
             raise too_large(self._settings)
@@ -134,7 +138,7 @@ class Decoders:
             raise QueueFull("Too many pictures wait to be read now.", "Try again in a minute.") from None
         seconds = self._settings.picture_seconds
         is_slow = threading.Event()
-        clock = threading.Timer(SLOW_SECONDS, _let_others_go_first, [decoder, is_slow])
+        clock = threading.Timer(SLOW_SECONDS, _lower_priority, [decoder, is_slow])
         clock.start()
         try:
             result = decoder.submit(task, seconds, picture).result()
@@ -160,12 +164,12 @@ class Decoders:
         return result
 
 
-def _let_others_go_first(decoder: WorkerProcess, is_slow: threading.Event) -> None:
+def _lower_priority(decoder: WorkerProcess, is_slow: threading.Event) -> None:
     is_slow.set()
     decoder.give_way(SLOW_NICENESS)
 
 
 @functools.cache
 def shared(settings: Settings) -> Decoders:
-    """Those of this process: for the command line, scripts, and the worker."""
+    """The decoders of this process: for the command line, scripts, and the worker."""
     return Decoders(settings)

@@ -1,4 +1,4 @@
-"""An RGB picture becomes a model's input, as its ``Preprocessing`` says."""
+"""Turns an RGB picture into a model's input, as its ``Preprocessing`` says."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from PIL import Image
 from deploy_core.types import Preprocessing
 
 MAX_SQUARES = 8
-# Below this, a small model's input would show what the decoder left out (docs/decisions/0013-pictures.md).
+# With fewer pixels, detail that the decoder skips would be missing in the input (docs/decisions/0013-pictures.md).
 LEAST_SIDE = 512
 
 
 def enough_for(how: Preprocessing) -> int:
-    """How many pixels of a picture's short side ``decode`` should keep: twice what the crop is taken from, or more."""
+    """The pixels of a picture's short side that ``decode`` should keep: at least twice the size before the crop."""
     return max(2 * how.resize, LEAST_SIDE)
 
 
 def kept_share(size: tuple[int, int], how: Preprocessing) -> float:
-    """Which share of a picture of ``size`` (width, height) is left after ``crop``, 0..1."""
+    """The share of a picture of ``size`` (width, height) that is left after ``crop``, 0..1."""
     if how.is_squashed:
         return (how.crop / how.resize) ** 2
     short, long = min(size), max(size)
@@ -28,9 +28,9 @@ def kept_share(size: tuple[int, int], how: Preprocessing) -> float:
 
 
 def crop(picture: Image.Image, how: Preprocessing) -> Image.Image:
-    """The part of an RGB picture that the model sees: resized as ``how.crop_mode`` says, then the center.
+    """The part of an RGB picture that the model sees: resized as ``how.crop_mode`` says, then cropped to its center.
 
-    Returns an RGB picture of ``how.crop`` x ``how.crop`` pixels, the same as torchvision's Resize and CenterCrop.
+    Returns an RGB picture of ``how.crop`` x ``how.crop`` pixels, equal to that of torchvision's Resize and CenterCrop.
     """
     if how.is_squashed:
         width = height = how.resize
@@ -50,7 +50,7 @@ def preprocess(picture: Image.Image, how: Preprocessing) -> NDArray[np.float32]:
 
 
 def _without_far_ends(picture: Image.Image) -> Image.Image:
-    """A strip longer than eight squares loses squares at both ends: resized whole, it could fill the memory."""
+    """Cuts a strip longer than eight squares at both ends, because the whole strip, resized, could fill the memory."""
     excess = _excess(picture.size)
     if not excess:
         return picture
@@ -60,6 +60,6 @@ def _without_far_ends(picture: Image.Image) -> Image.Image:
 
 
 def _excess(size: tuple[int, int]) -> int:
-    """How many pixels of a strip of ``size`` are cut from each end."""
+    """The pixels that are cut from each end of a strip of ``size``: a whole number of squares."""
     short, long = min(size), max(size)
     return max(0, long - MAX_SQUARES * short) // (2 * short) * short

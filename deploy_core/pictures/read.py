@@ -1,4 +1,4 @@
-"""The bytes of a picture, from a file or an http(s) address."""
+"""Reads the bytes of a picture from a file or an http(s) address."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|data:", re.IGNORECASE)
 
 
 def read(source: str, settings: Settings) -> bytes:
-    """The bytes of a file or of an http(s) address.
+    """The bytes of the file or http(s) address ``source``.
 
-    Raises PictureUnreachable where it gives none, and InvalidPicture above ``settings.picture_bytes``.
+    Raises PictureUnreachable if they cannot be read, and InvalidPicture above ``settings.picture_bytes``.
     """
     if not ADDRESS.match(source):
         return _read_file(source, settings)

@@ -1,4 +1,4 @@
-"""The requests that the processes for pictures answer. The bytes of the picture file go with each."""
+"""The requests to the processes that read pictures. The bytes of a picture file go with each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Spent:
 
 @dataclass(frozen=True)
 class Drawn:
-    """The width and height of the whole picture, and the lengths in bytes of the JPEGs that come one after another."""
+    """The width and height of the whole picture, and the length of each JPEG in bytes."""
 
     size: tuple[int, int]
     lengths: tuple[int, ...]
@@ -26,7 +26,7 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Prepare(Task[WithBytes[Spent]]):
-    """The model's input as bytes, float32 (1, 3, S, S). ``whole``: no pixel of a large JPEG is skipped."""
+    """The model's input as bytes, float32 (1, 3, S, S). ``whole``: at full size."""
 
     how: Preprocessing
     whole: bool
@@ -36,7 +36,7 @@ class Prepare(Task[WithBytes[Spent]]):
 
 @dataclass(frozen=True)
 class Show(Task[WithBytes[None]]):
-    """A JPEG of the picture with no side above ``side`` pixels, or of its middle square."""
+    """A JPEG of the picture with no side above ``side`` pixels, or of its center square."""
 
     side: int
     is_square: bool

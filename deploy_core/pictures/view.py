@@ -1,4 +1,4 @@
-"""Pictures for people's eyes: what of a picture a model is given, and where it looks."""
+"""Draws for people what a model sees of a picture, and where it looks."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from PIL import Image, ImageOps
 
 from deploy_core.types import Preprocessing
 
-# From nothing to most, as in the colour map inferno: legible in grey, and to the colour-blind.
+# From the lowest to the highest value, like the colour map inferno: readable in grey, and for the colour-blind.
 COLOURS = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
 
 
 def seen(picture: Image.Image, how: Preprocessing) -> Image.Image:
-    """The part of an upright picture that the model is given, in the picture's own pixels and proportion."""
+    """The part of an upright picture that the model sees, not resized."""
     return picture.crop(_box(picture, how))
 
 
 def framed(picture: Image.Image, how: Preprocessing) -> Image.Image:
-    """The picture, with what the model is not given darkened."""
+    """The picture, with the part that the model does not see darkened."""
     dark = Image.eval(picture, lambda level: level // 3)
     dark.paste(seen(picture, how), _box(picture, how)[:2])
     return dark
 
 
 def square(picture: Image.Image, side: int) -> Image.Image:
-    """The middle square of a picture, ``side`` pixels wide."""
+    """The center square of a picture, ``side`` pixels wide."""
     return ImageOps.fit(picture, (side, side))
 
 
 def fitted(picture: Image.Image, side: int) -> Image.Image:
-    """The picture in its own proportion, its long side ``side`` pixels."""
+    """The picture resized so that its long side has ``side`` pixels."""
     longest = max(picture.size)
     width, height = (max(1, round(side * length / longest)) for length in picture.size)
     return picture.resize((width, height), Image.Resampling.BICUBIC)

@@ -43,7 +43,7 @@ Messages = queue.SimpleQueue[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Command:
+class Launch:
     """How to start a process: what it runs, how far it gives way to others, and what it inherits."""
 
     module: str
@@ -72,18 +72,18 @@ class ChildProcess:
         threading.Thread(target=self._send_all, name="worker", daemon=True).start()
 
     @classmethod
-    def start(cls, settings: Settings, command: Command) -> ChildProcess:
+    def start(cls, settings: Settings, launch: Launch) -> ChildProcess:
         ours, theirs = socket.socketpair()
-        numbers = (theirs.fileno(), command.niceness, command.at_once, *command.descriptors)
+        numbers = (theirs.fileno(), launch.niceness, launch.at_once, *launch.descriptors)
         with theirs:
             # Its output goes to the server's log. It has a process group of its own, so that its children end with it,
             # but not a session of its own: Linux shares the processor evenly between sessions, whatever their niceness.
             process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", command.module, *map(str, numbers)],
-                pass_fds=[theirs.fileno(), *command.descriptors],
+                [sys.executable, "-m", launch.module, *map(str, numbers)],
+                pass_fds=[theirs.fileno(), *launch.descriptors],
                 stdin=subprocess.DEVNULL,
                 stdout=2,
-                env=_inherited(command.is_bare)
+                env=_inherited(launch.is_bare)
                 | {"PYTHONPATH": str(PROJECT)}
                 | environment.environment(settings)
                 | _native(settings),

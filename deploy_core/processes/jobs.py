@@ -186,7 +186,7 @@ class Jobs:
         self._runner.shutdown()
 
     def _end_all(self, names: Iterable[str]) -> None:
-        """Ends the jobs, whoever wants them."""
+        """Ends the jobs, even if somebody still wants them."""
         with self._lock:
             for name in list(names):
                 attempt = self._attempts.get(name)

@@ -16,8 +16,8 @@ import psutil
 
 from deploy_core import documents, errors
 from deploy_core.errors import DeployError, JobCancelled, JobFailed, TookTooLong
-from deploy_core.processes.child import ChildProcess, Command, Messages
-from deploy_core.processes.task import Answer, Task, WithBytes
+from deploy_core.processes.child import ChildProcess, Launch, Messages
+from deploy_core.processes.task import AnswerT, Task, WithBytes
 from deploy_core.settings import Settings
 from deploy_core.types import Event, Progress, silent
 
@@ -53,7 +53,7 @@ class WorkerProcess:
     ) -> None:
         self.name, self._most_bytes = name, most_bytes
         self._settings = settings
-        self._command = Command(module, niceness, at_once, is_bare, descriptors)
+        self._launch = Launch(module, niceness, at_once, is_bare, descriptors)
         self._turns = threading.Semaphore(at_once)
         self._guard = threading.Lock()
         self._under_way = 0
@@ -91,7 +91,7 @@ class WorkerProcess:
         with self._guard:
             self._ready_child()
 
-    def submit(self, task: Task[Answer], seconds: float = math.inf, blob: bytes = b"") -> LocalTask[Answer]:
+    def submit(self, task: Task[AnswerT], seconds: float = math.inf, blob: bytes = b"") -> LocalTask[AnswerT]:
         """Waits for a free place, then begins the task. ``blob`` goes with the request.
 
         The process is ended if the task takes longer than ``seconds`` from one event to the next.
@@ -116,7 +116,7 @@ class WorkerProcess:
     def _ready_child(self) -> ChildProcess:
         if self._child is None or self._child.process.poll() is not None or self._is_full(self._child):
             self._end()
-            self._child = ChildProcess.start(self._settings, self._command)
+            self._child = ChildProcess.start(self._settings, self._launch)
         return self._child
 
     def _ended(self) -> None:
@@ -143,7 +143,7 @@ class WorkerProcess:
             child.end()
 
 
-def run_in_new_process(name: str, task: Task[Answer], settings: Settings, progress: Progress = silent) -> Answer:
+def run_in_new_process(name: str, task: Task[AnswerT], settings: Settings, progress: Progress = silent) -> AnswerT:
     """Does one task in a process that ends with it. Raises as ``LocalTask.result`` does."""
     process = WorkerProcess(name, settings)
     try:
@@ -155,13 +155,13 @@ def run_in_new_process(name: str, task: Task[Answer], settings: Settings, progre
         process.close()
 
 
-class LocalTask(Generic[Answer]):
+class LocalTask(Generic[AnswerT]):
     """A task that has begun in a ``WorkerProcess``."""
 
     def __init__(
         self,
         name: str,
-        task: Task[Answer],
+        task: Task[AnswerT],
         blob: bytes,
         child: ChildProcess,
         seconds: float,
@@ -194,12 +194,12 @@ class LocalTask(Generic[Answer]):
                     self._child.process.wait()
                 self._finish(message)
 
-    def result(self) -> Answer:
+    def result(self) -> AnswerT:
         for _ in self.events():
             pass
         end = self._end or {}
         if "result" in end:
-            answer: Answer = self._answer(end)
+            answer: AnswerT = self._answer(end)
             return answer
         if self._is_cancelled:
             raise JobCancelled("It was cancelled.", "Start it again when you want it.")

@@ -13,12 +13,12 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from deploy_core.settings import Settings
 from deploy_core.types import Event, Progress, silent
 
-Answer = TypeVar("Answer")
-AnswerFrom = TypeVar("AnswerFrom", covariant=True)
+AnswerT = TypeVar("AnswerT")
+AnswerT_co = TypeVar("AnswerT_co", covariant=True)
 
 
 @dataclass(frozen=True)
-class Task(Generic[Answer]):
+class Task(Generic[AnswerT]):
     """A request to another process. Subclasses add fields of plain values and dataclasses.
 
     ``kind`` is its key in the process's table, ``answer`` the type that the result is read as. The queue runs a task
@@ -31,10 +31,10 @@ class Task(Generic[Answer]):
 
 
 @dataclass(frozen=True)
-class WithBytes(Generic[Answer]):
+class WithBytes(Generic[AnswerT]):
     """A result and bytes that go with it."""
 
-    value: Answer
+    value: AnswerT
     blob: bytes = field(repr=False)
 
 
@@ -48,34 +48,34 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One row of a table: a kind of request and the function that answers it."""
+class TableRow:
+    """A kind of request and the function that answers it."""
 
     request: type[Task[Any]]
     function: Callable[[Any, Work], Any]
 
 
-Table = Mapping[str, Entry]
-Request = TypeVar("Request", bound=Task[Any])
+Table = Mapping[str, TableRow]
+RequestT = TypeVar("RequestT", bound=Task[Any])
 
 
-def does(request: type[Request], function: Callable[[Request, Work], Any]) -> Entry:
+def does(request: type[RequestT], function: Callable[[RequestT, Work], Any]) -> TableRow:
     """A row of a table; the type checker compares the function with its request."""
-    return Entry(request, function)
+    return TableRow(request, function)
 
 
-def table(*entries: Entry) -> dict[str, Entry]:
+def table(*entries: TableRow) -> dict[str, TableRow]:
     """The tasks of a process, by their kind."""
     return {entry.request.kind: entry for entry in entries}
 
 
-class Handle(Protocol[AnswerFrom]):
+class Handle(Protocol[AnswerT_co]):
     """A task that has begun."""
 
     def events(self) -> Iterator[Event]:
         """Yields each event as it happens, until the task ends."""
 
-    def result(self) -> AnswerFrom:
+    def result(self) -> AnswerT_co:
         """Waits for the end. Raises the task's own DeployError, JobFailed if its process died, or JobCancelled."""
 
     def cancel(self) -> None:
@@ -85,7 +85,7 @@ class Handle(Protocol[AnswerFrom]):
 class Executor(Protocol):
     """Runs tasks. ``WorkerProcess`` runs them on this machine; a cluster can take its place."""
 
-    def submit(self, task: Task[Answer]) -> Handle[Answer]: ...
+    def submit(self, task: Task[AnswerT]) -> Handle[AnswerT]: ...
 
     def close(self) -> None:
         """Ends what runs and frees its resources."""

@@ -1,1 +1,1 @@
-"""How fast each file answers, what it costs, and which one to ship."""
+"""Measures how fast each file answers and what it costs, and recommends which one to ship."""

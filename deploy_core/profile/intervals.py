@@ -1,4 +1,7 @@
-"""How sure a median is: bootstrap intervals (Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979)."""
+"""Bootstrap intervals of medians and of their ratios.
+
+Source: Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,12 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-# A bootstrap of fewer medians than that takes chance for certainty.
+# With fewer rounds, bootstrap intervals are too narrow.
 LEAST_ROUNDS = 12
-# More rounds tell nothing more, and a record of so many can still be sent around.
+# More rounds add nothing, and a record with this many is still small enough to send.
 MOST_ROUNDS = 5000
 RESAMPLES = 1000
-# So many at a time stay in the processor's cache.
+# This many at a time fit into the processor's cache.
 DRAWN_AT_ONCE = 50
 SEED = 0
 SURE = (2.5, 97.5)
@@ -25,8 +28,8 @@ SURE = (2.5, 97.5)
 Interval = tuple[float, float]
 
 
-class Finding(Enum):
-    """What the interval of a ratio says of the second of two."""
+class SpeedOutcome(Enum):
+    """The second of two compared with the first, as far as the interval of their ratio shows."""
 
     UNKNOWN = "cannot tell"
     EQUAL = "as fast"
@@ -35,12 +38,12 @@ class Finding(Enum):
 
     @property
     def is_difference(self) -> bool:
-        return self in (Finding.SLOWER, Finding.FASTER)
+        return self in (SpeedOutcome.SLOWER, SpeedOutcome.FASTER)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A median in milliseconds and its ratio to the first's, each with its 95 % interval; None for too few rounds."""
+    """A median in milliseconds and its ratio to the first one's, with 95 % intervals; None for too few rounds."""
 
     median: float
     median_interval: Interval | None
@@ -49,32 +52,33 @@ class Estimate:
 
     @property
     def half_width(self) -> float:
-        """Of the ratio's interval, as a share of the ratio."""
+        """Half the width of the ratio's interval, as a share of the ratio."""
         return half_width(self.ratio, self.ratio_interval)
 
 
 def half_width(ratio: float, interval: Interval | None) -> float:
-    """How much of the ratio its interval reaches to either side; boundless where there is none."""
+    """Half the width of the interval, as a share of the ratio; infinite without an interval."""
     return (interval[1] - interval[0]) / 2 / ratio if interval else math.inf
 
 
-def judged(ratio: float, interval: Interval | None, least: float, alike: float) -> Finding:
-    """What a ratio says with its interval: a difference of at least ``least``, if it is sure that there is one.
+def outcome_of(ratio: float, interval: Interval | None, least: float, alike: float) -> SpeedOutcome:
+    """The outcome of a comparison from the ratio and its 95 % interval.
 
-    They are equal only if it is sure that they do not differ by more than ``alike``.
+    A difference needs an interval without 1 and a ratio at least ``least`` away from 1. Equality needs an interval
+    within plus or minus ``alike`` of 1.
     """
     if interval is None:
-        return Finding.UNKNOWN
+        return SpeedOutcome.UNKNOWN
     low, high = interval
     if not low <= 1 <= high and abs(ratio - 1) >= least:
-        return Finding.SLOWER if ratio > 1 else Finding.FASTER
-    return Finding.EQUAL if 1 - alike <= low and high <= 1 + alike else Finding.UNKNOWN
+        return SpeedOutcome.SLOWER if ratio > 1 else SpeedOutcome.FASTER
+    return SpeedOutcome.EQUAL if 1 - alike <= low and high <= 1 + alike else SpeedOutcome.UNKNOWN
 
 
 def estimates(samples: Mapping[str, Sequence[float]]) -> dict[str, Estimate]:
-    """Medians of rounds in which each took its turn, and their ratios to the first one's.
+    """The medians of samples measured in the same rounds, in milliseconds, and their ratios to the first one's.
 
-    Whole rounds are drawn again, so that what slowed a round down for all cancels out of the ratios.
+    The bootstrap draws whole rounds, so whatever slowed all files down in a round cancels out of the ratios.
     """
     import numpy as np
 
@@ -85,7 +89,7 @@ def estimates(samples: Mapping[str, Sequence[float]]) -> dict[str, Estimate]:
             name: Estimate(float(median), None, float(median / measured[0]), None)
             for name, median in zip(samples, measured, strict=True)
         }
-    medians = _drawn_again(table, np.random.default_rng(SEED))
+    medians = _resampled_medians(table, np.random.default_rng(SEED))
     ratios = medians / medians[0]
     return {
         name: Estimate(float(median), _interval(own), float(median / measured[0]), _interval(ratio))
@@ -94,29 +98,29 @@ def estimates(samples: Mapping[str, Sequence[float]]) -> dict[str, Estimate]:
 
 
 def ratio_of_medians(first: Sequence[float], second: Sequence[float]) -> tuple[float, Interval | None]:
-    """How the second's median compares to the first's, where they were not measured in turn, and its 95 % interval."""
+    """The second median divided by the first, and its 95 % interval, for samples that were not measured in turn."""
     import numpy as np
 
     ratio = float(np.median(second) / np.median(first))
     if min(len(first), len(second)) < LEAST_ROUNDS:
         return ratio, None
     generator = np.random.default_rng(SEED)
-    one, other = (_drawn_again(np.array([samples]), generator)[0] for samples in (first, second))
+    one, other = (_resampled_medians(np.array([samples]), generator)[0] for samples in (first, second))
     return ratio, _interval(other / one)
 
 
-def _drawn_again(table: npt.NDArray[np.float64], generator: np.random.Generator) -> npt.NDArray[np.float64]:
-    """The median of each row in ``RESAMPLES`` bootstrap samples of the columns."""
+def _resampled_medians(table: npt.NDArray[np.float64], generator: np.random.Generator) -> npt.NDArray[np.float64]:
+    """The medians of each row, shape (rows, RESAMPLES), in bootstrap samples of the columns (rounds)."""
     import numpy as np
 
     rounds = table.shape[1]
     middle = slice((rounds - 1) // 2, rounds // 2 + 1)
-    found = []
+    medians = []
     for _ in range(RESAMPLES // DRAWN_AT_ONCE):
         drawn = generator.integers(0, rounds, (DRAWN_AT_ONCE, rounds), dtype=np.int32)
-        # Numpy sorts many times faster than it looks for a median.
-        found.append([np.sort(row[drawn], axis=1)[:, middle].mean(axis=1) for row in table])
-    return np.concatenate(found, axis=1)
+        # numpy sorts many times faster than it finds a median.
+        medians.append([np.sort(row[drawn], axis=1)[:, middle].mean(axis=1) for row in table])
+    return np.concatenate(medians, axis=1)
 
 
 def _interval(values: npt.NDArray[np.float64]) -> Interval:

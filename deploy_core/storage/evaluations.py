@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from deploy_core.errors import InvalidArtifact
-from deploy_core.evaluation import evaluate, labelled
-from deploy_core.evaluation.evaluate import Evaluation
+from deploy_core.evaluation import labelled
+from deploy_core.evaluation.results import Evaluation, read_evaluation, save_evaluation
 from deploy_core.files import make_folder, remove_leftovers
 from deploy_core.formats import FORMATS
 from deploy_core.models import load
@@ -24,14 +24,14 @@ class Evaluations:
     def find(self, request: BuildRequest, pictures: Path) -> Evaluation | None:
         """The newest evaluation of the files of ``request`` on a labelled set; None if there is none."""
         try:
-            return evaluate.read_evaluation(self._path(request, pictures))
+            return read_evaluation(self._path(request, pictures))
         except InvalidArtifact:
             return None
 
     def keep(self, request: BuildRequest, pictures: Path, evaluation: Evaluation) -> None:
         """Saves an evaluation of the files of ``request``. Raises StorageFailed."""
         make_folder(self._root)
-        evaluate.save(evaluation, self._path(request, pictures))
+        save_evaluation(evaluation, self._path(request, pictures))
 
     def forget(self, owner: str) -> None:
         """Removes the evaluations of a visitor's own models."""

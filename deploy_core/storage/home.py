@@ -1,4 +1,4 @@
-"""The app's home belongs to one app at a time, because each removes at its start what the one before has left."""
+"""Only one app uses a home at a time, because an app removes at its start what an earlier one left behind."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ LOCK = ".lock"
 
 @contextmanager
 def held(settings: Settings) -> Iterator[None]:
-    """Holds the home for the length of a block; the system lets go of it when this process ends, however it ends.
+    """Holds the home until the block ends. The system releases it when this process ends in any way.
 
-    Raises HomeInUse, naming who holds it, and StorageFailed where there can be no such folder.
+    Raises HomeInUse, which names the process that holds it, and StorageFailed if the folder cannot be created.
     """
     path = make_folder(settings.home) / LOCK
     try:
@@ -46,7 +46,7 @@ def held(settings: Settings) -> Iterator[None]:
 
 
 def require(settings: Settings) -> None:
-    """Makes the home where there is none yet. Raises StorageFailed where there can be none, or nothing can be kept."""
+    """Creates the home if there is none. Raises StorageFailed if that fails, or if nothing can be written there."""
     folder = make_folder(settings.home)
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         raise storage_failed(folder, OSError(errno.EACCES, os.strerror(errno.EACCES)))

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from deploy_core import documents
-from deploy_core.bundle import write
+from deploy_core.bundle import contents, write
 from deploy_core.errors import DamagedArtifact, InvalidArtifact, StorageFailed
 from deploy_core.files import atomic_write, listed, make_folder, require_space, sha256
 from deploy_core.formats import FORMATS, in_build_order
@@ -98,7 +98,7 @@ class Store:
         """The finished artifacts of ``request`` as one build."""
         artifacts = tuple(stored.artifact for stored in self.find(request).values())
         return BuildResult(
-            request.model, request.weights, request.engine, request.optimize, verify.PICTURES, artifacts, ()
+            request.model, request.weights, request.engine, request.optimize, verify.REFERENCE_PICTURES, artifacts, ()
         )
 
     def entries(self) -> list[Stored]:
@@ -146,7 +146,7 @@ class Store:
                 stored.path,
                 stored.artifact,
                 self.result(request),
-                write.Sample(expected.picture, stored.tensor(), expected.logits),
+                contents.Sample(expected.picture, stored.tensor(), expected.logits),
                 expected.labels,
                 load.find(request.model).preprocessing,
                 path,

@@ -1,7 +1,7 @@
-"""The labelled pictures that visitors hand over, on disk and bounded.
+"""Labelled pictures that visitors upload. They take a bounded part of the disk.
 
-A file is kept in a folder with the hash of its bytes for a name, which nobody can guess, so one visitor's file is no
-other's to use. There it has the visitor's own name, which is what errors call it.
+A file is in a folder named by the hash of its bytes. Nobody can guess that, so no visitor can use another's file. The
+file keeps the name that its visitor gave it, because errors mention that name.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from deploy_core.files import atomic_write, make_folder, require_space
 from deploy_core.settings import Settings
 
 LONGEST_NAME = 60
-# The hash of a file's bytes.
+# The SHA-256 of a file's bytes.
 UPLOAD = re.compile(r"[0-9a-f]{64}")
 
 
 class Uploads:
-    """The uploaded files, bounded by the settings' ``upload_bytes``; the least recently uploaded go first.
+    """The uploaded files, at most ``settings.upload_bytes``. The oldest uploads are removed first.
 
-    A file may go between two readings of it; whoever has it open reads on.
+    A file can be removed between two readings of it. A process that has it open can still read it.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -33,7 +33,7 @@ class Uploads:
         self._limit = settings.upload_bytes
 
     def keep(self, name: str, data: bytes | memoryview) -> Path:
-        """Keeps the bytes of a file called ``name``, once; returns its path. Raises StorageFailed."""
+        """Saves the bytes of a file called ``name``, equal bytes once. Returns the path. Raises StorageFailed."""
         path = make_folder(self.folder) / hashlib.sha256(data).hexdigest() / _safe(name)
         if path.exists():
             os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
@@ -56,7 +56,7 @@ class Uploads:
             room -= status.st_size
             if room < 0:
                 path.unlink(missing_ok=True)
-                with contextlib.suppress(OSError):  # the same bytes under another name
+                with contextlib.suppress(OSError):  # the same bytes have another name
                     path.parent.rmdir()
         require_space(self.folder, needed)
 
@@ -70,7 +70,7 @@ class Uploads:
 
 
 def require_given(path: Path, settings: Settings) -> None:
-    """Raises InvalidRequest for pictures that are neither a visitor's upload nor offered by the host."""
+    """Raises InvalidRequest for a path that is neither an upload nor a set that the host offers."""
     is_upload = UPLOAD.fullmatch(path.parent.name) and path.parent.parent == settings.home / "uploads"
     is_offered = path.parent == settings.home / "datasets"
     if not (is_upload or is_offered) or path.name in ("", ".."):
@@ -78,6 +78,6 @@ def require_given(path: Path, settings: Settings) -> None:
 
 
 def _safe(name: str) -> str:
-    """A file's name without folders, short and printable, its suffix last."""
+    """A file name without folders, short and printable, with its suffix."""
     plain = "".join(character for character in PurePath(name.replace("\\", "/")).name if character.isprintable())
     return plain.lstrip(".")[-LONGEST_NAME:] or "upload"

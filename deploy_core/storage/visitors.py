@@ -1,7 +1,7 @@
-"""The models that visitors bring: each visitor's in a folder of their own, forgotten soon after they have left.
+"""Visitors' own models. Each visitor has a folder, which is removed soon after they leave.
 
-A visitor is known by a name that nobody can guess. It begins the addresses of all that is made of the visitor's models
-(``store.OWNED``), and names the folders of their files and runs.
+A visitor is known by a secret name. The addresses of everything built from their models begin with it
+(``entry.OWNED``), and so do the folders of their files and runs.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from deploy_core.files import atomic_write, make_folder, require_space
 from deploy_core.inference import capacity
 from deploy_core.models.catalogue import MODELS
 from deploy_core.models.checkpoints import SUFFIXES
-from deploy_core.models.own import bring
+from deploy_core.models.own import bring, card
 from deploy_core.models.spec import ModelSpec
 from deploy_core.settings import Settings
 from deploy_core.types import ModelChoice
 
-# A phone that was locked comes back to the session that it left.
+# A locked phone comes back to its session.
 GRACE_SECONDS = 600.0
 MOST_MODELS = 3
-# Everything that is a visitor's begins with the visitor's name, in whichever folder of the app's it lies.
+# Everything that belongs to a visitor begins with their name, in all folders of the app.
 NAME = re.compile(r"[0-9a-f]{32}(?=-|$)")
-# What lies in a visitor's folder: uploads on their way, and model files.
+# The files in a visitor's folder: unfinished uploads and model files.
 FILE = re.compile(r"\.[0-9a-f]{16}\.(safetensors|pth|pt)|[a-z][a-z0-9_]{0,39}\.safetensors")
 
 
 @dataclass(frozen=True)
 class VisitorsFile:
-    """A file in a visitor's own folder. It cannot name any other file; raises InvalidRequest for what would."""
+    """A file in a visitor's own folder. Raises InvalidRequest for names that would lead to another file."""
 
     visitor: str
     file: str
@@ -54,7 +54,7 @@ class VisitorsFile:
 
 
 def root(settings: Settings) -> Path:
-    """Where each visitor has a folder."""
+    """The folder of all visitors' folders."""
     return settings.home / "visitors"
 
 
@@ -70,17 +70,17 @@ def require_visible(choice: ModelChoice, settings: Settings) -> None:
 
 
 def new_name() -> str:
-    """A name for a visitor: 128 random bits."""
+    """A secret name for a visitor: 128 random bits."""
     return secrets.token_hex(16)
 
 
 def upload_name(suffix: str) -> str:
-    """A name for a checkpoint on its way, which nobody can guess."""
+    """A secret name for an unfinished upload."""
     return f".{secrets.token_hex(8)}{suffix}"
 
 
 def require_room(folder: Path, needed: int, settings: Settings) -> None:
-    """Raises StorageFailed where the visitor whose ``folder`` it is brings too much, or all of them together."""
+    """Raises StorageFailed if this visitor brings too much, or all visitors together do."""
     if len(_model_files(folder)) >= MOST_MODELS:
         raise StorageFailed(f"You have brought {MOST_MODELS} models already.", "Remove one of them first.")
     most = settings.upload_bytes
@@ -97,12 +97,12 @@ def require_room(folder: Path, needed: int, settings: Settings) -> None:
 
 
 def _model_files(folder: Path) -> list[Path]:
-    """Without uploads on their way, whose names begin with a dot."""
-    return sorted(folder.glob(f"[a-z]*{bring.SUFFIX}"))
+    """The model files. Names of unfinished uploads begin with a dot."""
+    return sorted(folder.glob(f"[a-z]*{card.SUFFIX}"))
 
 
 def admission(folder: Path, settings: Settings) -> bring.Admit:
-    """What admits a checkpoint of so many bytes into a visitor's ``folder``: it fits the memory and the room."""
+    """A check of a checkpoint's size: whether it fits into the memory and into the visitor's ``folder``."""
 
     def admit(file_bytes: int) -> None:
         capacity.require_checkpoint(file_bytes, settings)
@@ -112,9 +112,9 @@ def admission(folder: Path, settings: Settings) -> bring.Admit:
 
 
 class Visitors:
-    """Those who brought a model; ``forget`` is called with the name of each whose time is over.
+    """The visitors who brought a model. ``forget`` is called with the name of each visitor who has left.
 
-    All that they bring takes at most the settings' ``upload_bytes``. What an app before this one has left is removed.
+    All their models take at most ``settings.upload_bytes``. Files that an earlier app left behind are removed.
     """
 
     def __init__(self, settings: Settings, forget: Callable[[str], None], grace_seconds: float = GRACE_SECONDS) -> None:
@@ -126,18 +126,18 @@ class Visitors:
             self._end(visitor)
 
     def arrive(self, visitor: str) -> None:
-        """The visitor is here, or is here again."""
+        """The visitor is here, or has come back."""
         with self._guard:
             timer = self._leaving.pop(visitor, None)
         if timer:
             timer.cancel()
 
     def leave(self, visitor: str) -> None:
-        """The visitor is gone; unless they come back soon, all that they brought goes too."""
+        """The visitor has left. Unless they come back soon, everything they brought is removed."""
         timer = threading.Timer(self._grace_seconds, self._end, [visitor])
         timer.daemon = True
         with self._guard:
-            # Who leaves twice, from two tabs for one, is waited for once: else the first clock would run on unseen.
+            # A visitor can leave twice, from two tabs. The first timer must not go on unseen.
             earlier, self._leaving[visitor] = self._leaving.get(visitor), timer
         if earlier:
             earlier.cancel()
@@ -147,23 +147,23 @@ class Visitors:
         return self._root / visitor
 
     def models(self, visitor: str) -> tuple[ModelSpec, ...]:
-        """The models that a visitor has brought, by name."""
+        """The models of a visitor, sorted by name."""
         found = []
         for path in _model_files(self.folder(visitor)):
             try:
-                found.append(bring.read(path))
+                found.append(card.read(path))
             except InvalidCheckpoint:
                 continue
         return tuple(found)
 
     def remove(self, spec: ModelSpec) -> None:
-        """Forgets one model of a visitor's. What was made of it goes with the visitor, or when room is needed."""
+        """Removes one model of a visitor. Files built from it are removed with the visitor, or when room is needed."""
         if spec.file and spec.file.is_relative_to(self._root):
             spec.file.unlink(missing_ok=True)
 
     @contextmanager
     def uploaded(self, visitor: str, name: str, data: bytes | memoryview) -> Iterator[VisitorsFile]:
-        """A checkpoint's bytes as a file for the length of a block. Raises InvalidCheckpoint, StorageFailed."""
+        """Holds a checkpoint's bytes in a file until the block ends. Raises InvalidCheckpoint, StorageFailed."""
         suffix = Path(name).suffix.lower()
         if suffix not in SUFFIXES:
             raise InvalidCheckpoint(f"{name} is no checkpoint.", f"Give a file ending in {', '.join(SUFFIXES)}.")
@@ -177,7 +177,7 @@ class Visitors:
             path.unlink(missing_ok=True)
 
     def require_room(self, visitor: str, needed: int) -> None:
-        """Raises StorageFailed where a visitor brings too much, or all of them together."""
+        """Raises StorageFailed if the visitor brings too much, or all visitors together do."""
         require_room(self.folder(visitor), needed, self._settings)
 
     def _end(self, visitor: str) -> None:
@@ -186,5 +186,5 @@ class Visitors:
         try:
             self._forget(visitor)
         finally:
-            # Last, when nothing writes into it any more.
+            # Removed last, when nothing writes into it any more.
             shutil.rmtree(self._root / visitor, ignore_errors=True)

@@ -1,1 +1,1 @@
-"""How the embedded model was trained and is shipped. Nothing imports this room."""
+"""Scripts that train, measure and ship the embedded model. No other module imports them."""

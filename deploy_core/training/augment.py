@@ -1,4 +1,4 @@
-"""What the recipe does to training pictures; all of it on whichever device they are on."""
+"""Augmentation of training pictures, on the device that they are on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TRIVIAL_GROUP = 8
 
 
 def shift_and_mirror(images: torch.Tensor) -> torch.Tensor:
-    """Shifts each picture by up to 4 pixels (reflected border) and mirrors half of them; uint8 (N, 3, S, S)."""
+    """Shifts each picture by up to 4 pixels (reflected border) and mirrors half of them. uint8 (N, 3, S, S)."""
     count, _, height, width = images.shape
     padded = pad(images.float(), (SHIFT,) * 4, mode="reflect").to(torch.uint8)
     rows = torch.randint(0, 2 * SHIFT + 1, (count, 1), device=images.device)
@@ -28,9 +28,10 @@ def shift_and_mirror(images: torch.Tensor) -> torch.Tensor:
 
 
 def zoom(images: torch.Tensor, share: float) -> torch.Tensor:
-    """Enlarges a random part of the last ``share`` of the pictures, 30 % to all of the area; uint8 (N, 3, S, S).
+    """Enlarges a random part of each of the last pictures, 30 % to 100 % of its area. uint8 (N, 3, S, S).
 
-    RandomResizedCrop of "Going Deeper with Convolutions" (arXiv 1409.4842), a part of its own for each picture.
+    ``share`` is the share of the pictures that are enlarged. This is RandomResizedCrop of "Going Deeper with
+    Convolutions" (arXiv 1409.4842), with another part for each picture.
     """
     count = int(len(images) * share)
     area = torch.empty(count, device=images.device).uniform_(*ZOOM_AREA)
@@ -45,7 +46,7 @@ def zoom(images: torch.Tensor, share: float) -> torch.Tensor:
 
 
 def trivial_augment(images: torch.Tensor, share: float) -> torch.Tensor:
-    """TrivialAugment (arXiv 2103.10158) for the first ``share`` of the pictures, one operation for a few; uint8."""
+    """TrivialAugment (arXiv 2103.10158) for the first ``share`` of the pictures, one operation for each 8. uint8."""
     from torchvision.transforms.v2 import InterpolationMode, TrivialAugmentWide
 
     change = TrivialAugmentWide(interpolation=InterpolationMode.BILINEAR)
@@ -54,9 +55,9 @@ def trivial_augment(images: torch.Tensor, share: float) -> torch.Tensor:
 
 
 def cutmix(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, float]:
-    """Pastes one random box of another picture into each (arXiv 1905.04899).
+    """Pastes a random box of another picture into each picture (CutMix, arXiv 1905.04899).
 
-    Returns the pictures, the others' labels, and the share of each picture that is still its own.
+    Returns the pictures, the labels of the pasted pictures, and the share of each picture that is unchanged.
     """
     size = images.shape[-1]
     side = int(size * math.sqrt(1 - torch.rand(()).item()))

@@ -1,4 +1,4 @@
-"""CIFAR-10 as the embedded model's recipe reads it: one folder or one tar archive a split."""
+"""Reads CIFAR-10 for training: a folder or a tar archive for each split."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL import Image
 
 @dataclass(frozen=True)
 class Split:
-    """Labelled pictures: ``images`` uint8 (N, 3, 32, 32), ``labels`` int64 (N,), class names in index order."""
+    """Labelled pictures: ``images`` uint8 (N, 3, 32, 32), ``labels`` int64 (N,), ``classes`` the names by index."""
 
     images: torch.Tensor
     labels: torch.Tensor
@@ -35,7 +35,7 @@ def read_split(folder: Path, name: str) -> Split:
     """Reads ``folder/name/<class>/*.jpg``, or the same layout inside ``folder/name.tar.xz``.
 
     Pictures are ordered by path, so that an index means the same picture on every machine.
-    Raises FileNotFoundError where there is neither.
+    Raises FileNotFoundError if there is neither.
     """
     pictures = sorted(_pictures(folder, name), key=lambda picture: picture[0])
     if not pictures:
@@ -48,7 +48,7 @@ def read_split(folder: Path, name: str) -> Split:
 
 
 def hold_out(split: Split, per_class: int, seed: int) -> tuple[Split, Split]:
-    """Splits off ``per_class`` pictures of each class for validation; returns (the rest, the held-out ones)."""
+    """Holds out ``per_class`` pictures of each class for validation. Returns (the rest, the held-out pictures)."""
     generator = torch.Generator().manual_seed(seed)
     held = torch.zeros(len(split), dtype=torch.bool)
     for label in range(len(split.classes)):

@@ -1,8 +1,8 @@
-"""Measures the embedded model in every format on CIFAR-10's 10,000 test pictures: the table of the model card.
+"""Measures the embedded model in every format on the 10,000 test pictures of CIFAR-10, for the model card.
 
     python -m deploy_core.training.measure --data FOLDER/test.tar.xz
 
-What it finds is saved beside the weights, where the page Evaluate shows it; the pictures themselves stay out of it.
+The result is saved next to the weights, and the page Evaluate shows it. It holds none of the pictures.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pathlib import Path
 
 from deploy_core import build, embedded, settings
 from deploy_core.evaluation import evaluate
-from deploy_core.evaluation.evaluate import Evaluation
+from deploy_core.evaluation.results import Evaluation, save_evaluation
+from deploy_core.evaluation.subjects import open_artifact
 from deploy_core.formats import FORMATS
 from deploy_core.models import load
 from deploy_core.settings import Settings
@@ -29,20 +30,18 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         evaluation = measure(arguments.data, Path(folder), settings.load())
-    evaluate.save(replace(evaluation, data="CIFAR-10's test pictures", disagreements=()), arguments.out)
+    save_evaluation(replace(evaluation, data="CIFAR-10's test pictures", disagreements=()), arguments.out)
     print(table(evaluation))
 
 
 def measure(data: Path, folder: Path, limits: Settings) -> Evaluation:
-    """Builds the embedded model in every format into ``folder``, and asks them all about the pictures of ``data``."""
+    """Builds the embedded model in every format into ``folder``, and evaluates each file on ``data``."""
     spec = load.find("demo")
     pictures = evaluate.open_pictures(data, spec, limits)
     request = BuildRequest(spec.name, "pretrained", tuple(FORMATS))
-    result = build.build_into(folder, request, limits, tell)
-    subjects = [
-        evaluate.open_artifact(folder / artifact.file, spec.name, "pretrained") for artifact in result.artifacts
-    ]
-    return evaluate.evaluate(subjects, pictures, limits, tell)
+    result = build.build_into(folder, request, limits, print_progress)
+    subjects = [open_artifact(folder / artifact.file, spec.name, "pretrained") for artifact in result.artifacts]
+    return evaluate.evaluate(subjects, pictures, limits, print_progress)
 
 
 def table(evaluation: Evaluation) -> str:
@@ -54,7 +53,7 @@ def table(evaluation: Evaluation) -> str:
     return "\n".join(lines).replace("%", " %")
 
 
-def tell(event: Event) -> None:
+def print_progress(event: Event) -> None:
     print(f"[{event.fraction:4.0%}] {event.message}", file=sys.stderr, flush=True)
 
 

@@ -1,6 +1,8 @@
-"""Builds the artifacts that ship with the project, as they lie in a store: ``python -m deploy_core.training.ship``.
+"""Builds the artifacts that ship with the project, in the layout of a store.
 
-After a change of the weights, the preprocessing, or the versions.
+    python -m deploy_core.training.ship
+
+Run it after a change of the weights, of the preprocessing, or of the versions of packages.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The embedded DeiT before training: the architecture, and weights that begin where trained ones end up."""
+"""The embedded DeiT before training: the architecture, and initial weights that look like trained ones."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ POSITION_TEMPERATURE = 100.0
 
 
 def new_student(drop_path: float, patch_drop: float) -> Any:
-    """A distilled DeiT with both heads in training, on the CPU.
+    """A distilled DeiT on the CPU, both heads in training.
 
-    Its attention starts out as that of trained transformers looks (Trockman and Kolter, "Mimetic Initialization of
-    Self-Attention Layers", arXiv 2305.09828): queries and keys of one place agree, values and projection undo each
-    other in part, positions are sines. ``drop_path`` is the stochastic depth's rate, ``patch_drop`` the share of
-    patches that training leaves out.
+    Its attention starts out like that of trained transformers (Trockman and Kolter, "Mimetic Initialization of
+    Self-Attention Layers", arXiv 2305.09828): queries and keys of the same place agree, values and projection partly
+    cancel, positions are sines. ``drop_path`` is the rate of stochastic depth, ``patch_drop`` the share of patches
+    that are left out in training.
     """
     model: Any = timm.create_model(TIMM_NAME, **TIMM_OPTIONS, drop_path_rate=drop_path, patch_drop_rate=patch_drop)
     for block in model.blocks:
@@ -36,7 +36,7 @@ def new_student(drop_path: float, patch_drop: float) -> Any:
 
 
 def kind_of(name: str, parameter: torch.Tensor) -> str:
-    """How a parameter is trained: ``matrix`` (of a block), ``undecayed`` (bias, norm, token, position) or ``other``."""
+    """How a parameter is trained: ``matrix`` (in a block), ``undecayed`` (bias, norm, token, position) or ``other``."""
     if parameter.ndim <= 1 or name in ("cls_token", "dist_token", "pos_embed"):
         return "undecayed"
     return "matrix" if name.startswith("blocks.") else "other"
@@ -55,7 +55,7 @@ def _structure(attention: nn.Module, width: int) -> None:
 
 
 def _halves(width: int, noise: float, identity: float, rank: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Two factors, (width, rank) each, of the best approximation of ``noise`` times noise plus ``identity``."""
+    """Two factors, (width, rank) each, of the best approximation of noise plus the identity, with these weights."""
     wanted = noise * torch.randn(width, width) / width**0.5 + identity * torch.eye(width)
     left, values, right = torch.linalg.svd(wanted)
     root = values[:rank].sqrt()

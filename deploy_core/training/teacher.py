@@ -1,8 +1,8 @@
-"""The convolutional teacher that the embedded DeiT learns from through its distillation token.
+"""The convolutional teacher of the embedded DeiT, which learns from it through the distillation token.
 
 A small network after Keller Jordan's airbench94 ("94% on CIFAR-10 in 3.29 Seconds on a Single GPU",
 arXiv 2404.00498): a frozen whitening convolution, three pairs of 3x3 convolutions that begin as the identity,
-batch norms without a scale, 2 M parameters. The biases of those norms want a rate of their own (``norm_biases``).
+batch norms without a scale, 2 M parameters. The biases of these norms need another learning rate (``norm_biases``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ NORM_MOMENTUM = 0.4
 
 
 class Teacher(nn.Module):
-    """Pictures, normalized float (N, 3, 32, 32), to logits (N, classes)."""
+    """Maps pictures, normalized float32 (N, 3, 32, 32), to logits (N, classes)."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def whiten_with(self, images: torch.Tensor, eps: float = 5e-4) -> None:
-        """Sets the first convolution to the eigenvectors of the 2x2 patches of ``images``, normalized float."""
+        """Sets the first convolution to the eigenvectors of the 2x2 patches of ``images`` (normalized float32)."""
         patches = images.unfold(2, 2, 1).unfold(3, 2, 1).permute(0, 2, 3, 1, 4, 5).reshape(-1, 12)
         values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
         filters = (vectors / torch.sqrt(values + eps)).T.reshape(12, 3, 2, 2)

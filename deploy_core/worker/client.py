@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 
-from deploy_core.inference.replies import Given, Reply
+from deploy_core.inference.file_answers import DeviceQuestion, FileAnswer
 from deploy_core.models import load
 from deploy_core.pictures.pool import Decoders, Prepared
 from deploy_core.processes.line import Waiting, WaitingLine, unseen
 from deploy_core.processes.local import WorkerProcess
-from deploy_core.processes.task import Answer, Task
+from deploy_core.processes.task import AnswerT, Task
 from deploy_core.types import ModelChoice, Prediction
 from deploy_core.worker.tasks import Abilities, AskFile, Attend, Classify, CompareFile, Forget, ListAbilities
 
@@ -44,11 +44,11 @@ class Inference:
         """Where the model looks, as rows of patches (``attention.rollout``)."""
         return self._ask(Attend(model), tell, self._prepared(model, picture))
 
-    def reply(self, model: ModelChoice, key: str, picture: bytes, tell: Waiting = unseen) -> Reply:
+    def file_answer(self, model: ModelChoice, key: str, picture: bytes, tell: Waiting = unseen) -> FileAnswer:
         """What the stored file at ``key`` answers, compared with the original."""
         return self._ask(CompareFile(model, key), tell, self._prepared(model, picture))
 
-    def give(self, model: ModelChoice, key: str, picture: bytes, tell: Waiting = unseen) -> Given:
+    def device_question(self, model: ModelChoice, key: str, picture: bytes, tell: Waiting = unseen) -> DeviceQuestion:
         """The input and the answer of the stored file at ``key`` for a picture.
 
         The picture is read at its full size, as a visitor's device reads it.
@@ -74,6 +74,6 @@ class Inference:
     def _prepared(self, model: ModelChoice, picture: bytes, whole: bool = False) -> Prepared:
         return self._decoders.prepare(picture, load.find(model.reference).preprocessing, whole)
 
-    def _ask(self, task: Task[Answer], tell: Waiting = unseen, picture: Prepared | None = None) -> Answer:
+    def _ask(self, task: Task[AnswerT], tell: Waiting = unseen, picture: Prepared | None = None) -> AnswerT:
         with self._line.turn(tell):
             return self._process.submit(task, self._seconds, picture.input if picture else b"").result()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from deploy_core.models.own.bring import Corrections
+from deploy_core.models.own.corrections import Corrections
 from deploy_core.processes.line import Waiting, WaitingLine, unseen
 from deploy_core.processes.local import WorkerProcess
 from deploy_core.processes.task import Task

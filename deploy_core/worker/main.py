@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING
 from deploy_core import build, memory
 from deploy_core.build import Build
 from deploy_core.evaluation import evaluate
+from deploy_core.evaluation.subjects import open_artifact
 from deploy_core.files import make_folder
 from deploy_core.formats import FORMATS, engines
-from deploy_core.inference import attention, capacity, classify, replies
+from deploy_core.inference import attention, capacity, classify, file_answers
 from deploy_core.inference.classify import Classifier
+from deploy_core.inference.file_answers import DeviceQuestion, FileAnswer
 from deploy_core.inference.open_models import OpenModels
-from deploy_core.inference.replies import Given, Reply
 from deploy_core.models import hub, load
-from deploy_core.models.own import bring
+from deploy_core.models.own import card
+from deploy_core.models.own.corrections import from_timm_config
 from deploy_core.pictures.pool import Prepared
 from deploy_core.processes.server import serve
 from deploy_core.processes.task import Work, does, table
@@ -86,7 +88,7 @@ def run_evaluate(request: Evaluate, work: Work) -> None:
     with open_shelf(Store(limits), wanted) as shelf:
         result = build.build(wanted, shelf, limits, part_of(work.progress, 0.0, 0.2))
         subjects = [
-            evaluate.open_artifact(shelf.path(FORMATS[artifact.format]), wanted.model, wanted.weights)
+            open_artifact(shelf.path(FORMATS[artifact.format]), wanted.model, wanted.weights)
             for artifact in result.artifacts
         ]
         evaluation = evaluate.evaluate(subjects, pictures, limits, part_of(work.progress, 0.2, 1.0))
@@ -106,26 +108,26 @@ def run_classify(request: Classify, work: Work) -> Prediction:
 
 def run_attention(request: Attend, work: Work) -> list[list[float]]:
     model = _original(request.model, work.settings)
-    shares: list[list[float]] = attention.rollout(model.module, _input(work.blob, model)).tolist()
+    shares: list[list[float]] = attention.rollout(model.module, model.spec.family, _input(work.blob, model)).tolist()
     return shares
 
 
-def run_reply(request: CompareFile, work: Work) -> Reply:
+def run_file_answer(request: CompareFile, work: Work) -> FileAnswer:
     """Reads the file for this one answer, so that no visitor's choice of files stays in memory."""
     original = _original(request.model, work.settings)
     with Store(work.settings).reading(request.key) as stored:
         file = classify.open_artifact(stored.path, request.model.reference, request.model.weights)
-        answer = replies.reply(stored.artifact.format, file, original, _input(work.blob, original))
+        answer = file_answers.compare_with_original(stored.artifact.format, file, original, _input(work.blob, original))
     del file
     memory.give_back()
     return answer
 
 
-def run_give(request: AskFile, work: Work) -> Given:
+def run_device_question(request: AskFile, work: Work) -> DeviceQuestion:
     visitors.require_visible(request.model, work.settings)
     with Store(work.settings).reading(request.key) as stored:
         file = classify.open_artifact(stored.path, request.model.reference, request.model.weights)
-        answer = replies.given(file, _input(work.blob, file))
+        answer = file_answers.device_question(file, _input(work.blob, file))
     del file
     memory.give_back()
     return answer
@@ -134,15 +136,17 @@ def run_give(request: AskFile, work: Work) -> Given:
 def run_fetch(request: Fetch, work: Work) -> str:
     """Another process reads the downloaded file, because nobody has checked it."""
     limits, source = work.settings, request.source
-    folder = make_folder(VisitorsFile(request.visitor, visitors.upload_name(bring.SUFFIX)).path(limits).parent)
+    folder = make_folder(VisitorsFile(request.visitor, visitors.upload_name(card.SUFFIX)).path(limits).parent)
 
     with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=".part") as place:
-        found = hub.fetch_repository(source, Path(place), work.progress, limits, visitors.admission(folder, limits))
-        path = found.weights.rename(folder / visitors.upload_name(found.weights.suffix))
+        repository = hub.fetch_repository(
+            source, Path(place), work.progress, limits, visitors.admission(folder, limits)
+        )
+        path = repository.weights.rename(folder / visitors.upload_name(repository.weights.suffix))
     process = reader_process(limits)
     try:
-        corrections = request.corrections.over(bring.noted(found.config))
-        return process.submit(TakeIn(VisitorsFile.of(path), bring.called(source), corrections), READ_SECONDS).result()
+        corrections = request.corrections.merged_with(from_timm_config(repository.config))
+        return process.submit(TakeIn(VisitorsFile.of(path), source.file_name, corrections), READ_SECONDS).result()
     finally:
         process.close()
         path.unlink(missing_ok=True)
@@ -168,8 +172,8 @@ TASKS = table(
     does(Download, run_download),
     does(Classify, run_classify),
     does(Attend, run_attention),
-    does(CompareFile, run_reply),
-    does(AskFile, run_give),
+    does(CompareFile, run_file_answer),
+    does(AskFile, run_device_question),
     does(Fetch, run_fetch),
     does(Forget, run_forget),
     does(ListAbilities, run_abilities),

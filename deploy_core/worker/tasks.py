@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deploy_core.inference.replies import Given, Reply
+from deploy_core.inference.file_answers import DeviceQuestion, FileAnswer
 from deploy_core.models.hub import HubName
-from deploy_core.models.own.bring import Corrections
+from deploy_core.models.own.corrections import Corrections
 from deploy_core.processes.task import Task
 from deploy_core.storage.visitors import VisitorsFile
 from deploy_core.types import BuildRequest, ModelChoice, Prediction
@@ -82,23 +82,23 @@ class Attend(Task[list[list[float]]]):
 
 
 @dataclass(frozen=True)
-class CompareFile(Task[Reply]):
+class CompareFile(Task[FileAnswer]):
     """What the stored file at ``key`` answers to the prepared picture, compared with the original."""
 
     model: ModelChoice
     key: str
-    kind = "reply"
-    answer = Reply
+    kind = "file_answer"
+    answer = FileAnswer
 
 
 @dataclass(frozen=True)
-class AskFile(Task[Given]):
+class AskFile(Task[DeviceQuestion]):
     """The input and the answer of the stored file at ``key`` for the prepared picture."""
 
     model: ModelChoice
     key: str
-    kind = "give"
-    answer = Given
+    kind = "device_question"
+    answer = DeviceQuestion
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-/** What this device and its browser are and can do, as far as a page may know. */
+/** What this device and its browser are and can do, as far as a page can find out. */
 
 import { quoted } from "./words.js";
 
@@ -12,12 +12,12 @@ import { quoted } from "./words.js";
 
 const MOST_THREADS = 4;
 
-/** A function that adds two vectors of the SIMD extension: valid only where the browser has it. */
+/** A WebAssembly module that adds two SIMD vectors. It is valid only if the browser supports SIMD. */
 const SIMD = Uint8Array.of(
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
 );
 
-/** The first that fits names the browser: most of them also claim to be others. @type {[RegExp, string][]} */
+/** The first match names the browser, because most browsers also claim to be others. @type {[RegExp, string][]} */
 const BROWSERS = [
   [/Edg(?:A|iOS)?\/(\d+)/, "Edge"],
   [/OPR\/(\d+)/, "Opera"],
@@ -55,7 +55,7 @@ export async function abilities() {
 }
 
 /**
- * @param {Device} device @param {boolean} simd @param {string} noGraphics why there is no WebGPU; empty where there is
+ * @param {Device} device @param {boolean} simd @param {string} noGraphics why there is no WebGPU; empty if there is
  * @returns {{backends: Backend[], missing: Missing[]}}
  */
 export function usable(device, simd, noGraphics) {
@@ -98,7 +98,7 @@ function hasSimd() {
   return typeof WebAssembly === "object" && WebAssembly.validate(SIMD);
 }
 
-/** What Chromium tells of the device's make; nothing elsewhere, and nothing over http. */
+/** The device's model. Only Chromium tells it, and only over https. */
 async function model() {
   /** @typedef {{getHighEntropyValues: (names: string[]) => Promise<{model?: string}>}} AgentData */
   const data = /** @type {{userAgentData?: AgentData}} */ (navigator).userAgentData;

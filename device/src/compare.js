@@ -1,4 +1,4 @@
-/** Two answers to one picture, side by side. */
+/** Compares two answers to one picture. */
 
 /** @typedef {{cosine: number, max_abs_difference: number, same_top1: boolean, input_difference: number}} Comparison */
 
@@ -20,7 +20,7 @@ export function softmax(logits) {
   return powers.map((power) => power / total);
 }
 
-/** 0 where one of them is nothing but zeros. @param {Float32Array} one @param {Float32Array} other */
+/** 0 if one of them is all zeros. @param {Float32Array} one @param {Float32Array} other */
 export function cosine(one, other) {
   let product = 0;
   let ones = 0;

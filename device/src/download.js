@@ -1,4 +1,4 @@
-/** A built file from the server's store: resumed where it breaks, checked by its hash, and kept by the browser. */
+/** Downloads a built file from the server: resumes where it broke off, checks the hash, and keeps it in the browser. */
 
 import { sha256 } from "../node_modules/@noble/hashes/sha2.js";
 import { bytesToHex } from "../node_modules/@noble/hashes/utils.js";
@@ -7,8 +7,8 @@ import { Problem, quoted, sentence } from "./words.js";
 
 /**
  * @typedef {{key: string, title: string, file: string, url: string, bytes: number, sha256: string}} ModelFile
- * @typedef {{bytes: Uint8Array, milliseconds: number | null, note: string}} Download `milliseconds` is null where the
- *   browser had the file, or part of it; `note` says what else a person should know.
+ * @typedef {{bytes: Uint8Array, milliseconds: number | null, note: string}} Download `milliseconds` is null if the
+ *   browser already had the file, or part of it; `note` says what else a person should know.
  * @typedef {(received: number) => void} Told
  * @typedef {Pick<CacheStorage, "open">} Storage
  * @typedef {{received: number, bytes: Uint8Array}} Part
@@ -17,20 +17,20 @@ import { Problem, quoted, sentence } from "./words.js";
 const CACHE = "deit-deploy-files";
 const TRIES = 4;
 const PAUSE_MILLISECONDS = 500;
-/** Of what a server says that cannot give the file now, in characters. */
+/** The longest part of a server's refusal that is shown, in characters. */
 const LONGEST_ANSWER = 400;
 
-/** What has arrived of each file, so that a download goes on where it broke. @type {Map<string, Part>} */
+/** The part of each file that has arrived, so that a download goes on where it broke off. @type {Map<string, Part>} */
 const parts = new Map();
 
 /**
  * @param {ModelFile} file
  * @param {Told} told
  * @param {AbortSignal} stopped
- * @param {Storage | undefined} storage the browser's caches, where the page may use them
+ * @param {Storage | undefined} storage the browser's caches, if the page may use them
  * @param {number} pause
  * @returns {Promise<Download>}
- * @throws {Problem} where the file does not arrive whole
+ * @throws {Problem} if the file does not arrive whole
  */
 export async function download(file, told, stopped, storage = globalThis.caches, pause = PAUSE_MILLISECONDS) {
   const cache = storage && (await storage.open(CACHE).catch(() => undefined));
@@ -58,7 +58,7 @@ export async function forgetFiles() {
   await globalThis.caches?.delete(CACHE);
 }
 
-/** Where the browser keeps a file: by its content, whatever the server calls it. @param {ModelFile} file */
+/** The key of a file in the browser's cache: its hash, so that the server's name for it does not matter. @param {ModelFile} file */
 function address(file) {
   return `/kept/${file.sha256}`;
 }
@@ -120,7 +120,7 @@ async function receivePart(file, part, told, stopped) {
 }
 
 /**
- * Keeps a file, in place of all others if there is no room beside them; says so where it cannot.
+ * Keeps a file; if there is no room, removes all others first. Returns a note if it cannot keep the file.
  *
  * @param {Cache} cache @param {ModelFile} file @param {Uint8Array} bytes
  */

@@ -10,7 +10,7 @@ import { Problem } from "./words.js";
  * @typedef {(answer: Answer, framesPerSecond: number) => void} Seen
  */
 
-/** Frames of the last so many milliseconds make the frame rate. */
+/** The frame rate is computed over this many milliseconds. */
 const WINDOW_MILLISECONDS = 2000;
 
 /** What a person can do about each of the browser's refusals. @type {Record<string, string>} */
@@ -64,7 +64,7 @@ export async function watch(video, runner, how, seen, stop) {
     const now = performance.now();
     ends = [...ends.filter((end) => now - end < WINDOW_MILLISECONDS), now];
     if (!stop.aborted) seen(answer, ends.length > 1 ? ((ends.length - 1) * 1000) / (now - ends[0]) : 0);
-    // The browser draws, and hears a click on stop.
+    // Lets the browser draw, and handle a click on stop.
     await new Promise((resolve) => setTimeout(resolve));
   }
 }

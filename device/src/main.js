@@ -1,4 +1,4 @@
-/** What the Streamlit component calls: once at first, and again whenever the server has something new to say. */
+/** The entry point of the Streamlit component, called once at first and again for each message of the server. */
 
 import { Page } from "./page.js";
 
@@ -16,7 +16,7 @@ export function mount({ parentElement, data, setTriggerValue }) {
   pages.set(parentElement, page);
   page.update(data, setTriggerValue);
   return () => {
-    // Streamlit also cleans up after a call that a newer one overtook.
+    // Streamlit also cleans up after a call that was replaced by a newer one.
     if (parentElement.isConnected) return;
     pages.delete(parentElement);
     page.close();

@@ -1,12 +1,12 @@
-/** Rounds of one inference each, until enough are known; what was timed while the page was not in front is dropped. */
+/** Times rounds of one inference each until there are enough; drops those timed while the page was in the background. */
 
 /**
  * @typedef {object} Watch
- * @property {() => boolean} isHidden whether the page was in the background at any time since the last question
+ * @property {() => boolean} isHidden whether the page was in the background at any time since the last call
  * @property {() => Promise<void>} shown resolves once the page is in front
  * @property {() => boolean} isStopped whether the person stopped the measurement
  * @property {() => number} now milliseconds
- * @property {(done: number) => void} told after each round, with the share of the work that is done, 0..1
+ * @property {(done: number) => void} told called after each round with the share of the work that is done, 0..1
  *
  * @typedef {{warmUp: number, least: number, most: number, milliseconds: number}} Budget
  * @typedef {{samples: number[], discarded: number}} Rounds
@@ -53,7 +53,7 @@ export async function rounds(once, watch, budget = BUDGET) {
 }
 
 /**
- * As numpy and the server's records compute them; `spread` lies between the quartiles.
+ * Quantiles as numpy and the server's records compute them; `spread` is the distance between the quartiles.
  *
  * @param {number[]} samples
  * @returns {Statistics}

@@ -1,4 +1,4 @@
-/** The page: what it knows, what a person may do, and when. How it looks is the view's business. */
+/** The page: its state and what a person can do with it. The view draws it. */
 
 import { abilities } from "./abilities.js";
 import { best, softmax } from "./compare.js";
@@ -22,7 +22,7 @@ import { Problem, sentence } from "./words.js";
  * @typedef {import("./worker.js").Answer} Answer
  * @typedef {import("./worker.js").Backend} Backend
  *
- * @typedef {object} Data What the server says. Arrays of numbers are float32, little-endian, in base64.
+ * @typedef {object} Data The server's message. Arrays of numbers are float32, little-endian, in base64.
  * @property {string} model
  * @property {string} title
  * @property {string} weights
@@ -31,11 +31,11 @@ import { Problem, sentence } from "./words.js";
  * @property {How} preprocessing
  * @property {ModelFile[]} files
  * @property {{name: string, digest: string}} picture
- * @property {Record<string, Given>} given what was asked for: a picture by its hash, the server's answer by the hashes
- *   of picture and file
+ * @property {Record<string, Given>} given what the page asked for: pictures by their hash, the server's answers by
+ *   the hashes of picture and file
  *
  * @typedef {{base64?: string, input?: string, logits?: string, problem?: string}} Given
- * @typedef {{rows: Row[], failures: Failure[], measuredAt: string}} Found What one measurement came to.
+ * @typedef {{rows: Row[], failures: Failure[], measuredAt: string}} Found The result of one measurement.
  * @typedef {(name: string, value: unknown) => void} Tell
  */
 
@@ -43,7 +43,7 @@ const RECORD_VERSION = 1;
 const SERVER_SECONDS = 120;
 
 /**
- * What was measured of each model and is not saved, for a person who looks at another page meanwhile.
+ * Measurements of each model that are not saved yet, kept while the person looks at another page.
  *
  * @type {Map<string, Found>}
  */
@@ -59,12 +59,12 @@ export class Page {
   /** @type {Set<string>} */
   kept = new Set();
   isLive = false;
-  /** What the device answered last. @type {{picture: string, label: string, probability: number, where: string} | null} */
+  /** The device's last answer. @type {{picture: string, label: string, probability: number, where: string} | null} */
   answer = null;
 
   /** @type {Found} */
   #found = { rows: [], failures: [], measuredAt: "" };
-  /** A picture that never leaves the device; else the server's. @type {Blob | null} */
+  /** The person's own picture, which never leaves the device; null for the server's picture. @type {Blob | null} */
   #ownPicture = null;
   /** @type {Blob | null} */
   #serverPicture = null;
@@ -98,7 +98,7 @@ export class Page {
     return this.#found.failures;
   }
 
-  /** The fastest row of what still works; undefined before there is one. */
+  /** The fastest row on a backend that still works; undefined if there is none. */
   get #fastest() {
     const rows = this.rows.filter((row) => this.#hasGraphics || row.backend !== "webgpu");
     const medians = rows.map((row) => statistics(row.samples_ms).median);
@@ -131,7 +131,7 @@ export class Page {
     if (isFirst) this.#lookAround();
   }
 
-  /** Ends everything that runs: the person went to another page. */
+  /** Ends everything that runs, because the person left the page. */
   close() {
     this.stop();
     closeCamera(this.#view.video);
@@ -156,7 +156,7 @@ export class Page {
     await this.#during(async (stop) => {
       /** @type {Found} */
       const found = { rows: [], failures: [], measuredAt: new Date().toISOString() };
-      // What was measured before stays until something new is.
+      // Keeps the previous measurement until there is a new one.
       const show = () => {
         measured.set(identity, found);
         this.#found = found;
@@ -166,7 +166,7 @@ export class Page {
       this.#ownPicture = null;
       begin(files.map((file) => file.title).join(" and "));
       const pixels = this.#picturePixels(stop);
-      // Waited for after the download, which may fail first.
+      // The session waits for this after the download, which may fail first.
       pixels.catch(() => {});
       await measure(
         files,
@@ -193,7 +193,7 @@ export class Page {
     await this.#lookForKept();
   }
 
-  /** Classifies a picture that stays on the device, with the fastest of what was measured. @param {Blob} picture */
+  /** Classifies a picture that stays on the device, with the fastest measured file and backend. @param {Blob} picture */
   async classify(picture) {
     this.#ownPicture = picture;
     const how = this.data.preprocessing;
@@ -227,7 +227,7 @@ export class Page {
     });
   }
 
-  /** What a person may keep: the only thing that is ever sent, and only when they ask for it. */
+  /** The report that a person can save. Nothing else is ever sent, and this only when they ask for it. */
   record() {
     const { model, weights, runtime } = this.data;
     return {
@@ -252,7 +252,7 @@ export class Page {
     await this.#lookForKept();
   }
 
-  /** One piece of work at a time; whatever goes wrong in it becomes a sentence. @param {(stop: AbortSignal) => Promise<void>} work */
+  /** Runs one piece of work at a time, and shows any error in it as a sentence. @param {(stop: AbortSignal) => Promise<void>} work */
   async #during(work) {
     if (this.#work) return;
     const own = new AbortController();
@@ -317,8 +317,8 @@ export class Page {
   }
 
   /**
-   * Lets `use` work with the fastest of what was measured; if the graphics chip fails in it, with the fastest on the
-   * processor.
+   * Calls `use` with the fastest measured file and backend. If the graphics chip fails meanwhile, calls it again with
+   * the fastest on the processor.
    *
    * @param {AbortSignal} stop @param {(runner: Runner, where: string) => Promise<void>} use
    */
@@ -348,7 +348,7 @@ export class Page {
   }
 
   /**
-   * The server's answer of a file about the picture, which it is asked for once.
+   * The server's answer with a file to the picture. The server is asked only once.
    *
    * @param {ModelFile} file @param {AbortSignal} stop
    * @returns {Promise<Expected | null>}
@@ -365,7 +365,7 @@ export class Page {
   }
 
   /**
-   * Asks the server for something that comes under a key; null where the person stopped meanwhile.
+   * Asks the server for what it sends under a key; null if the person stopped meanwhile.
    *
    * @param {string} name @param {string} value @param {string} key @param {AbortSignal} stop
    * @returns {Promise<Given | null>}

@@ -1,10 +1,10 @@
-/** Pictures and camera frames to pixels. */
+/** Turns pictures and camera frames into pixels. */
 
 import { Problem } from "./words.js";
 
 /** @typedef {import("./preprocess.js").Pixels} Pixels */
 
-/** What Safari's canvas holds at most; larger pictures are made smaller by the browser first. */
+/** The most that Safari's canvas holds. The browser makes larger pictures smaller first. */
 const MOST_PIXELS = 16_000_000;
 
 /**
@@ -12,7 +12,7 @@ const MOST_PIXELS = 16_000_000;
  *
  * @param {Blob} picture
  * @returns {Promise<Pixels>}
- * @throws {Problem} where the browser cannot read it
+ * @throws {Problem} if the browser cannot read it
  */
 export async function decode(picture) {
   let bitmap;
@@ -29,7 +29,7 @@ export async function decode(picture) {
   }
 }
 
-/** Pixels that may be given away. @param {Pixels} pixels @returns {Pixels} */
+/** A copy of the pixels, whose buffer may be transferred to a worker. @param {Pixels} pixels @returns {Pixels} */
 export function copyOf(pixels) {
   return { ...pixels, rgba: pixels.rgba.slice() };
 }

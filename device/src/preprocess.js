@@ -1,13 +1,13 @@
 /**
- * A picture's pixels to the model's input, number for number as Pillow and the server do it: resize with antialias in
- * 8 bits, take the center, normalize. A canvas resizes by other filters, so none is used here.
+ * Turns a picture's pixels into the model's input, with exactly the numbers of Pillow and the server: resizes with
+ * antialias in 8 bits, takes the center, normalizes. No canvas is used, because it resizes with other filters.
  *
  * Source: Pillow 13, src/libImaging/Resample.c.
  */
 
 /**
  * @typedef {object} How
- * @property {"center" | "squash"} crop_mode Whether the short side is resized, and the long one in proportion, or both.
+ * @property {"center" | "squash"} crop_mode "center": the short side is resized, the long one in proportion. "squash": both.
  * @property {number} resize
  * @property {number} crop
  * @property {"bicubic" | "bilinear" | "hamming"} interpolation
@@ -15,7 +15,7 @@
  * @property {number[]} std
  * @typedef {{width: number, height: number, rgba: Uint8ClampedArray}} Pixels
  * @typedef {{support: number, weight: (distance: number) => number}} Filter
- * @typedef {{start: number, weights: Int32Array}} Window The pixels that make one pixel, in fixed-point shares.
+ * @typedef {{start: number, weights: Int32Array}} Window The source pixels of one pixel, with fixed-point weights.
  * @typedef {{width: number, channels: number, data: ArrayLike<number>}} Raster Red, green and blue come first.
  */
 
@@ -60,7 +60,7 @@ export function crop(pixels, how) {
   const columns = windows(width, newWidth, roundHalfEven((newWidth - how.crop) / 2), cutX, how);
   const rows = windows(height, newHeight, roundHalfEven((newHeight - how.crop) / 2), cutY, how);
   const raster = { width: pixels.width, channels: 4, data: pixels.rgba };
-  // The passes round in between, so their order counts: Pillow begins with the height of tall pictures.
+  // The passes round in between, so their order matters: Pillow resizes the height of tall pictures first.
   if (height > newHeight && height - newHeight > 2 * (width - newWidth)) {
     const [first, last] = span(columns);
     return across(down(raster, rows, first, last), shifted(columns, first), 0, how.crop).data;
@@ -99,12 +99,12 @@ function hamming(x) {
   if (distance === 0) return 1;
   if (distance >= 1) return 0;
   const angle = distance * Math.PI;
-  // In Pillow the two shares are of single precision.
+  // In Pillow these two are single precision.
   return (Math.sin(angle) / angle) * (Math.fround(0.54) + Math.fround(0.46) * Math.cos(angle));
 }
 
 /**
- * How each of the `how.crop` pixels from `offset` on is made of those before the resize, which begin at `cut`.
+ * For each of the `how.crop` pixels from `offset` on, its source pixels before the resize, which begin at `cut`.
  *
  * @param {number} size @param {number} newSize @param {number} offset @param {number} cut @param {How} how
  * @returns {Window[]}
@@ -132,7 +132,7 @@ function windows(size, newSize, offset, cut, how) {
   });
 }
 
-/** The pixels that windows reach: the first, and the one after the last. @param {Window[]} windows */
+/** The range of pixels that windows use: the first, and the one after the last. @param {Window[]} windows */
 function span(windows) {
   return [windows[0].start, Math.max(...windows.map((window) => window.start + window.weights.length))];
 }
@@ -177,7 +177,7 @@ function down({ width, channels, data }, rows, first, last) {
 }
 
 /**
- * One pixel of several, `step` apart.
+ * Computes one pixel from several that lie `step` apart.
  *
  * @param {ArrayLike<number>} data @param {number} from @param {number} step @param {Int32Array} weights
  * @param {Uint8Array} rgb @param {number} to
@@ -202,7 +202,7 @@ function byte(sum) {
 }
 
 /**
- * How many columns and rows are cut from each end of a strip: whatever is longer than eight squares.
+ * How many columns and rows are cut from each end of a strip that is longer than eight squares.
  *
  * @param {number} width @param {number} height
  */
@@ -213,7 +213,7 @@ function farEnds(width, height) {
   return width > height ? [excess, 0] : [0, excess];
 }
 
-/** As Python rounds. @param {number} value */
+/** Rounds like Python. @param {number} value */
 function roundHalfEven(value) {
   const below = Math.floor(value);
   return value - below === 0.5 ? below + (below % 2) : Math.round(value);

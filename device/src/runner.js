@@ -1,4 +1,4 @@
-/** The page's end of a worker: a file that is open on a backend. */
+/** The page's side of a worker: one file, open on one backend. */
 
 import { Stopped } from "./measure.js";
 import { Problem } from "./words.js";
@@ -12,7 +12,7 @@ import { Problem } from "./words.js";
  * @typedef {{resolve: (value: any) => void, reject: (error: Error) => void}} Waiting
  */
 
-/** More than float16 holds is no logit, and no more is NaN: broken graphics drivers answer so. */
+/** Broken graphics drivers give NaN, or values beyond float16. Neither can be a logit. */
 const LARGEST_LOGIT = 65_504;
 
 export class Runner {
@@ -24,7 +24,7 @@ export class Runner {
   #closed = null;
   #title = "";
 
-  /** @param {AbortSignal} [stop] closes the runner at once, also in the middle of an inference */
+  /** @param {AbortSignal} [stop] closes the runner at once, even in the middle of an inference */
   constructor(stop) {
     stop?.addEventListener("abort", () => this.close(new Stopped()));
     this.#worker.addEventListener("message", ({ data }) => {
@@ -60,7 +60,7 @@ export class Runner {
     );
   }
 
-  /** Ends the thread, and with it all memory that it holds. */
+  /** Ends the thread, which frees all its memory. */
   close(reason = new Error("it was closed")) {
     this.#closed ??= reason;
     this.#worker.terminate();

@@ -16,31 +16,31 @@ import { Problem, sentence } from "./words.js";
  * @typedef {import("./preprocess.js").Pixels} Pixels
  * @typedef {{input: Float32Array, logits: Float32Array}} Expected The server's input for the picture, and its answer.
  *
- * @typedef {object} Row What one file did on one backend; the names are those of the records.
+ * @typedef {object} Row The measurement of one file on one backend, with the names of the records.
  * @property {string} format
  * @property {number} bytes
  * @property {string} sha256
  * @property {"wasm" | "webgpu"} backend
  * @property {number} threads
- * @property {number | null} download_ms null where no whole download was timed in front
+ * @property {number | null} download_ms null if no whole download was timed in the foreground
  * @property {number} runtime_ms
  * @property {number} load_ms
  * @property {number} first_ms
  * @property {number[]} samples_ms
- * @property {number} discarded rounds that were thrown away, because the page was in the background
+ * @property {number} discarded rounds that were dropped because the page was in the background
  * @property {Comparison | null} compared
  *
  * @typedef {{format: string, backend: string, threads: number, reason: string}} Failure
  *
- * @typedef {object} Stage What the page shows meanwhile, and asks for.
+ * @typedef {object} Stage What the page shows and provides during the measurement.
  * @property {(text: string, done: number) => void} told
  * @property {(note: string) => void} noted
  * @property {(answer: Answer, file: ModelFile, backend: Backend) => void} answered the first answer of each
  * @property {(row: Row) => void} measured
  * @property {(failure: Failure) => void} failed
- * @property {(file: ModelFile, stop: AbortSignal) => Promise<Expected | null>} expected the server's answer; null where
- *   it gives none, or the person stopped
- * @property {Promise<Pixels>} pixels the picture, which comes while the file is downloaded
+ * @property {(file: ModelFile, stop: AbortSignal) => Promise<Expected | null>} expected the server's answer; null if
+ *   there is none, or the person stopped
+ * @property {Promise<Pixels>} pixels the picture, which arrives while the file is downloaded
  */
 
 const ADVICE = {
@@ -48,21 +48,21 @@ const ADVICE = {
   webgpu: "The times of WebAssembly stand; start again to give the graphics chip another try.",
 };
 
-/** The least that a clock must tell of a round. */
+/** The shortest round that a clock must be able to measure, in milliseconds. */
 const LEAST_MILLISECONDS = 0.001;
 
-/** Tells whether the page was in front all the time; a browser slows down what is not. */
+/** Watches whether the page stays in the foreground, because a browser slows down pages in the background. */
 export class Attention {
   #wasHidden = document.hidden;
   #waiting;
 
-  /** @param {() => void} waiting told before the page is waited for */
+  /** @param {() => void} waiting called before waiting for the page to be in the foreground */
   constructor(waiting) {
     this.#waiting = waiting;
     document.addEventListener("visibilitychange", () => (this.#wasHidden ||= document.hidden));
   }
 
-  /** Whether the page was in the background at any time since the last question. */
+  /** Whether the page was in the background at any time since the last call. */
   isHidden() {
     const was = this.#wasHidden;
     this.#wasHidden = document.hidden;
@@ -86,7 +86,7 @@ export class Attention {
 
 /**
  * @param {ModelFile[]} files @param {Backend[]} backends @param {How} how @param {Stage} stage @param {AbortSignal} stop
- * @throws {Error} where a file or the picture cannot be had, or the person stopped
+ * @throws {Error} if a file or the picture does not arrive, or the person stopped
  */
 export async function measure(files, backends, how, stage, stop) {
   const steps = files.length * (backends.length + 1);
@@ -167,7 +167,7 @@ async function measureOne(file, got, backend, how, stage, told, attention, stop)
 }
 
 /**
- * Opens the file and asks it once, again if the page was in the background meanwhile.
+ * Opens the file and runs it once; does both again if the page was in the background meanwhile.
  *
  * @param {Backend} backend @param {Uint8Array} model @param {How} how @param {Stage} stage
  * @param {Attention} attention @param {AbortSignal} stop
@@ -192,7 +192,7 @@ async function openInFront(backend, model, how, stage, attention, stop) {
 }
 
 /**
- * The runtimes answer the same input, the server's; the answers to the picture come from each one's own.
+ * Compares the logits of both runtimes for the server's input, and their classes for each one's own input.
  *
  * @param {Runner} runner @param {Float32Array} input @param {Answer} first @param {Expected | null} expected
  * @param {How} how

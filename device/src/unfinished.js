@@ -1,8 +1,8 @@
-/** A measurement that killed its tab. The tab itself cannot say so; the page that is loaded into it next can. */
+/** Remembers a measurement that crashed its tab, so that the next page in this tab can tell the person. */
 
 const KEY = "deit-deploy-measuring";
 
-/** Only a tab that crashes leaves without `pagehide`, and each has a session storage of its own. @param {string} what */
+/** Notes what is being measured, until `pagehide`. Only a tab that crashes ends without it. @param {string} what */
 export function begin(what) {
   keep(what);
   addEventListener("pagehide", end);
@@ -13,7 +13,7 @@ export function end() {
   keep("");
 }
 
-/** What was being measured when this tab crashed; empty where it did not, and from the second question on. */
+/** What was being measured when this tab crashed. Empty if it did not crash, and from the second call on. */
 export function unfinished() {
   try {
     return sessionStorage.getItem(KEY) ?? "";
@@ -30,6 +30,6 @@ function keep(what) {
     if (what) sessionStorage.setItem(KEY, what);
     else sessionStorage.removeItem(KEY);
   } catch {
-    // A browser that keeps nothing for pages cannot tell later, either.
+    // A browser without session storage cannot report the crash later.
   }
 }

@@ -1,4 +1,4 @@
-/** How the page looks. All text goes in as text, so nothing that a file or a server says becomes markup. */
+/** Draws the page. All text goes in as text nodes, so nothing from a file or a server becomes markup. */
 
 import { statistics } from "./measure.js";
 import { megabytes, percent, small, time } from "./words.js";
@@ -10,12 +10,12 @@ import { megabytes, percent, small, time } from "./words.js";
  * @typedef {Record<string, string | boolean | ((event: any) => void)>} Attributes
  */
 
-/** A file needs about so many times its size to be opened. */
+/** The memory that opening a file takes, as a multiple of its size. */
 const ROOM = 4;
 
 const COLUMNS = ["File", "Runs on", "Median", "", "p95", "Spread", "First answer", "Load"];
 
-/** Medians that are so near each other name no winner. */
+/** If the ratio of the medians is below this, the page names no winner. */
 const TIE = 1.05;
 
 /**
@@ -35,7 +35,7 @@ function make(tag, attributes = {}, ...children) {
 }
 
 /**
- * Fills an element, unless that is what it shows: whoever has the focus in it, or reads it aloud, is left in peace.
+ * Fills an element, unless it already shows this, so that focus and screen readers are not disturbed.
  *
  * @param {Element} element @param {(Node | string)[]} children
  */

@@ -1,21 +1,21 @@
 /** An error for people: one sentence on what is wrong, one on what to do. */
 export class Problem extends Error {}
 
-/** What a runtime says when the memory is spent: V8, JavaScriptCore, SpiderMonkey, Emscripten, C++, WebGPU. */
+/** Messages of a runtime that has no memory left: V8, JavaScriptCore, SpiderMonkey, Emscripten, C++, WebGPU. */
 const OUT_OF_MEMORY = /out of memory|OOM|bad_alloc|memory access out of bounds|allocation fail|failed to allocate/i;
 
-/** The folders of a path, such as those of the machine that built a runtime. */
+/** The folders of a path, such as a path on the machine that built a runtime. */
 const FOLDERS = /(^|[\s"'`(])(?:[A-Za-z]:)?(?:[\\/][\w.@-]+)+[\\/]/g;
 const LONGEST_QUOTE = 120;
 
-/** Text that others wrote, as a record may hold it: in one line, and not too long. @param {string} text @param {number} most */
+/** Text from others, shortened to one line of at most `most` characters, as a record may hold it. @param {string} text @param {number} most */
 export function quoted(text, most = LONGEST_QUOTE) {
   return [...text.replace(/[\p{C}\s]+/gu, " ").trim()].slice(0, most).join("");
 }
 
 /**
  * @param {unknown} error
- * @param {string} advice what to do about an error that nobody foresaw
+ * @param {string} advice what to do about an unexpected error
  * @returns {string} one or two sentences
  */
 export function sentence(error, advice = "Try again; if it happens again, choose another file.") {
@@ -43,7 +43,7 @@ export function percent(probability) {
   return `${(100 * probability).toFixed(1)} %`;
 }
 
-/** A difference with two digits, however small. @param {number} value */
+/** A difference with two significant digits. @param {number} value */
 export function small(value) {
   return value === 0 ? "0" : value.toPrecision(2);
 }

@@ -1,4 +1,4 @@
-/** ONNX Runtime in a thread of its own, so that the page stays usable. One worker opens one file on one backend. */
+/** ONNX Runtime in a thread of its own, so that the page stays responsive. Each worker opens one file on one backend. */
 
 import { preprocess } from "./preprocess.js";
 

@@ -1,1 +1,1 @@
-"""Charts, in both themes."""
+"""Charts in the light and the dark theme: one module for each kind."""

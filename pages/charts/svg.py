@@ -1,4 +1,4 @@
-"""A chart as SVG. Streamlit's menu saves pixels only; what it draws is an SVG, so the browser hands that out."""
+"""A button that saves a chart as SVG. Streamlit's menu saves only PNG, but what it draws is an SVG."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ button {
 }
 button:hover, button:focus-visible { opacity: 1; text-decoration: underline; }
 """
-# The chart is found by what it says to screen readers. It takes its background along, because its ink fits that.
+# Finds the chart by its label for screen readers. Saves it with its background, because its ink fits only that.
 SAVE = """
 export default function ({ parentElement, data }) {
   const button = parentElement.querySelector("button");
@@ -36,7 +36,7 @@ export default function ({ parentElement, data }) {
 
 
 def offer(alt_text: str) -> None:
-    """A button that saves the chart of that description as it stands on the page."""
+    """Draws a button that saves the chart with this description as it is on the page."""
     _button()(key=f"svg {alt_text}", data={"chart": alt_text})
 
 

@@ -17,7 +17,7 @@ SERVED = ("src/*.js", "node_modules/@noble/hashes/*.js", "node_modules/onnxrunti
 RUNTIME = "node_modules/onnxruntime-web/package.json"
 ADDRESS = "client"
 
-# Streamlit keeps the script of a component apart from where the page's other files are.
+# Streamlit loads a component's script from another place than the files that it imports.
 START = """
 export default async function (component) {
   const { mount } = await import(new URL(component.data.client, document.baseURI).href);
@@ -27,7 +27,7 @@ export default async function (component) {
 
 
 class Client(StaticFiles):
-    """Serves the browser side. A browser asks each time whether a file has changed: a new version is used at once."""
+    """Serves the browser side. Browsers revalidate each file, so that a new version is used at once."""
 
     def __init__(self) -> None:
         super().__init__(directory=FOLDER)
@@ -35,21 +35,21 @@ class Client(StaticFiles):
     def lookup_path(self, path: str) -> Any:
         return super().lookup_path(path) if any(fnmatch(path, served) for served in SERVED) else ("", None)
 
-    def file_response(self, *given: Any, **named: Any) -> Response:
-        response = super().file_response(*given, **named)
+    def file_response(self, *arguments: Any, **named: Any) -> Response:
+        response = super().file_response(*arguments, **named)
         response.headers["Cache-Control"] = "no-cache"
         return response
 
 
 def runtime() -> str | None:
-    """The ONNX Runtime that browsers get, such as ``onnxruntime-web 1.30.0``; None where it was not fetched whole."""
+    """The ONNX Runtime for browsers, such as ``onnxruntime-web 1.30.0``; None if it was not fetched completely."""
     if not all(any(FOLDER.glob(served)) for served in SERVED):
         return None
     try:
-        found = json.loads((FOLDER / RUNTIME).read_text())
+        package = json.loads((FOLDER / RUNTIME).read_text())
     except (FileNotFoundError, json.JSONDecodeError):
         return None
-    return f"{found['name']} {found['version']}"
+    return f"{package['name']} {package['version']}"
 
 
 @st.cache_resource

@@ -1,4 +1,4 @@
-"""What a visitor's devices measured, beside the server's run of the same model."""
+"""The reports of a visitor's devices: kept, listed, and drawn next to the server's run of the same model."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from deploy_core.models import catalogue
 from deploy_core.profile.device.report import Report, parse
 from deploy_core.profile.record.record import Record
 from deploy_core.storage.entry import Stored
-from pages.parts import text
-from pages.runs import charts
+from pages.parts.text import escaped
+from pages.runs import tradeoff
 from pages.state import picker, services
 
 ADDRESS = "report"
 
 
-def take(data: bytes, offered: dict[str, Stored] | None = None) -> None:
-    """Keeps a report of the chosen model as ``Reports.keep``; it is this visitor's, and the page's address names it.
+def keep(data: bytes, offered: dict[str, Stored] | None = None) -> None:
+    """Keeps a report of the chosen model as this visitor's (see ``Reports.keep``), and puts it into the address.
 
-    Raises DeployError, for one of another model too.
+    Raises DeployError, also if the report is of another model or of other weights.
     """
-    chosen, found = picker.choice(), parse(data)
-    if (found.model, found.weights) != (chosen.spec.name, chosen.weights):
-        raise InvalidRequest(f"This is a report of {_subject(found)}.", "Pick that model and weights in the sidebar.")
+    chosen, report = picker.choice(), parse(data)
+    if (report.model, report.weights) != (chosen.spec.name, chosen.weights):
+        raise InvalidRequest(f"This is a report of {_subject(report)}.", "Pick that model and weights in the sidebar.")
     key = services.reports().keep(data, offered, chosen.spec.owner)
     st.session_state["reports"] = tuple(dict.fromkeys((key, *st.session_state.get("reports", ()))))
     st.query_params[ADDRESS] = key
 
 
 def of(model: str) -> list[Report]:
-    """This visitor's reports of a model, the newest first, and the one that the address names before all."""
+    """This visitor's reports of a model: first the one named in the address, then the newest first."""
     linked = st.query_params.get(ADDRESS)
     keys = dict.fromkeys(([linked] if linked else []) + list(st.session_state.get("reports", ())))
-    return [found for key in keys if (found := _opened(key)) and found.model == model]
+    return [report for key in keys if (report := _opened(key)) and report.model == model]
 
 
 def server_run(chosen: picker.Choice) -> Record | None:
-    """The newest run of the chosen model on this server; else the one that ships with the project."""
+    """The newest run of the chosen model on this server, or else the one that ships with the project."""
     optimize = st.session_state.get("optimize", "default")
     measured = services.runs().of(chosen.spec.name, chosen.weights, optimize, chosen.spec.owner)
     shipped = [services.shipped_run()] if chosen.spec.is_embedded and chosen.weights == "pretrained" else []
@@ -51,7 +51,7 @@ def server_run(chosen: picker.Choice) -> Record | None:
 
 
 def draw(report: Report) -> None:
-    """One report as a table, with its origin and its exports."""
+    """Draws one report as a table, with its origin and its downloads."""
     st.dataframe(
         pd.DataFrame(
             [
@@ -61,7 +61,7 @@ def draw(report: Report) -> None:
                     "Median": row.median_ms,
                     "p95": row.p95_ms,
                     "First answer": row.first_ms,
-                    "Load": row.runtime_ms + row.load_ms,
+                    "Load": row.start_ms,
                     "Rounds": len(row.samples_ms),
                     "Cosine": row.compared.cosine if row.compared else None,
                 }
@@ -72,38 +72,38 @@ def draw(report: Report) -> None:
         column_config={
             name: st.column_config.NumberColumn(format="%.2f ms") for name in ("Median", "p95", "First answer", "Load")
         }
-        | {"Cosine": st.column_config.NumberColumn(format="%.6f", help="Of the logits, to the server's on one input")},
+        | {"Cosine": st.column_config.NumberColumn(format="%.6f", help="Of its logits to the server's, on one input")},
     )
-    st.caption(f"Reported by a visitor, and not checked here: {text.plain(_about(report))}.")
+    st.caption(f"Reported by a visitor, and not checked here: {escaped(_about(report))}.")
     for row in report.rows:
         if row.disagreement:
             st.warning(
-                f"{FORMATS[row.format].title} on {row.runs_on} does not answer as the server does: {row.disagreement}. "
-                "Update the browser or the device's graphics driver, then measure again.",
+                f"{FORMATS[row.format].title} on {row.runs_on} answers differently than the server: "
+                f"{row.disagreement}. Update the browser or the device's graphics driver, then measure again.",
                 icon=":material/rule:",
             )
     with st.container(horizontal=True):
         st.download_button(
             "JSON",
             json.dumps(documents.plain(report), indent=2),
-            f"{report.model}_device_{report.key[:6]}.json",
+            f"{report.model}_device_{report.report_id[:6]}.json",
             icon=":material/download:",
             on_click="ignore",
-            key=f"report_json_{report.key}",
+            key=f"report_json_{report.report_id}",
         )
         st.link_button("Link to this report", _address(report), icon=":material/link:")
 
 
-def together(run: Record | None, reports: list[Report]) -> None:
-    """The server's files and the devices' in one picture."""
+def draw_with_server(run: Record | None, reports: list[Report]) -> None:
+    """Draws the files of the server and of the devices in one picture."""
     if run is None:
         st.caption("Profile the model on this server, and both appear in one picture.")
     else:
-        charts.tradeoff(run, reports)
+        tradeoff.draw(run, reports)
 
 
 def _opened(key: str) -> Report | None:
-    """The report of a key; None where it is gone, or was kept by a version that believed more."""
+    """The report of a key; None if it is gone, or if an older version with looser checks kept it."""
     try:
         return services.reports().get(key)
     except DeployError:
@@ -111,9 +111,9 @@ def _opened(key: str) -> Report | None:
 
 
 def _address(report: Report) -> str:
-    """Opens the report with its model picked. A visitor's own model has no address, and nobody else has the model."""
+    """A link that picks the report's model and opens the report. A visitor's own model is left out: it is private."""
     picked = {"model": report.model, "weights": report.weights} if report.model in catalogue.MODELS else {}
-    return f"device?{urlencode(picked | {ADDRESS: report.key})}"
+    return f"device?{urlencode(picked | {ADDRESS: report.report_id})}"
 
 
 def _subject(report: Report) -> str:

@@ -1,1 +1,1 @@
-"""A visitor's own model: brought, corrected, removed."""
+"""A visitor's own model: brought and corrected in dialogs, described in the sidebar."""

@@ -1,1 +1,1 @@
-"""Small things that several pages draw."""
+"""Parts that several pages draw: messages, progress of jobs, and text."""

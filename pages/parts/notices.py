@@ -1,4 +1,4 @@
-"""What several pages say: errors, explanations, who comes first."""
+"""Messages of several pages: errors, the place in the queue, explanations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import streamlit as st
 
 from deploy_core.errors import DeployError
 from deploy_core.processes.line import Waiting
-from pages.parts import text
+from pages.parts.text import escaped
 
 LINKS = (
     "[Paper](https://arxiv.org/abs/2012.12877) · [Code of the authors](https://github.com/facebookresearch/deit) · "
@@ -20,13 +20,13 @@ LINKS = (
 
 
 def show(error: DeployError) -> None:
-    """An error for people: what is wrong, and what to do."""
-    st.error(f"**{text.plain(error.problem)}** {text.plain(error.remedy)}", icon=":material/error:")
+    """Shows an error: what is wrong, and what to do."""
+    st.error(f"**{escaped(error.problem)}** {escaped(error.remedy)}", icon=":material/error:")
 
 
 @contextmanager
 def errors_shown() -> Iterator[None]:
-    """Shows an error where it happens, so that the rest of the page is still drawn."""
+    """Shows a DeployError of the block in its place, so that the rest of the page is still drawn."""
     try:
         yield
     except DeployError as error:
@@ -35,7 +35,10 @@ def errors_shown() -> Iterator[None]:
 
 @contextmanager
 def in_line(doing: str | None = None) -> Iterator[Waiting]:
-    """Says what is being done, unless a progress bar does, and how many others come first as long as that is so."""
+    """Shows how many visitors are ahead while the block waits for its turn, and ``doing`` with a spinner.
+
+    Yields the function to call with the number of visitors ahead. ``doing`` is None if a progress bar already shows it.
+    """
     place = st.empty()
     with st.spinner(doing, show_time=True) if doing else nullcontext():
 
@@ -50,7 +53,7 @@ def in_line(doing: str | None = None) -> Iterator[Waiting]:
 
 
 def explain(what: str) -> None:
-    """The text on a page for someone who never read the tutorial."""
+    """Draws the text that explains a page to someone who has not read the tutorial."""
     with st.expander("What this step does, and why", icon=":material/menu_book:"):
         st.markdown(what)
         st.markdown(LINKS)

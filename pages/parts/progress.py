@@ -1,4 +1,4 @@
-"""Jobs on a page: asked for, and followed until they end."""
+"""Jobs on a page: submitted, and followed until they end."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from deploy_core.processes.job import FINISHED, Job, State, job_name
 from deploy_core.processes.jobs import LEAST_FRACTION_FOR_ESTIMATE
 from deploy_core.processes.task import Task
 from pages.parts import notices, text
+from pages.parts.text import escaped
 from pages.state import services, session
 
 
 def submit(task: Task[Any]) -> None:
     """Queues a task for this session. Raises QueueFull, StorageFailed."""
-    services.jobs().submit(task, session.name_for_jobs())
+    services.jobs().submit(task, session.requester())
 
 
 def follow(task: Task[Any]) -> Job | None:
-    """What is known of the task's job; draws its progress while it waits or runs, or why it failed.
+    """The task's job, or None; draws its progress while it waits or runs, or why it failed.
 
-    None, too, where others still wait for it and this visitor has cancelled it.
+    None also if this visitor cancelled the job while others still wait for it.
     """
     job = services.jobs().look(job_name(task))
-    if job is None or (job.state not in FINISHED and not services.jobs().join(job.name, session.name_for_jobs())):
+    if job is None or (job.state not in FINISHED and not services.jobs().join(job.name, session.requester())):
         return None
     if job.error is not None:
         notices.show(job.error)
@@ -44,7 +45,7 @@ def _follow(name: str) -> None:
         st.rerun()
     st.progress(job.fraction, text=_progress(job))
     if st.button("Cancel", icon=":material/close:", key=f"cancel-{name}"):
-        is_over = services.jobs().cancel(name, session.name_for_jobs())
+        is_over = services.jobs().cancel(name, session.requester())
         st.toast("Cancelled." if is_over else "Cancelled. Others still wait for it.", icon=":material/cancel:")
         st.rerun()
 
@@ -60,4 +61,4 @@ def _progress(job: Job) -> str:
         left = f"{text.duration(job.elapsed_seconds)} so far"
     else:
         left = "longer than expected"
-    return f"{text.plain(job.stage)} … {left}"
+    return f"{escaped(job.stage)} … {left}"

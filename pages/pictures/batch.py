@@ -1,6 +1,7 @@
-"""Several pictures: one after the other, as a table and a gallery, to be taken away as CSV or JSON.
+"""Several pictures: answered one after the other, shown as a table and a gallery, exported as CSV or JSON.
 
-One at a time: other visitors' pictures come in between, and in a batch dynamic int8 would change answers.
+They are not one batch, so that other visitors' pictures come in between, and because in a batch dynamic int8 changes
+answers.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import streamlit as st
 from deploy_core import documents, spreadsheets
 from deploy_core.errors import DeployError
 from deploy_core.types import Prediction
-from pages.parts import notices, text
+from pages.parts import notices
+from pages.parts.text import escaped
 from pages.pictures.sources import Picture
 from pages.state import picker, services
 
@@ -47,7 +49,7 @@ def _answer(chosen: picker.Choice, waiting: list[Picture], top: int, answered: A
     bar, place = st.progress(0.0), st.empty()
     place.button("Cancel", icon=":material/close:", on_click=_stop, args=[these], key="stop_batch")
     for number, picture in enumerate(waiting):
-        bar.progress(number / len(waiting), f"{number} of {len(waiting)}: {text.plain(picture.name)} …")
+        bar.progress(number / len(waiting), f"{number} of {len(waiting)}: {escaped(picture.name)} …")
         with notices.in_line() as tell:
             try:
                 answered[picture.digest] = services.inference().classify(
@@ -59,7 +61,7 @@ def _answer(chosen: picker.Choice, waiting: list[Picture], top: int, answered: A
 
 
 def _stop(these: list[str]) -> None:
-    """For these pictures; whoever adds others wants answers again."""
+    """Stops at these pictures. Adding others starts again."""
     st.session_state["batch_stopped"] = these
 
 
@@ -69,7 +71,7 @@ def _go_on() -> None:
 
 def _table(chosen: picker.Choice, done: list[tuple[Picture, Prediction | DeployError]], threshold: float) -> None:
     rows = [_row(picture, answer, threshold) for picture, answer in done]
-    # Whole numbers also where a picture has none.
+    # Int64 keeps whole numbers although unreadable pictures have none.
     table = pd.DataFrame(rows, columns=FACTS).astype({"Index": "Int64"})
     st.dataframe(
         table,
@@ -89,10 +91,9 @@ def _table(chosen: picker.Choice, done: list[tuple[Picture, Prediction | DeployE
             icon=":material/download:",
             on_click="ignore",
         )
-        found = [_document(picture, answer) for picture, answer in done]
         st.download_button(
             "JSON",
-            json.dumps(found, indent=2),
+            json.dumps([_document(picture, answer) for picture, answer in done], indent=2),
             f"{name}.json",
             "application/json",
             icon=":material/download:",
@@ -103,14 +104,14 @@ def _table(chosen: picker.Choice, done: list[tuple[Picture, Prediction | DeployE
 def _row(picture: Picture, answer: Prediction | DeployError, threshold: float) -> dict[str, object]:
     if isinstance(answer, DeployError):
         return {"Picture": picture.name, "Answer": f"{answer.problem} {answer.remedy}"}
-    best, spent = answer.top[0], answer.milliseconds
+    best = answer.top[0]
     return {
         "Picture": picture.name,
         "Answer": best.label,
         "Index": best.index,
         "Probability": best.probability * 100,
         "Sure": "yes" if best.probability >= threshold else "no",
-        "Time": spent.read + spent.preprocess + spent.inference,
+        "Time": answer.milliseconds.total,
     }
 
 
@@ -130,17 +131,17 @@ def _gallery(done: list[tuple[Picture, Prediction | DeployError]], threshold: fl
 
 def _card(picture: Picture, answer: Prediction | DeployError, threshold: float) -> None:
     if isinstance(answer, DeployError):
-        st.caption(f":material/broken_image: {text.plain(picture.name)}  \n{text.plain(answer.problem)}")
+        st.caption(f":material/broken_image: {escaped(picture.name)}  \n{escaped(answer.problem)}")
         return
     best = answer.top[0]
     st.image(_thumbnail(picture), width="stretch", alt=f"{picture.name}: {best.label}")
     doubt = "" if best.probability >= threshold else " · not sure"
-    label = text.plain(best.label.split(",")[0])
-    st.caption(f"{text.plain(picture.name)}  \n**{label}** {best.probability:.0%}{doubt}")
+    label = escaped(best.label.split(",")[0])
+    st.caption(f"{escaped(picture.name)}  \n**{label}** {best.probability:.0%}{doubt}")
 
 
 def _thumbnail(picture: Picture) -> bytes:
-    """Kept for the session, because each click draws all of them again."""
+    """A small square picture, cached in the session because each click draws all of them again."""
     kept: dict[str, bytes] = st.session_state.setdefault("thumbnails", {})
     if picture.digest not in kept:
         kept[picture.digest] = services.decoders().square(picture.data, SIDE)

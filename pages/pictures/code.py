@@ -10,12 +10,12 @@ from pages.own import own_model
 from pages.pictures.sources import Picture
 from pages.state import picker
 
-SNIPPET = """from deploy_core import classify, settings
+SNIPPET = """import deploy_core
 
-limits = settings.load()
-classifier = classify.open_model({model!r}, {weights!r}, limits)
+settings = deploy_core.load_settings()
+model = deploy_core.open_model({model!r}, {weights!r}, settings)
 for source in {sources!r}:
-    for answer in classifier.classify(source, limits, top={top}).top:
+    for answer in model.classify(source, settings, top={top}).top:
         print(f"{{answer.probability:7.2%}}  {{answer.index:4}}  {{answer.label}}")"""
 
 

@@ -1,4 +1,4 @@
-"""What of the picture the model is given, and where it looks."""
+"""The part of the picture that the model is given, and where it looks."""
 
 from __future__ import annotations
 
@@ -43,24 +43,24 @@ def _columns(looks: Looks, how: Preprocessing, patches: int) -> None:
         st.image(looks.framed, width="stretch", alt="The picture, with what is cut off darkened")
         st.caption(f"The picture: the model is given {_given(kept, length, how)}.")
     with given:
-        st.image(looks.given, width="stretch", alt="The model's input")
+        st.image(looks.input, width="stretch", alt="The model's input")
         st.caption(f"Its input: {how.crop} × {how.crop} pixels, in {patches} × {patches} patches.")
     with heat:
         st.image(looks.heat, width="stretch", alt="Heat map of where the model looks")
-        st.caption("Where it looks: the brighter, the more of the answer comes from there.")
+        st.caption("Where it looks: the brighter a place, the more it contributes to the answer.")
         st.slider(
             "Opacity of the heat map", 0, 100, USUAL_OPACITY, format="%d %%", key="opacity", persist_state="session"
         )
     if how.is_squashed and length > MOST_SQUASHED:
         st.warning(
-            f"**One side of this picture is {length:.1f} times the other.** Squashed into a square, what it shows is "
-            "hard to recognize: crop it around what matters first.",
+            f"**One side of this picture is {length:.1f} times the other.** Squashed into a square, its content is "
+            "hard to recognize: first crop it around what matters.",
             icon=":material/crop:",
         )
     elif kept < LEAST_KEPT:
         st.warning(
-            f"**The crop cuts {1 - kept:.0%} of this picture off.** What matters may lie outside: crop it to a square "
-            "around that first.",
+            f"**The crop cuts {1 - kept:.0%} of this picture off.** What matters may be lost: first crop it to a "
+            "square around that.",
             icon=":material/crop:",
         )
 

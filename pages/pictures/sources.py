@@ -16,7 +16,7 @@ ORIGINS = ("Sample", "Upload", "URL", "Camera")
 ENDINGS = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif"]
 MOST_PICTURES = 50
 
-# Streamlit's uploader takes what is dropped, not what is pasted: a pasted picture is dropped for it.
+# Streamlit's uploader accepts dropped files but no pasted ones, so this script turns a paste into a drop.
 PASTE = """
 <script>
 const target = () => document.querySelector('[data-testid="stMain"] [data-testid="stFileUploader"] input[type=file]');
@@ -37,7 +37,7 @@ document.addEventListener("paste", window.pastePicture);
 
 @dataclass(frozen=True)
 class Picture:
-    """The bytes of a picture file and what to call it; ``source`` is what a script would name it by."""
+    """The bytes of a picture file and its name; ``source`` is the path or address that a script would use."""
 
     data: bytes
     name: str
@@ -49,28 +49,28 @@ class Picture:
 
 
 def choose() -> list[Picture]:
-    """The pictures that the visitor gives. Raises DeployError."""
+    """The pictures that the visitor chose, none until there are some. Raises DeployError."""
     if "url" in st.query_params:
         address.recall("origin", "url", "URL", lambda _: "URL")
     address.recall("origin", "from", "Sample", _one_of_origins)
     origin = st.segmented_control("Picture from", ORIGINS, required=True, key="origin", persist_state="session")
-    given = {"Sample": _sample, "Upload": _uploads, "URL": _url, "Camera": _camera}[str(origin)]()
+    pictures = {"Sample": _sample, "Upload": _uploads, "URL": _url, "Camera": _camera}[str(origin)]()
     address.note(
         sample=st.session_state["sample"] if origin == "Sample" else None,
-        url=given[0].source if origin == "URL" and given else None,
+        url=pictures[0].source if origin == "URL" and pictures else None,
     )
-    return given
+    return pictures
 
 
-def hold(picture: Picture) -> None:
-    """Makes a picture the one at hand, for the other pages."""
+def remember(picture: Picture) -> None:
+    """Remembers a picture for the other pages."""
     st.session_state["at_hand"] = picture
 
 
-def at_hand() -> Picture:
-    """The picture that was classified last; the first sample before that."""
-    held: Picture = st.session_state.get("at_hand") or sample(next(iter(SAMPLES.values())))
-    return held
+def last() -> Picture:
+    """The picture that was classified last, or the first sample if there is none."""
+    picture: Picture = st.session_state.get("at_hand") or sample(next(iter(SAMPLES.values())))
+    return picture
 
 
 def sample(name: str) -> Picture:
@@ -106,7 +106,7 @@ def _uploads() -> list[Picture]:
 
 def _camera() -> list[Picture]:
     taken = st.camera_input("Take a picture", key="camera", label_visibility="collapsed")
-    st.caption("The browser asks for permission first, and allows it on https and on localhost only.")
+    st.caption("The browser asks for permission first. It allows cameras on https and on localhost only.")
     return [Picture(taken.getvalue(), "camera.jpg", "camera.jpg")] if taken else []
 
 

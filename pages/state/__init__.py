@@ -1,1 +1,1 @@
-"""What a page knows: the model that is picked, the address, the visitor, and the objects that all share."""
+"""The state of a page: the picked model, the address, the session, and the objects that all sessions share."""

@@ -1,4 +1,4 @@
-"""The address bar as the state of a page: what a link opens. Nothing private goes into it."""
+"""The state of a page in the address bar, so that a link opens it again. Nothing private goes into it."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import streamlit as st
 
 
 def recall(key: str, parameter: str, default: Any, parse: Any = str) -> str | None:
-    """Gives the widget ``key`` its first value: what the address says, where ``parse`` accepts that.
+    """Sets the first value of the widget ``key`` to the parameter in the address, or else to ``default``.
 
-    Returns what the address says where it does not.
+    Returns the parameter if ``parse`` refuses it with ValueError or KeyError, otherwise None.
     """
     if key in st.session_state:
         return None
     st.session_state[key] = default
-    said = st.query_params.get(parameter)
-    if said is not None:
+    value = st.query_params.get(parameter)
+    if value is not None:
         try:
-            st.session_state[key] = parse(said)
+            st.session_state[key] = parse(value)
         except (ValueError, KeyError):
-            return said
+            return value
     return None
 
 
 def note(**parameters: object) -> None:
-    """Shows the parameters in the address bar; those that are None are left out of it."""
+    """Writes the parameters into the address bar and removes those that are None."""
     for name, value in parameters.items():
         if value is None:
             st.query_params.pop(name, None)

@@ -31,7 +31,7 @@ def traces(run_key: str) -> str:
 
 
 def draw_qr_code(address: str) -> None:
-    """A QR code of an address of this app, or how to get one where phones cannot reach the address in the browser."""
+    """Draws a QR code of an address of this app. If phones cannot reach the app, says what to do instead."""
     base = settings.load().public_url or _visited()
     if base is None:
         st.markdown(
@@ -47,7 +47,7 @@ def draw_qr_code(address: str) -> None:
 
 
 def _visited() -> str | None:
-    """The app's address in the visitor's browser, without the page; None where only this computer can reach it."""
+    """The app's address in the visitor's browser, without the page; None if only this computer can reach it."""
     url = st.context.url
     parts = urlsplit(url or "")
     if not parts.hostname or parts.hostname == "localhost":

@@ -1,4 +1,4 @@
-"""The model picker in the sidebar; what it holds is what every page works on."""
+"""The model picker in the sidebar. Every page works on the picked model."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from deploy_core.inference import capacity
 from deploy_core.models import catalogue, load
 from deploy_core.models.spec import ModelSpec
 from deploy_core.types import ModelChoice
-from pages.own import own_model
-from pages.parts.text import plain
+from pages.own import bring, own_model, sidebar
+from pages.parts.text import escaped
 from pages.state import address
 
 WEIGHTS = {"pretrained": "Pretrained", "random": "Random"}
@@ -31,12 +31,12 @@ class Choice:
 
     @property
     def state(self) -> tuple[str, str, str]:
-        """What answers are kept by: a model that was corrected has the same name, and gives others."""
+        """The key of cached answers. It contains the weights, because a corrected model keeps its name."""
         return self.spec.reference, self.weights, load.weights_identity(self.spec, self.weights)
 
 
 def choice() -> Choice:
-    """What is picked now."""
+    """The picked model and weights."""
     spec = load.find(st.session_state["model"])
     return Choice(spec, "pretrained" if spec.file else st.session_state["weights"])
 
@@ -44,17 +44,17 @@ def choice() -> Choice:
 def draw() -> None:
     unknown = address.recall("model", "model", load.find(settings.load().default_model).name, _known)
     if unknown is not None:
-        _tell(f"There is no model '{plain(unknown)}' here. Choose one in the sidebar.")
+        _tell(f"There is no model '{escaped(unknown)}' here. Choose one in the sidebar.")
     address.recall("weights", "weights", "pretrained", _known_weights)
     st.session_state["weights"] = _known_weights(st.session_state["weights"])
     with st.sidebar:
-        own_model.follow_fetch()
+        bring.follow_fetch()
     st.session_state["model"] = own_model.newly_brought() or st.session_state["model"]
     offered = capacity.offered_models(settings.load())
     own = {spec.reference: spec for spec in own_model.brought()}
     if st.session_state["model"] not in (*offered, *own):
         if st.session_state["model"] not in catalogue.MODELS:
-            _tell("Your own model was forgotten while you were away. Bring it again.")
+            _tell("Your own model was deleted while you were away. Bring it again.")
         elif "model" in st.query_params:
             _tell(
                 f"{catalogue.MODELS[st.session_state['model']].title} is not offered here. Choose one in the sidebar."
@@ -73,7 +73,7 @@ def draw() -> None:
         )
         spec = choice().spec
         if spec.file:
-            own_model.describe(spec)
+            sidebar.describe(spec)
         else:
             _describe(spec)
         if spec.name != catalogue.TUTORIAL_MODEL and catalogue.TUTORIAL_MODEL in offered:
@@ -88,7 +88,7 @@ def draw() -> None:
             width="stretch",
             key="bring",
         )
-    own_model.draw_dialog(spec)
+    sidebar.draw_dialog(spec)
     address.note(
         model=None if spec.file else spec.name,
         weights=None if spec.file or st.session_state["weights"] == "pretrained" else st.session_state["weights"],

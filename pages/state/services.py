@@ -1,4 +1,4 @@
-"""The objects that all visitors share: one of each for the app."""
+"""The objects that all sessions share: one of each for the app."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from deploy_core.pictures.pool import Decoders
 from deploy_core.processes.jobs import Jobs
 from deploy_core.processes.local import WorkerProcess
 from deploy_core.profile.device.reports import Reports
-from deploy_core.profile.record import record
 from deploy_core.profile.record.record import Record
 from deploy_core.profile.record.runs import Runs
+from deploy_core.profile.record.saved import read_record
 from deploy_core.storage.evaluations import Evaluations
 from deploy_core.storage.store import Store
 from deploy_core.storage.uploads import Uploads
@@ -21,9 +21,9 @@ from deploy_core.worker.intake import Intake, reader_process
 from deploy_core.worker.tasks import Abilities
 from web.sessions import Departures
 
-# Building takes every core; whoever waits for a page comes first.
+# The niceness of workers. Building takes every core, and visitors who wait for a page come first.
 BEHIND_PAGES = 5
-# What a worker may keep from one job to the next: torch and a small model, but not the libraries of every format.
+# The memory that a worker may keep between jobs: torch and a small model, but not the libraries of all formats.
 LEFT_BYTES = 900e6
 
 
@@ -58,8 +58,8 @@ def reports() -> Reports:
 
 @st.cache_resource
 def shipped_run() -> Record:
-    """The embedded model's, measured by this project."""
-    return record.read(embedded.SAVED_PROFILE)
+    """The run of the embedded model that ships with the project."""
+    return read_record(embedded.SAVED_PROFILE)
 
 
 @st.cache_resource(show_spinner=False)
@@ -110,15 +110,15 @@ def departures() -> Departures:
 
 
 def end_what_hangs() -> None:
-    """Ends the processes for pages that do nothing any more; a job's is ended by whoever waits for it."""
-    for asked in (inference(), intake(), decoders()):
-        asked.end_if_stuck()
+    """Ends stuck processes that answer pages. Jobs end their own stuck workers."""
+    for process in (inference(), intake(), decoders()):
+        process.end_if_stuck()
 
 
 def close() -> None:
     """Ends all other processes."""
-    for asked in (jobs(), inference(), intake(), decoders()):
-        asked.close()
+    for process in (jobs(), inference(), intake(), decoders()):
+        process.close()
 
 
 @st.cache_resource(show_spinner="Asking torch what it can build here …")

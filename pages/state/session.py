@@ -1,4 +1,4 @@
-"""Who this session is: a visitor with models of their own, and one who asks for jobs."""
+"""The names of this session: as a visitor who owns models, and as the requester of jobs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pages.state import services
 
 
 @dataclass(frozen=True)
-class Presence:
-    """A visitor who brought a model, as long as their browser is connected."""
+class VisitorSession:
+    """A visitor's session; when it ends, the visitor leaves."""
 
     visitor: str
     visitors: Visitors
@@ -23,34 +23,9 @@ class Presence:
         self.visitors.leave(self.visitor)
 
 
-def visitor() -> str:
-    """The name of this session's visitor, which marks what they bring as theirs."""
-    name: str = st.session_state.setdefault("visitor", new_name())
-    _presence(name)
-    return name
-
-
-@st.cache_resource(scope="session", on_release=Presence.end, show_spinner=False)
-def _presence(name: str) -> Presence:
-    services.visitors().arrive(name)
-    return Presence(name, services.visitors())
-
-
-def note_session() -> None:
-    """Remembers this session, so that what it holds is given back once its browser has gone."""
-    context = get_script_run_ctx()
-    if context:
-        services.departures().note(context.session_id)
-
-
-def name_for_jobs() -> str:
-    """A name for this session, as the one that asks for jobs; it is no visitor's, and opens nothing."""
-    return _asking(st.session_state.setdefault("asks_as", new_name())).name
-
-
 @dataclass(frozen=True)
-class Asking:
-    """A session that may ask for jobs, until it ends."""
+class RequesterSession:
+    """The session of someone who asks for jobs; when it ends, its jobs are cancelled unless others wait for them."""
 
     name: str
     jobs: Jobs
@@ -59,6 +34,31 @@ class Asking:
         self.jobs.leave(self.name)
 
 
-@st.cache_resource(scope="session", on_release=Asking.end, show_spinner=False)
-def _asking(name: str) -> Asking:
-    return Asking(name, services.jobs())
+def visitor() -> str:
+    """The name of this session's visitor, which marks their models and files as theirs."""
+    name: str = st.session_state.setdefault("visitor", new_name())
+    return _visitor_session(name).visitor
+
+
+def requester() -> str:
+    """The name under which this session asks for jobs. It is not the visitor's name and gives no access to files."""
+    name: str = st.session_state.setdefault("asks_as", new_name())
+    return _requester_session(name).name
+
+
+def note_session() -> None:
+    """Remembers this session, so that its memory is released once its browser has gone."""
+    context = get_script_run_ctx()
+    if context:
+        services.departures().note(context.session_id)
+
+
+@st.cache_resource(scope="session", on_release=VisitorSession.end, show_spinner=False)
+def _visitor_session(name: str) -> VisitorSession:
+    services.visitors().arrive(name)
+    return VisitorSession(name, services.visitors())
+
+
+@st.cache_resource(scope="session", on_release=RequesterSession.end, show_spinner=False)
+def _requester_session(name: str) -> RequesterSession:
+    return RequesterSession(name, services.jobs())

@@ -15,7 +15,7 @@ import torch
 from playwright.sync_api import Browser, Page, expect
 
 from deploy_core import embedded
-from deploy_core.bundle import write
+from deploy_core.bundle import check
 from deploy_core.formats import FORMATS
 from deploy_core.settings import Settings
 from tests.browser.app import DESKTOP, PHONE, SECONDS
@@ -105,7 +105,7 @@ def test_a_model_of_ones_own_goes_through_all_pages_and_answers_with_its_labels(
     with zipfile.ZipFile(io.BytesIO(downloaded)) as archive:
         assert archive.read("labels.txt").decode().split() == list(LABELS)
     (tmp_path / "bundle.zip").write_bytes(downloaded)
-    assert write.verify(tmp_path / "bundle.zip", Settings()).holds
+    assert check.verify(tmp_path / "bundle.zip", Settings()).holds
 
     visit(page, "Classify")
     page.get_by_role("button", name="Ask all 3 files").click()

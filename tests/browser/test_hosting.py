@@ -141,9 +141,9 @@ def test_uploads_work_and_the_log_keeps_nothing_about_a_visitor(hosted: Hosted, 
     page.get_by_text("Sample", exact=True).click()
     page.get_by_role("button", name="Bring your own DeiT").click()
     expect(page.get_by_role("dialog")).to_be_visible()
-    upload(page, "private-model.safetensors", b"no checkpoint")
+    upload(page, "private-model.safetensors", b"not a checkpoint")
     page.get_by_role("button", name="Read it").click()
-    expect(page.get_by_text("damaged or no checkpoint")).to_be_visible()
+    expect(page.get_by_text("damaged or not a checkpoint")).to_be_visible()
     hosted.get(f"{hosted.address}/artifacts/nothing/holiday-with-anna.pt?token=hunter2")
     assert hosted.get(f"{hosted.address}/_stcore/stream?token=hunter2", **STRANGER).status_code == 403
     page.close()

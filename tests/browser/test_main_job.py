@@ -15,10 +15,11 @@ import requests
 from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from deploy_core import embedded
-from deploy_core.bundle import write
+from deploy_core.bundle import check
 from deploy_core.formats import FORMATS
 from deploy_core.inference import classify
-from deploy_core.profile.record import record
+from deploy_core.profile.record.record import Record
+from deploy_core.profile.record.saved import read_record
 from deploy_core.profile.verdict import reasons
 from deploy_core.settings import Settings
 from tests.browser.app import DESKTOP, PHONE, SECONDS, Server, serving_soundly
@@ -73,7 +74,7 @@ def test_the_main_job(server: str, page: Page, tmp_path: Path, answer: Callable[
     page.get_by_role("button", name=f"Build {count} files of Demo DeiT").click()
     last = artifact_link(page, keys[-1])
     expect(last).to_be_visible(timeout=240 * SECONDS)
-    expect(page.get_by_text("as the original").or_(page.get_by_test_id("stDataFrame")).first).to_be_visible()
+    expect(page.get_by_text("agrees").or_(page.get_by_test_id("stDataFrame")).first).to_be_visible()
     for key in keys:
         expect(artifact_link(page, key)).to_be_visible()
     key = "lite" if "lite" in keys else "scripted"
@@ -97,7 +98,7 @@ def test_the_web_process_never_imports_torch(app: Server) -> None:
 @pytest.mark.only_at(DESKTOP)
 def test_the_charts_of_the_saved_run_say_what_its_record_says(server: str, page: Page) -> None:
     page.goto(f"{server}/profile")
-    charts_say(page, record.read(embedded.SAVED_PROFILE))
+    charts_say(page, read_record(embedded.SAVED_PROFILE))
     no_error(page)
 
 
@@ -111,7 +112,7 @@ def test_a_profile_is_run_shown_and_handed_out(server: str, page: Page) -> None:
     expect(page.locator('[data-test-script-state="notRunning"]')).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="JSON", exact=True).click()
-    run = record.read(Path(download.value.path()))
+    run = read_record(Path(download.value.path()))
     assert [row.format for row in run.rows] == BUILT_ON_PHONE
     charts_say(page, run)
     with page.expect_download() as download:
@@ -122,12 +123,12 @@ def test_a_profile_is_run_shown_and_handed_out(server: str, page: Page) -> None:
     with zipfile.ZipFile(io.BytesIO(answer.content)) as traces:
         assert set(traces.namelist()) == {f"{row.file}.trace.json" for row in run.rows if row.operators}
     assert requests.get(f"{server}/traces/{'0' * 16}", timeout=60).status_code == 404
-    page.goto(f"{server}/profile?run={run.key}")
+    page.goto(f"{server}/profile?run={run.run_id}")
     charts_say(page, run)
     no_error(page)
 
 
-def charts_say(page: Page, run: record.Record) -> None:
+def charts_say(page: Page, run: Record) -> None:
     titles = [FORMATS[row.format].title for row in run.rows]
     latency = chart(page, "Every timed inference of each file, with the medians")
     for title in titles:
@@ -173,7 +174,7 @@ def test_files_are_asked_about_labelled_pictures(server: str, page: Page, tmp_pa
     page.get_by_role("button", name=f"Evaluate {len(choose_formats(page))} files on mine.zip").click()
     expect(page.get_by_role("button", name="mine.zip again")).to_be_visible()
     expect(page.get_by_text("of 2 pictures").first).to_be_visible()
-    expect(page.get_by_role("heading", name="What is taken for what")).to_be_visible()
+    expect(page.get_by_role("heading", name="Which classes are mixed up")).to_be_visible()
     expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(3)
     no_error(page)
 
@@ -220,7 +221,7 @@ def test_the_bundle_opens_and_its_expected_answers_hold(server: str, page: Page,
     path = tmp_path / download.value.suggested_filename
     assert path.name == "demo_optimized_scripted_quantized_lite_bundle.zip"
     download.value.save_as(path)
-    assert write.verify(path, Settings()).holds
+    assert check.verify(path, Settings()).holds
     again = requests.get(f"{server}/{link.get_attribute('href')}", headers={"Range": "bytes=5-"}, timeout=30)
     assert again.content == path.read_bytes()[5:]
 

@@ -160,7 +160,7 @@ def test_from_start_to_a_saved_report(server: str, page: Page, answer: Callable[
     with page.expect_download() as download:
         page.get_by_test_id("stDownloadButton").get_by_role("button", name="JSON").click()
     saved = report.parse(Path(download.value.path()).read_bytes())
-    assert page.url.endswith(f"report={saved.key}")
+    assert page.url.endswith(f"report={saved.report_id}")
     assert [(row.format, row.backend, row.threads) for row in saved.rows] == [
         ("onnx_int8", "wasm", 1),
         ("onnx_int8", "wasm", 2),
@@ -173,13 +173,13 @@ def test_from_start_to_a_saved_report(server: str, page: Page, answer: Callable[
     assert "Chrome" in saved.device.browser
     both_in_one_picture(page, saved)
 
-    page.goto(f"{server}/profile?report={saved.key}")
+    page.goto(f"{server}/profile?report={saved.report_id}")
     page.get_by_role("tab", name="Size and latency").click()
     both_in_one_picture(page, saved)
     expect(page.get_by_text("Reported by a visitor, and not checked here")).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
     other = page.context.new_page()
-    other.goto(f"{server}/device?report={saved.key}")
+    other.goto(f"{server}/device?report={saved.report_id}")
     expect(other.get_by_role("heading", name="This server and your device")).to_be_visible()
 
 

@@ -72,7 +72,7 @@ def test_a_model_that_is_out_of_reach_says_so_and_the_page_goes_on(server: str, 
     expect(page.get_by_text("DeiT-Base (the tutorial's) needs its weights once")).to_be_attached()
     close_sidebar(page)
     page.get_by_role("button", name="Download 346 MB").click()
-    expect(page.get_by_test_id("stAlert").filter(has_text="is out of reach from here")).to_be_visible()
+    expect(page.get_by_test_id("stAlert").filter(has_text="cannot be reached from here")).to_be_visible()
     open_sidebar(page)
     page.get_by_text("Random", exact=True).click()
     close_sidebar(page)

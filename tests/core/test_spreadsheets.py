@@ -9,7 +9,7 @@ import pytest
 
 from deploy_core import embedded, spreadsheets
 from deploy_core.evaluation import tables
-from deploy_core.evaluation.evaluate import read_evaluation
+from deploy_core.evaluation.results import read_evaluation
 from deploy_core.formats import FORMATS
 
 

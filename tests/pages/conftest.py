@@ -1,4 +1,4 @@
-"""What every test of the pages starts with."""
+"""Fixtures of the tests of the pages."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
-    """A queue and a store for each test; the processes that answer keep nothing of a visitor, and stay."""
+    """A new queue and store for each test. The processes that answer keep no visitor's data, so they stay."""
     yield
     with suppress(DeployError):
         # Else what a visitor brought is forgotten in the middle of a later test, in its home.
@@ -63,7 +63,7 @@ def processes() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def one_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """One home for all of them, so that the process that reads checkpoints, which knows its home, is started once."""
+    """One home for a module, so that the process that reads checkpoints, which knows its home, starts only once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DEIT_DEPLOY_HOME", str(tmp_path_factory.mktemp("home")))
         yield

@@ -1,4 +1,4 @@
-"""Streamlit's own test harness, as a visitor: open a page, read it, wait for its jobs."""
+"""A visitor in Streamlit's own test harness: opens a page, reads it, waits for its jobs."""
 
 from __future__ import annotations
 

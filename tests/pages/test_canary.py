@@ -1,4 +1,4 @@
-"""A file of the host's that no visitor may reach: what visitors can send names it, and nobody opens it."""
+"""A file of the host that no visitor may reach: visitors name it in all that they can send, and it is never opened."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from safetensors.torch import save
 from deploy_core import documents, embedded
 from deploy_core.build import Build
 from deploy_core.errors import DeployError
-from deploy_core.models.own import bring
+from deploy_core.models.own.corrections import Corrections
 from deploy_core.processes.task import Task, Work
 from deploy_core.profile.measure.build_and_measure import Profile
-from deploy_core.profile.record import record
+from deploy_core.profile.record.saved import read_record
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest, ModelChoice
 from deploy_core.worker import main
 from deploy_core.worker.tasks import AskFile, Attend, Classify, CompareFile, Evaluate
 from pages.state import services
-from tests.own_model import LABELS, state
+from tests.own_model import LABELS, model_file, state
 from tests.pages.harness import finished, open_page
 from tests.pages.test_classify import opened
 
@@ -32,11 +32,11 @@ pytestmark = pytest.mark.usefixtures("home")
 
 @pytest.fixture
 def canary(tmp_path: Path) -> Path:
-    """A model file that the app could use, outside of its home."""
+    """A model file outside the home, which the app could use if it opened it."""
     (tmp_path / "host").mkdir()
     checkpoint = tmp_path / "host" / "private.safetensors"
     checkpoint.write_bytes(save(state()))
-    path = bring.take_in(checkpoint, "canary", tmp_path / "host", Settings(), bring.Corrections(labels=LABELS))
+    path = model_file(checkpoint, "canary", tmp_path / "host", Settings(), Corrections(labels=LABELS))
     rest(path)
     path.read_bytes()
     if not was_read(path):
@@ -46,7 +46,7 @@ def canary(tmp_path: Path) -> Path:
 
 
 def rest(path: Path) -> None:
-    """Sets the time of the last reading long before that of the last writing, so that a reading is noted."""
+    """Sets the access time long before the modification time, so that the system updates it at the next read."""
     os.utime(path, ns=(10**18, 2 * 10**18))
 
 
@@ -70,7 +70,7 @@ def test_the_box_for_names_on_the_hub_reads_no_file(canary: Path, monkeypatch: p
         assert app.sidebar.selectbox[0].value == "demo"
         assert not app.exception
         # A name that looks like one on the Hub is asked of the Hub, which is out of reach here.
-        words = "without a network" if typed == f"host/{canary.name}" else "no name of a model on the Hub"
+        words = "without a network" if typed == f"host/{canary.name}" else "not the name of a model on the Hub"
         assert words in " ".join(error.value for error in app.error).replace("\\", ""), typed
         assert not was_read(canary)
 
@@ -84,7 +84,7 @@ def test_an_address_with_a_path_for_a_model_reads_no_file(canary: Path) -> None:
 
 
 def test_a_record_that_names_a_path_reads_no_file(canary: Path) -> None:
-    forged = documents.plain(record.read(embedded.SAVED_PROFILE)) | {"model": str(canary), "weights": str(canary)}
+    forged = documents.plain(read_record(embedded.SAVED_PROFILE)) | {"model": str(canary), "weights": str(canary)}
     key = services.runs().take_in(json.dumps(forged).encode())
     app = opened({"run": key, "model": str(canary)})
     app.switch_page("profile_files.py").run()

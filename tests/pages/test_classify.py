@@ -1,4 +1,4 @@
-"""The Classify page: pictures in, answers, every file's answer, one's own model, the address as the state."""
+"""The Classify page: pictures, answers, every file's answer, own models, and its state in the address."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def test_every_file_is_asked_about_the_picture(home: Path, two_formats: Path) ->
     assert not [error.value for error in app.error]
     table = app.dataframe[0].value
     assert list(table["File"]) == [FORMATS[key].title for key in ("original", "scripted", "quantized")]
-    assert set(table["As the original"]) == {"yes"}
+    assert set(table["Same class"]) == {"yes"}
     assert set(table["Top-1"]) == {app.metric[0].value}
     assert table["Cosine"][0] == pytest.approx(1)
     assert 0.9 < table["Cosine"][2] < 0.999999

@@ -114,7 +114,7 @@ def test_a_device_that_answers_otherwise_is_marked() -> None:
     row = ROW | {"compared": ROW["compared"] | {"same_top1": False}}
     app = linked(DOCUMENT | {"rows": [row]})
     assert not app.exception
-    assert "ONNX, int8 on WebAssembly, 1 thread does not answer as the server does: another class." in texts(app)
+    assert "ONNX, int8 on WebAssembly, 1 thread answers differently than the server: another class." in texts(app)
 
 
 def test_a_report_that_an_older_version_believed_breaks_no_page() -> None:

@@ -1,4 +1,4 @@
-"""What the pages give as CSV."""
+"""The CSV files that pages offer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("home")
 
 @pytest.fixture
 def exported(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """What the newest page gives under each label."""
+    """The data of the download buttons on the newest page, by their labels."""
     found: dict[str, str] = {}
     monkeypatch.setattr(st, "download_button", lambda label, data, *_, **__: found.update({label: data}))
     return found

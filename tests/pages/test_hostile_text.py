@@ -1,4 +1,4 @@
-"""What visitors and strangers name things: shown on every page as it is, and never as Markdown."""
+"""Names that visitors and strangers give to things: every page shows them literally and never as Markdown."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from streamlit.testing.v1 import AppTest
 
 from deploy_core import documents, embedded
 from deploy_core.profile.device.report import parse
-from deploy_core.profile.record import record
 from deploy_core.profile.record.record import Unmeasured
+from deploy_core.profile.record.saved import read_record
 from pages.state import services
 from tests.core.profile.test_report import DOCUMENT
 from tests.own_model import state
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("one_home")
 NAME = "**bold** [x](www.evil.test) :red[boo] <b> $x$ :cat:"
 TEXT = f"{NAME} ![i](http://evil.test/i.png)"
 MARKUP = re.compile(r"\*\*bold|\[x\]\(|:red\[|<b>|\$x\$|:cat:|www\.evil|http://evil|!\[i\]")
-# What Streamlit's browser side draws or uses as it is.
+# What the browser side of Streamlit draws or uses literally.
 AS_IT_IS = {
     "Selectbox.options",
     "Selectbox.raw_value",
@@ -45,7 +45,7 @@ AS_IT_IS = {
 
 
 def drawn(message: Any) -> Iterator[tuple[str, str]]:
-    """Every text of an element, and which it is."""
+    """Every text of an element, with the name of its field."""
     for field, value in message.ListFields():
         name = f"{message.DESCRIPTOR.name}.{field.name}"
         for one in value if isinstance(value, list) or hasattr(value, "append") else [value]:
@@ -115,7 +115,7 @@ def test_labelled_pictures_that_the_host_offers() -> None:
 
 
 def test_a_record_from_elsewhere() -> None:
-    saved = record.read(embedded.SAVED_PROFILE)
+    saved = read_record(embedded.SAVED_PROFILE)
     host = replace(saved.host, cpu=TEXT, system=TEXT, instructions=(TEXT,), versions={TEXT: TEXT})
     rows = tuple(
         replace(

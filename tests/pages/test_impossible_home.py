@@ -1,4 +1,4 @@
-"""A home that cannot be: every page says so, in words."""
+"""A home that cannot be used: every page says so in a sentence."""
 
 from __future__ import annotations
 

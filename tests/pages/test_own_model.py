@@ -1,4 +1,4 @@
-"""A model of one's own, on the pages: brought, described, corrected, removed, and refused in words."""
+"""A visitor's own model on the pages: brought, described, corrected, removed, and refused with a sentence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 
 from deploy_core import settings
-from deploy_core.models.own.bring import Corrections, correct
+from deploy_core.models.own.bring import correct
+from deploy_core.models.own.corrections import Corrections
 from pages.state import services
 from tests.own_model import LABELS, state
 from tests.pages.harness import PAGES, open_page, texts
@@ -64,7 +65,7 @@ def test_what_was_read_can_be_corrected() -> None:
     app.sidebar.button(key="own_correct").click().run()
     next(field for field in app.number_input if "heads" in field.label).set_value(7).run()
     next(button for button in app.button if button.label == "Apply").click().run()
-    assert any("cannot be shared by 7 heads" in error.value for error in app.error)
+    assert any("cannot be divided by 7 heads" in error.value for error in app.error)
 
 
 def test_after_a_correction_nothing_is_shown_of_the_answers_before(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,22 +86,22 @@ def test_after_a_correction_nothing_is_shown_of_the_answers_before(monkeypatch: 
     assert "'--normalization=ImageNet'\"'\"'s mean and deviation'" in app.code[0].value
 
 
-def test_a_model_that_was_forgotten_gives_way_to_the_usual_one() -> None:
+def test_a_model_that_was_deleted_gives_way_to_the_usual_one() -> None:
     app = bring(open_page(), "pets.safetensors", save(state()))
     services.visitors()._end(app.session_state["visitor"])
     app.run()
     assert not app.exception
     assert app.sidebar.selectbox[0].value == "demo"
-    assert "forgotten while you were away" in app.toast[0].value
+    assert "deleted while you were away" in app.toast[0].value
 
 
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
-        ("odd.safetensors", save({"head.bias": torch.zeros(3)}), "is no DeiT: it has no cls_token"),
-        ("cut.safetensors", save(state())[:5000], "damaged or no checkpoint"),
-        ("huge.safetensors", (10 * 2**30).to_bytes(8, "little") + b"{}", "damaged or no checkpoint"),
-        ("evil.pth", EVIL, "wants to run code"),
+        ("odd.safetensors", save({"head.bias": torch.zeros(3)}), "is not a DeiT: it has no cls_token"),
+        ("cut.safetensors", save(state())[:5000], "damaged or not a checkpoint"),
+        ("huge.safetensors", (10 * 2**30).to_bytes(8, "little") + b"{}", "damaged or not a checkpoint"),
+        ("evil.pth", EVIL, "runs code"),
     ],
 )
 def test_a_bad_checkpoint_is_a_sentence_and_changes_nothing(name: str, data: bytes, words: str) -> None:

@@ -19,8 +19,8 @@ from deploy_core import documents, embedded, settings
 from deploy_core.formats import FORMATS
 from deploy_core.models.catalogue import MODELS
 from deploy_core.processes.local import WorkerProcess
-from deploy_core.profile.record import record
-from pages.charts import charts
+from deploy_core.profile.record.saved import read_record
+from pages.charts import theme
 from pages.state import services
 from tests.pages.harness import PAGES, finished, open_page, texts
 
@@ -104,7 +104,7 @@ def test_the_build_page_builds_proves_and_offers_each_file_to_every_visitor() ->
     frame = app.dataframe[0].value
     assert list(frame["Format"]) == ["Original", "Scripted", "Scripted and quantized"]
     assert set(frame["Same top-1"]) <= {"3 of 4", "4 of 4"}
-    assert set(frame["Verdict"]) == {"as the original"}
+    assert set(frame["Verdict"]) == {"agrees"}
     text = texts(app)
     assert "Every Linear weight takes one byte instead of four" in text
     assert "shown 4 photographs" in text
@@ -171,11 +171,11 @@ def test_profile_shows_the_saved_run_and_offers_to_measure_what_is_built() -> No
 
 
 def test_a_kept_run_opens_by_its_link() -> None:
-    saved = record.read(embedded.SAVED_PROFILE)
+    saved = read_record(embedded.SAVED_PROFILE)
     run = replace(saved, measured_at="2026-01-01T00:00:00+00:00", rows=saved.rows[:3])
     services.runs().keep(run)
     link = open_page("profile")
-    link.query_params["run"] = run.key
+    link.query_params["run"] = run.run_id
     link.run()
     assert list(link.dataframe[0].value["Median"]) == [row.median_ms for row in run.rows]
 
@@ -191,7 +191,7 @@ def test_a_profile_asked_for_while_a_build_runs_waits_and_says_so() -> None:
 
 
 def test_a_run_from_another_machine_is_brought_in_and_compared() -> None:
-    saved = record.read(embedded.SAVED_PROFILE)
+    saved = read_record(embedded.SAVED_PROFILE)
     there = replace(saved, host=replace(saved.host, cpu="Cortex-A76"), measured_at="2026-01-01T00:00:00+00:00")
     services.runs().keep(saved)
     app = open_page("profile")
@@ -201,11 +201,11 @@ def test_a_run_from_another_machine_is_brought_in_and_compared() -> None:
     assert "Cortex-A76" in texts(app)
     assert "the same files, AMD EPYC and Cortex-A76" in texts(app)
     assert "brought from elsewhere" in texts(app).lower()
-    assert app.query_params["run"] == there.key
+    assert app.query_params["run"] == there.run_id
 
 
 def test_the_run_that_was_brought_is_compared_with_another() -> None:
-    saved = record.read(embedded.SAVED_PROFILE)
+    saved = read_record(embedded.SAVED_PROFILE)
     kept = [replace(saved, measured_at=f"2026-0{month}-01T00:00:00+00:00") for month in (1, 2)]
     for run in kept:
         services.runs().keep(run)
@@ -213,15 +213,15 @@ def test_the_run_that_was_brought_is_compared_with_another() -> None:
     app = open_page("profile")
     document = json.dumps(documents.plain(there)).encode()
     app.file_uploader(key="run_file").upload("pi.json", document, "application/json").run()
-    second = app.selectbox(key=f"second_run_{there.key}")
-    first = app.selectbox(key=f"first_run_{there.key}")
+    second = app.selectbox(key=f"second_run_{there.run_id}")
+    first = app.selectbox(key=f"first_run_{there.run_id}")
     assert (first.value, second.value) == (kept[1], there)
 
 
 def test_a_link_to_no_run_leaves_the_page_as_it_is() -> None:
     for key in ("deadbeefdeadbeef", "damaged"):
         if key == "damaged":
-            run = replace(record.read(embedded.SAVED_PROFILE), measured_at="2026-01-01T00:00:00+00:00")
+            run = replace(read_record(embedded.SAVED_PROFILE), measured_at="2026-01-01T00:00:00+00:00")
             key = services.runs().keep(run)
             (settings.load().home / "runs" / f"{key}.json").write_text("{")
         app = open_page("profile")
@@ -235,7 +235,7 @@ def test_a_link_to_no_run_leaves_the_page_as_it_is() -> None:
 
 
 def test_a_run_of_one_round_is_shown_and_claims_nothing() -> None:
-    saved = record.read(embedded.SAVED_PROFILE)
+    saved = read_record(embedded.SAVED_PROFILE)
     rows = tuple(
         replace(
             row,
@@ -268,14 +268,15 @@ def test_operators_of_two_files_are_laid_side_by_side() -> None:
 
 
 def test_a_file_has_another_colour_than_a_kind_of_operator() -> None:
-    assert len(charts.FILE_COLOURS) == len(FORMATS)
-    assert not set(charts.FILE_COLOURS) & set(charts.KIND_COLOURS)
+    colours = {row.colour for row in FORMATS.values()}
+    assert len(colours) == len(FORMATS)
+    assert not colours & set(theme.KIND_COLOURS)
 
 
 def test_a_run_that_is_none_is_a_sentence() -> None:
     app = open_page("profile")
     app.file_uploader(key="run_file").upload("none.json", b"{}", "application/json").run()
-    assert "This is no record of a profile" in app.error[0].value
+    assert "This is not the record of a profile" in app.error[0].value
     app = open_page("profile")
     app.query_params["run"] = "../../etc/passwd"
     app.run()

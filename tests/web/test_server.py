@@ -1,4 +1,4 @@
-"""The real server against a stranger who means ill: floods, silence, stopped processes, foreign names."""
+"""The real server against attacks and failures: floods, silent connections, stopped processes, foreign host names."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def child(server: Server, module: str) -> psutil.Process:
 
 
 def test_a_picture_is_never_on_the_disk_and_a_larger_file_under_no_name(server: Server) -> None:
-    """Starlette spools large uploads, while they arrive, into files without a name."""
+    """Starlette spools large uploads into unnamed temporary files while they arrive."""
 
     def spooled() -> int:
         """Bytes in files without a name that the web process holds open."""
@@ -89,7 +89,7 @@ def test_a_picture_is_never_on_the_disk_and_a_larger_file_under_no_name(server: 
 
 @dataclass(frozen=True)
 class Flood:
-    """What two visitors were told who uploaded as much as they could; the web process before, and when they left."""
+    """The responses to two visitors who uploaded all they could, the web process's memory, and when they left."""
 
     one: list[tuple[int, str]]
     other: list[tuple[int, str]]
@@ -146,7 +146,7 @@ def test_a_stopped_inference_process_is_a_sentence_and_the_next_answer_comes(ser
         visitor.errors.clear()
         assert visitor.look("Coffee") < 20
         child(server, "deploy_core.worker.main").kill()
-        # That it is gone is seen before anything is asked of it.
+        # The app notices that the process is gone before it sends it anything.
         assert visitor.look("Rocket") < 20
         assert visitor.errors == []
     assert requests.get(f"{server.address}/ready", timeout=10).json() == {"ready": True, "problems": []}
@@ -182,7 +182,7 @@ def websocket(server: Server, host: str) -> None:
 
 
 def test_a_path_sent_for_a_choice_is_not_opened(server: Server, tmp_path: Path) -> None:
-    """Streamlit hands on whatever text a visitor sends for a choice."""
+    """Streamlit passes on any text that a visitor sends for a choice."""
     canary = tmp_path / "canary.safetensors"
     canary.write_bytes(embedded.WEIGHTS.read_bytes())
     os.utime(canary, ns=(10**18, 2 * 10**18))

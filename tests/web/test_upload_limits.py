@@ -1,4 +1,4 @@
-"""Uploads are bounded where their bytes arrive: for each session and for all together, announced or not."""
+"""Uploads are limited while their bytes arrive: for each session and in total, with and without a Content-Length."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Kept:
 
 
 class App:
-    """What Streamlit does with an upload, behind the limits."""
+    """The app behind the limits, which receives an upload as Streamlit does."""
 
     def __init__(self) -> None:
         self.held: dict[str, dict[str, Kept]] = {}
@@ -86,7 +86,7 @@ def test_what_is_still_arriving_counts() -> None:
         app = App()
         answers = await asyncio.gather(*(app.put("a", str(n), [b"x" * 200] * 2, pause=0.01) for n in range(3)))
         assert sorted(status for status, _ in answers) == [204, 204, 413]
-        # And nothing of what was refused is counted afterwards.
+        # Refused bytes are not counted afterwards.
         app.held.clear()
         assert await app.put("a", "9", [b"x" * 1000]) == (204, "")
 
@@ -137,7 +137,7 @@ def test_a_session_that_holds_much_is_forgotten_soon_after_its_browser(
     runtime.here = {"stays"}
     departures.look(runtime, heavy)
     now[0] = HEAVY_SECONDS
-    # One comes back in time.
+    # One browser comes back in time.
     runtime.here = {"stays", "heavy"}
     assert departures.look(runtime, heavy) == 1
     runtime.here = {"stays"}

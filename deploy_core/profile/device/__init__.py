@@ -1,1 +1,1 @@
-"""What a visitor's own device measured. Nothing in these reports is trusted."""
+"""Reports of visitors' own devices. The app does not trust them."""

@@ -1,1 +1,1 @@
-"""Time the files in turn, and each one alone in a process of its own."""
+"""Measures files: all of them in turn, and each one alone in a process of its own."""

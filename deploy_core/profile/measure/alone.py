@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 STATUS = Path("/proc/self/status")
 RUNS = 3
-# TorchScript compiles anew for a new shape, in its first two calls.
+# TorchScript compiles again for a new shape, in its first two calls.
 BATCH_WARMUP = 2
 LEAST_BATCH_RUNS, BATCH_RUNS = 3, 5
 BATCH_SECONDS = 2.0
@@ -95,14 +95,14 @@ def examine_file(request: Examine, settings: Settings) -> Examination:
 
 
 def typical(visits: Sequence[Examination]) -> Examination:
-    """The median of several; batches are the first's."""
+    """The median of several examinations; only the first one measured batches."""
     return Examination(
-        load_ms=statistics.median(found.load_ms for found in visits),
-        first_ms=statistics.median(found.first_ms for found in visits),
-        peak_bytes=statistics.median_low(found.peak_bytes for found in visits),
-        runtime_bytes=statistics.median_low(found.runtime_bytes for found in visits),
+        load_ms=statistics.median(visit.load_ms for visit in visits),
+        first_ms=statistics.median(visit.first_ms for visit in visits),
+        peak_bytes=statistics.median_low(visit.peak_bytes for visit in visits),
+        runtime_bytes=statistics.median_low(visit.runtime_bytes for visit in visits),
         throughput=visits[0].throughput,
-        operators=operators.typical(found.operators for found in visits),
+        operators=operators.typical(visit.operators for visit in visits),
     )
 
 
@@ -129,7 +129,7 @@ def _resident() -> int:
 
 
 def _peak() -> int:
-    """The most memory this process has held. getrusage would tell that of its parent's, which forked it, if more."""
+    """The most memory that this process held. getrusage may return that of the parent that forked it."""
     try:
         fields = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
         return int(fields["VmHWM"].split()[0]) * 1024

@@ -25,7 +25,7 @@ from deploy_core.types import BuildRequest, BuildResult, Progress, part_of
 
 @dataclass(frozen=True)
 class Profile(Task[str]):
-    """What to build and measure; ``seconds`` is the time for measuring (``Options.seconds``). Gives the run's key."""
+    """What to build and measure; ``seconds`` is the time for measuring (``Options.seconds``). Gives the run's ID."""
 
     build: BuildRequest
     seconds: float
@@ -35,9 +35,9 @@ class Profile(Task[str]):
 
 
 def build_and_measure(request: Profile, settings: Settings, progress: Progress) -> str:
-    """Measures with all threads and with one; returns the key of the run, which ``Runs`` keeps with its traces.
+    """Measures with all threads and with one; returns the ID of the run, which ``Runs`` keeps with its traces.
 
-    Other processes build and measure, so this one stays small. Raises DeployError, InvalidArtifact where a file was
+    Other processes build and measure, so this one stays small. Raises DeployError, InvalidArtifact if a file was
     removed meanwhile.
     """
     wanted = request.build

@@ -1,4 +1,4 @@
-"""What the measuring machine is, as far as it decides speed."""
+"""Describes the measuring machine: what decides its speed, and how busy it is with other work."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from deploy_core.formats import FORMATS
 from deploy_core.profile.record.record import Host
 
-PACKAGES = ("torch", "onnxruntime", "executorch")
 CPUINFO = Path("/proc/cpuinfo")
-# The names that Linux gives to the instructions which decide how fast int8 and half precision are.
+# The instructions that decide the speed of int8 and half precision, by their names on Linux.
 INSTRUCTIONS = {
     "avx2": "AVX2",
     "avx512f": "AVX-512",
@@ -32,7 +32,7 @@ INSTRUCTIONS = {
 
 @dataclass
 class Load:
-    """``others``: the share of all processors, 0..1, that was busy with other work while something was measured."""
+    """``others``: the share of all processors, 0..1, that other programs used during a measurement."""
 
     others: float = 0.0
 
@@ -42,6 +42,7 @@ def describe() -> Host:
     import psutil
 
     flags = _flags()
+    packages = dict.fromkeys(row.runtime_package for row in FORMATS.values())
     return Host(
         cpu=_cpu_name(),
         instructions=tuple(title for flag, title in INSTRUCTIONS.items() if flag in flags),
@@ -51,18 +52,18 @@ def describe() -> Host:
         machine=platform.machine(),
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
-        versions={name: found for name in PACKAGES if (found := _version(name))},
+        versions={name: installed for name in packages if (installed := _version(name))},
     )
 
 
 def usable_cpus() -> int:
-    """The processors that this process may run on: fewer than the machine's under taskset or in some containers."""
+    """How many processors this process may use: fewer than the machine has under taskset or in some containers."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
 def watched() -> Iterator[Load]:
-    """Tells afterwards how much other work the machine did meanwhile, beside this process and its children."""
+    """Measures the load of other programs, without this process and its children; the value is set at the end."""
     import psutil
 
     load = Load()
@@ -103,7 +104,7 @@ def _cpu_name() -> str:
 
 
 def _cpuinfo(keys: tuple[str, ...], read: Callable[[str], list[str]]) -> list[str]:
-    """What the first line says that begins with one of ``keys``; nothing where this is not Linux."""
+    """The value of the first line that starts with one of ``keys``; empty on other systems than Linux."""
     try:
         lines = CPUINFO.read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""A note of what is being done, in a file, so that it outlives the process that does it."""
+"""Notes in a file which contender runs, so that it is known after its process crashed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ WIDTH = 64
 
 
 class Mark:
-    """Written in place, because it is written between measurements and must cost next to nothing."""
+    """Writes into the file in place: it writes between measurements, so it must be fast."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb", buffering=0)
@@ -19,5 +19,5 @@ class Mark:
 
 
 def read(path: Path) -> str | None:
-    """What was noted last; None where nothing was."""
+    """The name that was noted last; None if there is none."""
     return path.read_text().strip() or None if path.exists() else None

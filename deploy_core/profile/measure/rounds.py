@@ -1,4 +1,4 @@
-"""Time in turn: every round asks each contender once, in a new order, until the ratios are known well enough."""
+"""Times contenders in rounds: each round runs every contender once, in a new order, until the ratios are precise."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ from deploy_core.types import Event, Progress, silent
 log = logging.getLogger(__name__)
 
 WARMUP_ROUNDS = 3
-# Of the time for measuring; warming up comes on top, and ends with the round in which that is spent.
+# A share of the measuring time, added to it. The warm-up ends with the round that uses it up.
 WARMUP_SHARE = 0.25
-# How many more rounds until the intervals are looked at again; looking costs time too.
+# The intervals are computed again after this many times as many rounds, because that takes time too.
 GROWTH = 1.3
 ORDER_SEED = 0
-# Of milliseconds; a clock that is read from Python tells no more.
+# Decimal places of milliseconds; a clock read from Python is no more precise.
 DIGITS = 4
 
 
 @dataclass(frozen=True)
 class Until:
-    """When to stop: after ``rounds`` where set; else once each ratio's 95 % interval is within plus or minus ``bound``
-    (a share of it) of the ratio, or ``seconds`` are spent, or ``MOST_ROUNDS`` done."""
+    """When to stop: after ``rounds`` rounds if set.
+
+    Otherwise when each ratio's 95 % interval is within plus or minus ``bound`` (a share of the ratio), after
+    ``seconds``, or after ``MOST_ROUNDS`` rounds, whichever comes first.
+    """
 
     bound: float
     seconds: float
@@ -37,9 +40,11 @@ class Until:
 
 @dataclass(frozen=True)
 class Rounds:
-    """``samples``: the milliseconds of each contender, round by round; ``failed``: why others dropped out.
+    """The result of timing in rounds.
 
-    ``settled`` tells whether the bound was reached.
+    - ``samples``: the milliseconds of each contender, round by round
+    - ``failed``: the contenders that were excluded, with the reason
+    - ``settled``: whether all ratios reached the bound
     """
 
     samples: dict[str, tuple[float, ...]]
@@ -54,19 +59,20 @@ def time_in_rounds(
     clock: Callable[[], float] = time.perf_counter,
     announce: Callable[[str], object] = lambda _: None,
 ) -> Rounds:
-    """Times the contenders; the first is the one that the others are compared with.
+    """Times the contenders. The others are compared with the first.
 
-    ``clock`` gives seconds, and ``announce`` is told whose turn comes. A contender that raises drops out, with its
-    reason; where the first does, nothing is left to compare with and its exception goes on.
+    ``clock`` returns seconds. ``announce`` is called with the name of each contender before it runs. A contender that
+    raises is excluded, with the reason in ``failed``. Raises what the first one raises, because nothing is left to
+    compare with.
     """
     runners = dict(contenders)
     failed: dict[str, str] = {}
     first = next(iter(runners))
     samples: dict[str, list[float]] = {name: [] for name in runners}
-    # What ran just before decides what lies in the caches, so no contender always follows the same one.
+    # The previous run decides what is in the caches, so no contender always follows the same one.
     order, shuffle = list(runners), random.Random(ORDER_SEED).shuffle  # noqa: S311
 
-    def ask_each() -> dict[str, float]:
+    def run_each() -> dict[str, float]:
         elapsed: dict[str, float] = {}
         shuffle(order)
         for name in tuple(order):
@@ -83,7 +89,7 @@ def time_in_rounds(
         return elapsed
 
     with _no_garbage_collection():
-        _warm_up(ask_each, until, progress, clock)
+        _warm_up(run_each, until, progress, clock)
         started = clock()
         done, look_at, settled = 0, LEAST_ROUNDS, False
 
@@ -93,28 +99,28 @@ def time_in_rounds(
             return settled or clock() - started >= until.seconds or done >= MOST_ROUNDS
 
         while done < 1 or not is_over():
-            for name, elapsed in ask_each().items():
+            for name, elapsed in run_each().items():
                 samples[name].append(elapsed)
             done += 1
             progress(_event(done, until, clock() - started))
             if done == look_at:
-                settled = _are_known(samples, until.bound)
+                settled = _are_precise(samples, until.bound)
                 look_at = int(done * GROWTH) + 1
-    settled = _are_known(samples, until.bound)
-    return Rounds({name: tuple(found) for name, found in samples.items()}, failed, settled)
+    settled = _are_precise(samples, until.bound)
+    return Rounds({name: tuple(times) for name, times in samples.items()}, failed, settled)
 
 
-def _warm_up(ask_each: Callable[[], object], until: Until, progress: Progress, clock: Callable[[], float]) -> None:
+def _warm_up(run_each: Callable[[], object], until: Until, progress: Progress, clock: Callable[[], float]) -> None:
     started = clock()
     for _ in range(WARMUP_ROUNDS):
         progress(Event("Warming up", 0.0))
-        ask_each()
+        run_each()
         if clock() - started >= until.seconds * WARMUP_SHARE:
             return
 
 
-def _are_known(samples: Mapping[str, list[float]], bound: float) -> bool:
-    return all(found.half_width <= bound for found in estimates(samples).values())
+def _are_precise(samples: Mapping[str, list[float]], bound: float) -> bool:
+    return all(estimate.half_width <= bound for estimate in estimates(samples).values())
 
 
 def _timed(run: Callable[[], object], clock: Callable[[], float]) -> float:

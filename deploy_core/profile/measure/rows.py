@@ -1,4 +1,4 @@
-"""One line of a record, from all that was measured of one artifact."""
+"""Builds the row of a record from the measurements of one artifact."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from deploy_core.types import Artifact
 
 
 def points(threads: int, rounds: Rounds) -> dict[str, Scaling]:
-    """What each took with so many threads."""
+    """The point of ``scaling`` of each format for this thread count."""
     return {
-        key: Scaling(threads, found.median, found.median_interval, len(rounds.samples[key]))
-        for key, found in estimates(rounds.samples).items()
+        key: Scaling(threads, estimate.median, estimate.median_interval, len(rounds.samples[key]))
+        for key, estimate in estimates(rounds.samples).items()
     }
 
 
@@ -27,6 +27,7 @@ def row(
     estimate: Estimate,
     scaling: Sequence[Scaling],
 ) -> Row:
+    """``samples`` are the milliseconds of each round; ``estimate`` is computed from them."""
     import numpy as np
 
     known = FORMATS[artifact.format]

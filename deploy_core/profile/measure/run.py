@@ -1,6 +1,6 @@
-"""How fast each artifact of a build answers on this machine, and at what cost: measurements that a sceptic accepts.
+"""Profiles the artifacts of a build on this machine: their speed, memory, loading time and operators.
 
-Every artifact is examined in processes of its own; then all of them take turns in one fresh process (``rounds``).
+Each artifact is examined in new processes of its own (``alone``). Then all take turns in one new process (``turns``).
 """
 
 from __future__ import annotations
@@ -21,27 +21,29 @@ from deploy_core.profile.measure import alone, host, isolated, rows
 from deploy_core.profile.measure.alone import Examination, Examine
 from deploy_core.profile.measure.rounds import Rounds, Until
 from deploy_core.profile.measure.turns import Contender
-from deploy_core.profile.record import record
-from deploy_core.profile.record.record import Record, Scaling, Unmeasured
+from deploy_core.profile.record.record import VERSION, Record, Scaling, Unmeasured, trace_name, weights_name
 from deploy_core.settings import Settings
 from deploy_core.types import Artifact, BuildResult, Event, Progress, part_of, silent
 
 BOUND = 0.02
 BUDGET_SECONDS = 60.0
 BATCHES = (1, 2, 4, 8)
-# Loading and the first answer happen once in a process.
+# A process loads a file and answers for the first time only once, so several processes are needed.
 VISITS = 3
-# How much of the budget each further thread count may take.
+# The share of the time for each further thread count.
 SCALING_SHARE = 0.25
 
 
 @dataclass(frozen=True)
 class Options:
-    """``threads``: the counts to measure with, the first for everything; all cores where empty.
+    """How to measure.
 
-    ``rounds`` fixes their number; otherwise they go on until the ratios are known to ``bound``, or ``seconds`` are
-    spent, and a quarter of that for each further thread count. Each artifact is examined ``VISITS`` times, or until
-    that has taken ``seconds``. ``traces`` is a folder for a Chrome trace of each artifact, None for none.
+    - ``threads``: the thread counts; the first is for all measurements, the others for ``scaling``; empty for all cores
+    - ``batches``: the batch sizes for the throughput
+    - ``rounds``: the number of rounds; None to measure until the ratios are within ``bound`` or ``seconds`` are over,
+      with a quarter of the time for each further thread count
+    - ``seconds``: also the time after which no new visit starts; else each artifact is examined ``VISITS`` times
+    - ``traces``: a folder for a Chrome trace of each artifact, None for no traces
     """
 
     threads: tuple[int, ...] = ()
@@ -54,7 +56,7 @@ class Options:
 
 @dataclass
 class _Session:
-    """One profile under way: who is still in, and what could not be measured of others."""
+    """The state of a profile: the artifacts to measure, and what could not be measured."""
 
     result: BuildResult
     paths: dict[str, Path]
@@ -63,13 +65,13 @@ class _Session:
     unmeasured: list[Unmeasured] = field(default_factory=list)
 
     @property
-    def order(self) -> list[Artifact]:
-        """Those that are still in, the original first."""
-        failed = {found.format for found in self.unmeasured if found.threads is None}
+    def remaining(self) -> list[Artifact]:
+        """The artifacts that have not failed, the original first."""
+        failed = {gap.format for gap in self.unmeasured if gap.threads is None}
         left = (artifact for artifact in self.result.artifacts if artifact.format not in failed)
         return sorted(left, key=lambda artifact: artifact.format != ORIGINAL.key)
 
-    def leave_out(self, failed: Mapping[str, str], threads: int | None = None) -> None:
+    def exclude(self, failed: Mapping[str, str], threads: int | None = None) -> None:
         self.unmeasured += [Unmeasured(key, reason, threads) for key, reason in failed.items()]
 
 
@@ -82,9 +84,9 @@ def profile(
 ) -> Record:
     """Measures every artifact of a build, one picture at a time; the original is the first row.
 
-    ``paths`` tells where each format's file lies. A file that vanished, is not what was built, or fails gets no row but
-    a reason. Raises InvalidRequest for numbers that make no sense, and what the original fails with, because without it
-    there is nothing to compare with.
+    ``paths`` has the file of each format. A file that is missing, changed or fails is in ``unmeasured`` with the
+    reason. Raises InvalidRequest for options out of range, and what the original fails with, because nothing is left
+    to compare with.
     """
     options = _checked(options or Options())
     session = _Session(result, dict(paths), settings, options)
@@ -94,24 +96,24 @@ def profile(
         visits = _examine_each(session, part_of(progress, 0.0, 0.4))
         until = Until(options.bound, options.seconds, options.rounds)
         turns = _time_remaining(session, options.threads[0], until, part_of(progress, 0.4, 0.9))
-        session.leave_out(turns.failed)
+        session.exclude(turns.failed)
         scaling = [rows.points(options.threads[0], turns), *_scale(session, part_of(progress, 0.9, 1.0))]
-    found = estimates(turns.samples)
+    estimated = estimates(turns.samples)
     measured = tuple(
         rows.row(
             artifact,
             alone.typical(visits[artifact.format]),
             turns.samples[artifact.format],
-            found[artifact.format],
+            estimated[artifact.format],
             [points[artifact.format] for points in scaling if artifact.format in points],
         )
-        for artifact in session.order
+        for artifact in session.remaining
     )
     progress(Event("Done", 1.0))
     return Record(
-        version=record.VERSION,
+        version=VERSION,
         model=find(result.model).name,
-        weights=record.weights_name(result.weights),
+        weights=weights_name(result.weights),
         optimize=result.optimize,
         host=host.describe(),
         threads=options.threads[0],
@@ -145,13 +147,13 @@ def _checked(options: Options) -> Options:
 
 
 def _examine_each(session: _Session, progress: Progress) -> dict[str, list[Examination]]:
-    """Whole rounds of visits, so that a bad moment is not one file's alone."""
-    visits: dict[str, list[Examination]] = {artifact.format: [] for artifact in session.order}
+    """Examines all files in rounds, so that a slow moment of the machine does not hit one file only."""
+    visits: dict[str, list[Examination]] = {artifact.format: [] for artifact in session.remaining}
     started = time.monotonic()
     for visit in range(VISITS):
         if visit and time.monotonic() - started >= session.options.seconds:
             break
-        order = session.order
+        order = session.remaining
         for number, artifact in enumerate(order):
             title = FORMATS[artifact.format].title
             progress(Event(f"Examining {title}", (visit + number / len(order)) / VISITS))
@@ -160,18 +162,18 @@ def _examine_each(session: _Session, progress: Progress) -> dict[str, list[Exami
             except DeployError as error:
                 if artifact.format == ORIGINAL.key:
                     raise
-                session.leave_out({artifact.format: str(error)})
+                session.exclude({artifact.format: str(error)})
     return visits
 
 
 def _examine(session: _Session, artifact: Artifact, is_first: bool) -> Examination:
-    """What takes long, batches and the trace, is for the first visit."""
+    """Examines one file. Only the first visit measures batches and writes the trace, because they take long."""
     path, options = session.paths[artifact.format], session.options
     if not path.is_file():
         raise JobFailed(f"{path.name} is gone.", "Build it again.")
     if files.sha256(path) != artifact.sha256:
         raise JobFailed(f"{path.name} is not what was built.", "Build it again.")
-    trace = options.traces / record.trace_name(path.name) if options.traces and is_first else None
+    trace = options.traces / trace_name(path.name) if options.traces and is_first else None
     request = Examine(
         model=session.result.model,
         format=artifact.format,
@@ -185,13 +187,13 @@ def _examine(session: _Session, artifact: Artifact, is_first: bool) -> Examinati
 
 def _time_remaining(session: _Session, threads: int, until: Until, progress: Progress) -> Rounds:
     contenders = {
-        artifact.format: Contender(artifact.format, session.paths[artifact.format]) for artifact in session.order
+        artifact.format: Contender(artifact.format, session.paths[artifact.format]) for artifact in session.remaining
     }
     return isolated.time_isolated(session.result.model, contenders, threads, until, session.settings, progress)
 
 
 def _scale(session: _Session, progress: Progress) -> Iterator[dict[str, Scaling]]:
-    """What each takes with each further thread count; what fails there leaves a gap, and the run as it is."""
+    """Times the files with each further thread count. A failure leaves a gap in ``scaling``, and the run goes on."""
     options, counts = session.options, session.options.threads[1:]
     until = Until(options.bound, options.seconds * SCALING_SHARE, options.rounds)
     for number, count in enumerate(counts):
@@ -199,7 +201,7 @@ def _scale(session: _Session, progress: Progress) -> Iterator[dict[str, Scaling]
         try:
             turns = _time_remaining(session, count, until, step)
         except DeployError as error:
-            session.leave_out({artifact.format: str(error) for artifact in session.order}, count)
+            session.exclude({artifact.format: str(error) for artifact in session.remaining}, count)
             continue
-        session.leave_out(turns.failed, count)
+        session.exclude(turns.failed, count)
         yield rows.points(count, turns)

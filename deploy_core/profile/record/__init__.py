@@ -1,1 +1,1 @@
-"""The saved form of a profile, its versions, and the checks on a record from elsewhere."""
+"""The record of a profile: its fields, its JSON file, its older versions, and the checks on a stranger's record."""

@@ -1,6 +1,6 @@
-"""What one profile found, as it is saved: JSON with a version, so that runs of other machines and times can be read.
+"""What one profile measured, as dataclasses. ``saved`` reads and writes them as JSON; ``doubts`` checks them.
 
-``docs/profile-record.md`` says what each field means to whoever reads the files.
+``docs/profile-record.md`` documents every field for people who read the files.
 """
 
 from __future__ import annotations
@@ -10,29 +10,31 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 from deploy_core import documents
-from deploy_core.errors import InvalidArtifact
-from deploy_core.formats import FORMATS
-from deploy_core.profile.intervals import Interval
-from deploy_core.profile.record.doubts import doubts
-from deploy_core.profile.record.upgrade import upgraded
+from deploy_core.profile.intervals import MOST_ROUNDS, Interval
+from deploy_core.ranges import Range
 from deploy_core.types import OperatorTime
 
 VERSION = 3
-MEASURE_AGAIN = "Measure again with 'python -m deploy_core profile'."
+COUNT = Range(1, 1e6)
+ROUNDS = Range(1, MOST_ROUNDS)
+SIZE = Range(1, 1e15)
+# In milliseconds: no clock is finer than a nanosecond, and nobody waits longer than a day.
+TIME = Range(1e-6, 86_400_000)
+RATIO = Range(1e-9, 1e9)
 
 
 @dataclass(frozen=True)
 class Host:
-    """A machine: ``cores`` are physical, ``cpus`` what the system schedules on; versions of what runs the files."""
+    """A machine. ``cores`` are physical, ``cpus`` logical; ``versions`` are those of the packages that run files."""
 
     cpu: str
     instructions: tuple[str, ...]
-    cores: int | None
-    cpus: int
-    memory_bytes: int
+    cores: Annotated[int | None, COUNT]
+    cpus: Annotated[int, COUNT]
+    memory_bytes: Annotated[int, SIZE]
     machine: str
     system: str
     python: str
@@ -41,160 +43,136 @@ class Host:
 
 @dataclass(frozen=True)
 class Throughput:
-    """How many pictures a second go through in batches of ``batch``."""
+    """How many pictures a file answers per second in batches of ``batch``."""
 
-    batch: int
-    pictures_per_second: float
+    batch: Annotated[int, COUNT]
+    pictures_per_second: Annotated[float, Range(1e-6, 1e9)]
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """The median of one picture with so many threads; ``rounds`` is None where an older version did not tell."""
+    """The median time of one picture with ``threads`` threads.
 
-    threads: int
-    median_ms: float
-    interval_ms: Interval | None
-    rounds: int | None
+    ``rounds`` is None in a record of an older version, which did not save it.
+    """
+
+    threads: Annotated[int, COUNT]
+    median_ms: Annotated[float, TIME]
+    interval_ms: Annotated[Interval | None, TIME]
+    rounds: Annotated[int | None, ROUNDS]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One artifact, measured.
+    """The measurements of one file. Times are in milliseconds, for one picture unless a field says otherwise.
 
-    - ``samples_ms``: every timed round, in order, one picture at a time; ``median_ms``, ``p95_ms`` and ``spread_ms``
-      (between the quartiles) are theirs
-    - ``ratio``: the median in that of the original's; ``reduction_percent`` is the tutorial's last column
-    - ``median_interval_ms``, ``ratio_interval``: None where there were too few rounds for one
-    - ``self_cpu_ms``: the tutorial's figure, from torch's profiler; None where torch does not run the file
-    - ``load_ms``, ``first_ms``, ``peak_bytes``: of fresh processes with nothing else in them: reading the file, the
-      first answer, and the most memory held; ``runtime_bytes`` is what the runtime held before it read the file
-    - ``throughput``: by batch; empty where the format takes one picture at a time
+    - ``samples_ms``: every timed round, in order; ``median_ms``, ``p95_ms`` and ``spread_ms`` (between the quartiles)
+      are computed from them
+    - ``ratio``: the median divided by the original's; ``reduction_percent`` is the tutorial's last column
+    - ``median_interval_ms``, ``ratio_interval``: 95 % intervals; None for too few rounds
+    - ``self_cpu_ms``: the tutorial's figure, from torch's profiler; None if torch does not run the file
+    - ``load_ms``, ``first_ms``, ``peak_bytes``: measured in new processes that do nothing else: reading the file, the
+      first answer, the most memory held; ``runtime_bytes`` is the memory held before the file is read
+    - ``throughput``: one entry per batch size; empty if the format takes one picture at a time
     - ``top1_agreement``, ``cosine``: against the original, on the reference pictures of the build
-    - ``operators``: by self time; empty where the runtime does not tell
-    - ``delegated_percent``, ``undelegated``: ExecuTorch's operators that the delegate computes, and those it does not
+    - ``operators``: sorted by self time; empty if the runtime does not report them
+    - ``delegated_percent``, ``undelegated``: the share of ExecuTorch's operators that the delegate computes, and the
+      names of the others
     """
 
     format: str
     file: str
-    bytes: int
+    bytes: Annotated[int, SIZE]
     sha256: str
     run_engine: str
-    median_ms: float
-    median_interval_ms: Interval | None
-    p95_ms: float
-    spread_ms: float
-    ratio: float
-    ratio_interval: Interval | None
-    reduction_percent: float
-    self_cpu_ms: float | None
-    load_ms: float
-    first_ms: float
-    peak_bytes: int
-    runtime_bytes: int
-    top1_agreement: float
-    cosine: float
+    median_ms: Annotated[float, TIME]
+    median_interval_ms: Annotated[Interval | None, TIME]
+    p95_ms: Annotated[float, TIME]
+    spread_ms: Annotated[float, Range(0, TIME.largest)]
+    ratio: Annotated[float, RATIO]
+    ratio_interval: Annotated[Interval | None, RATIO]
+    reduction_percent: Annotated[float, Range(-1e11, 100)]
+    self_cpu_ms: Annotated[float | None, Range(0, TIME.largest)]
+    load_ms: Annotated[float, TIME]
+    first_ms: Annotated[float, TIME]
+    peak_bytes: Annotated[int, SIZE]
+    runtime_bytes: Annotated[int, Range(0, SIZE.largest)]
+    top1_agreement: Annotated[float, Range(0, 1)]
+    # The last digits of a float are not exact.
+    cosine: Annotated[float, Range(-1 - 1e-6, 1 + 1e-6)]
     disagrees: bool
     throughput: tuple[Throughput, ...]
     scaling: tuple[Scaling, ...]
     operators: tuple[OperatorTime, ...]
-    delegated_percent: float | None
+    delegated_percent: Annotated[float | None, Range(0, 100)]
     undelegated: tuple[str, ...]
-    samples_ms: tuple[float, ...]
+    samples_ms: Annotated[tuple[float, ...], TIME]
+
+    @property
+    def added_bytes(self) -> int:
+        """The memory that the file adds to what the runtime already held."""
+        return self.peak_bytes - self.runtime_bytes
+
+    @property
+    def reduction_interval_percent(self) -> Interval | None:
+        """The 95 % interval of ``reduction_percent``; None if there were too few rounds for one."""
+        if self.ratio_interval is None:
+            return None
+        low, high = self.ratio_interval
+        return (1 - high) * 100, (1 - low) * 100
 
 
 @dataclass(frozen=True)
 class Unmeasured:
-    """A file that could not be measured, and why; with so many ``threads``, or at all where None."""
+    """A file that could not be measured, and the reason.
+
+    ``threads`` is the thread count that failed; None if the file was not measured at all.
+    """
 
     format: str
     reason: str
-    threads: int | None
+    threads: Annotated[int | None, COUNT]
 
 
 @dataclass(frozen=True)
 class Record:
-    """A run: the rows with the original first.
+    """A run of a profile; the first row is the original.
 
-    ``weights`` is ``pretrained``, ``random`` or the name of a checkpoint, without its folder.
-    ``settled`` tells whether each ratio's interval came within plus or minus ``bound`` of it before ``budget_seconds``
-    were spent; ``visits`` is how many fresh processes examined each file; ``others_load`` is the share of all
-    processors that other work took meanwhile, 0..1.
+    - ``weights``: ``pretrained``, ``random`` or the file name of a checkpoint, without its folder
+    - ``settled``: whether each ratio's interval was within plus or minus ``bound`` of the ratio before
+      ``budget_seconds`` were over
+    - ``visits``: how many new processes examined each file
+    - ``others_load``: the share of all processors that other programs used meanwhile, 0..1
     """
 
-    version: int
+    version: Annotated[int, COUNT]
     model: str
     weights: str
     optimize: str
     host: Host
-    threads: int
-    repeats: int
+    threads: Annotated[int, COUNT]
+    repeats: Annotated[int, ROUNDS]
     settled: bool
-    bound: float
-    budget_seconds: float | None
-    visits: int
-    others_load: float
+    bound: Annotated[float, Range(1e-6, 1)]
+    budget_seconds: Annotated[float | None, Range(1e-6, 1e6)]
+    visits: Annotated[int, COUNT]
+    others_load: Annotated[float, Range(0, 1)]
     measured_at: str
     rows: tuple[Row, ...]
     unmeasured: tuple[Unmeasured, ...]
 
     @cached_property
-    def key(self) -> str:
-        """What this run goes by in addresses: the hash of its content."""
+    def run_id(self) -> str:
+        """The name of this run in addresses: 16 hexadecimal digits of the SHA-256 of its content."""
         text = json.dumps(documents.plain(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def weights_name(weights: str) -> str:
-    """What a record calls these weights; where a checkpoint lies on the measuring machine is nobody else's business."""
+    """The name of weights in a record. It leaves out the folder, which is private to the measuring machine."""
     return Path(weights).name
 
 
 def trace_name(file: str) -> str:
-    """What the trace of an artifact's file is called."""
+    """The file name of an artifact's trace."""
     return f"{file}.trace.json"
-
-
-def save(record: Record, path: Path) -> None:
-    """Writes a record as JSON, whole or not at all. Raises StorageFailed."""
-    documents.write(path, record)
-
-
-def read(path: Path) -> Record:
-    """Reads what ``save`` wrote. Raises InvalidArtifact, as ``parse`` does."""
-    try:
-        return parse(path.read_bytes())
-    except OSError as error:
-        raise InvalidArtifact(f"There is no file {path}.", "Name a run that 'profile' saved.") from error
-
-
-def parse(data: bytes) -> Record:
-    """A record from its JSON, of this version or of one that ``older`` knows.
-
-    Raises InvalidArtifact for another version, for missing fields, for what cannot be true, and for what is no record.
-    """
-    document = upgraded(_document(data))
-    version = document.get("version")
-    if type(version) is not int:
-        raise InvalidArtifact("This is no record of a profile.", MEASURE_AGAIN)
-    if version != VERSION:
-        raise InvalidArtifact(
-            f"This is a record of version {version}, and this app reads version {VERSION}.", MEASURE_AGAIN
-        )
-    record = documents.structured(document, Record)
-    named = {row.format for row in record.rows} | {failed.format for failed in record.unmeasured}
-    if not named <= set(FORMATS):
-        raise InvalidArtifact("The record names formats that this app does not know.", "Use the same version for both.")
-    doubt = next(doubts(record), None)
-    if doubt:
-        raise InvalidArtifact(
-            f"The figures of this record do not fit together: {doubt}.", "Give it as 'profile --json' wrote it."
-        )
-    return record
-
-
-def _document(data: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise InvalidArtifact("This is no JSON document.", "Give a file that 'profile --json' wrote.") from error
-    return document if isinstance(document, dict) else {}

@@ -1,4 +1,4 @@
-"""What records of older versions say, in the words of this one."""
+"""Converts records of older versions to the current one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Document = dict[str, Any]
 
 
 def _from_2(document: Document) -> Document:
-    """Version 2 did not tell of how many rounds a point of ``scaling`` was, and gave few rounds an interval, too."""
+    """Version 2 saved no rounds and intervals in ``scaling``, and computed intervals from too few rounds."""
     has_too_few = document.get("repeats") in range(LEAST_ROUNDS)
 
     def row(old: Document) -> Document:
@@ -24,13 +24,13 @@ def _from_2(document: Document) -> Document:
             return None if has_too_few else old.get(name)
 
         intervals = {name: interval(name) for name in ("median_interval_ms", "ratio_interval") if name in old}
-        return old | intervals | _each(old, "scaling", point)
+        return old | intervals | _with_each(old, "scaling", point)
 
     return (
         document
         | {"version": 3, "visits": 1}
-        | _each(document, "rows", row)
-        | _each(document, "unmeasured", lambda failed: failed | {"threads": None})
+        | _with_each(document, "rows", row)
+        | _with_each(document, "unmeasured", lambda failed: failed | {"threads": None})
     )
 
 
@@ -38,7 +38,7 @@ UPGRADES: dict[int, Callable[[Document], Document]] = {2: _from_2}
 
 
 def upgraded(document: Document) -> Document:
-    """A document of this version, as far as one can be made; what it lacks, it lacks afterwards, too."""
+    """The document in the current version, if ``UPGRADES`` leads there. Fields that are missing stay missing."""
     version = document.get("version")
     while type(version) is int and version in UPGRADES:
         document = UPGRADES[version](document)
@@ -46,8 +46,8 @@ def upgraded(document: Document) -> Document:
     return document
 
 
-def _each(document: Document, name: str, change: Callable[[Document], Document]) -> Document:
-    """The list of that name with each part changed, where it is there and is one."""
+def _with_each(document: Document, name: str, change: Callable[[Document], Document]) -> Document:
+    """The list ``name`` with ``change`` applied to each part; empty if the document has no such list."""
     parts = document.get(name)
     if not isinstance(parts, list):
         return {}

@@ -1,1 +1,1 @@
-"""What the numbers of a record mean: which file is faster, how sure that is, and what to ship."""
+"""Conclusions from a record: which file is faster, how sure that is, why, and which one to ship."""

@@ -1,4 +1,4 @@
-"""Two runs side by side: the same files on two machines, or before and after a change."""
+"""Compares two runs: the same files on two machines, or before and after a change."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from dataclasses import dataclass
 
 from deploy_core.errors import InvalidRequest
 from deploy_core.formats import FORMATS
-from deploy_core.profile.intervals import Finding, Interval, judged, ratio_of_medians
+from deploy_core.profile.intervals import Interval, SpeedOutcome, outcome_of, ratio_of_medians
 from deploy_core.profile.record.record import Record, Row
 from deploy_core.profile.verdict.tables import interval_text
 from deploy_core.profile.words import counted, percent
 
-# What a machine's speed changes by itself from one run to the next, which no interval of one run tells.
+# How much the speed of a machine changes from one run to the next by itself; the interval of one run does not show it.
 DRIFT = 0.05
 
 
 @dataclass(frozen=True)
-class Change:
-    """One format in both runs: ``ratio`` is its median in the second run in that of the first, with its 95 % interval,
-    None where a run has too few rounds.
+class FormatChange:
+    """One format in both runs.
 
-    ``relative_ratio`` compares its ratios to each run's own original, which leaves out how fast the machines are.
+    - ``ratio``: its median in the second run divided by that in the first; ``interval`` is the 95 % interval, None if
+      a run has too few rounds
+    - ``relative_ratio``: the same for its ratios to the original of each run, so the speed of the machines cancels out
     """
 
     format: str
@@ -31,18 +32,18 @@ class Change:
     relative_ratio: float
 
     @property
-    def finding(self) -> Finding:
-        return judged(self.ratio, self.interval, DRIFT, DRIFT)
+    def outcome(self) -> SpeedOutcome:
+        return outcome_of(self.ratio, self.interval, DRIFT, DRIFT)
 
     @property
     def is_tie(self) -> bool:
-        return self.finding is Finding.EQUAL
+        return self.outcome is SpeedOutcome.EQUAL
 
     @property
     def text(self) -> str:
-        if self.finding.is_difference:
-            return f"{percent(abs(self.ratio - 1))} {self.finding.value}"
-        return self.finding.value
+        if self.outcome.is_difference:
+            return f"{percent(abs(self.ratio - 1))} {self.outcome.value}"
+        return self.outcome.value
 
     @property
     def ratio_text(self) -> str:
@@ -50,12 +51,12 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """``same_files`` and ``same_host`` tell what a difference can come from; what one run lacks is ``left_out``."""
+class RunComparison:
+    """``same_files`` and ``same_host`` limit the causes of a difference; ``left_out``: the formats of one run only."""
 
     first: Record
     second: Record
-    changes: tuple[Change, ...]
+    changes: tuple[FormatChange, ...]
     left_out: tuple[str, ...]
     same_files: bool
     same_host: bool
@@ -63,33 +64,33 @@ class Comparison:
     @property
     def text(self) -> str:
         files = "the same files" if self.same_files else "files of different builds"
-        known = [change for change in self.changes if change.finding is not Finding.UNKNOWN]
-        unknown = [change.format for change in self.changes if change.finding is Finding.UNKNOWN]
-        told = {
+        known = [change for change in self.changes if change.outcome is not SpeedOutcome.UNKNOWN]
+        unknown = [change.format for change in self.changes if change.outcome is SpeedOutcome.UNKNOWN]
+        lists = {
             "In the second run": "; ".join(f"{FORMATS[change.format].title} {change.text}" for change in known),
             "These runs cannot tell for": ", ".join(FORMATS[key].title for key in unknown),
             "Only in one of them": ", ".join(FORMATS[key].title for key in self.left_out),
         }
-        sentences = "".join(f" {what}: {which}." for what, which in told.items() if which)
+        sentences = "".join(f" {title}: {items}." for title, items in lists.items() if items)
         return f"{self.first.model}: {files}, {self._circumstances}.{sentences}"
 
     @property
     def _circumstances(self) -> str:
-        """What else differs between the runs."""
+        """The differences between the two machines and their settings."""
         one, other = self.first, self.second
-        found = [] if self.same_host else [f"{one.host.cpu} and {other.host.cpu}"]
+        differences = [] if self.same_host else [f"{one.host.cpu} and {other.host.cpu}"]
         if one.threads != other.threads:
-            found.append(f"{one.threads} and {counted(other.threads, 'thread')}")
-        found += [
+            differences.append(f"{one.threads} and {counted(other.threads, 'thread')}")
+        differences += [
             f"{name} {version} and {other.host.versions.get(name, 'none')}"
             for name, version in one.host.versions.items()
             if other.host.versions.get(name) != version
         ]
-        return ", ".join(found) or "the same kind of machine"
+        return ", ".join(differences) or "the same kind of machine"
 
 
-def compare(first: Record, second: Record) -> Comparison:
-    """Compares what is in both runs. Raises InvalidRequest where they are of different models, or share no format."""
+def compare(first: Record, second: Record) -> RunComparison:
+    """Compares the formats that both runs have. Raises InvalidRequest for different models or no common format."""
     if first.model != second.model:
         raise InvalidRequest(f"One run is of {first.model}, the other of {second.model}.", "Compare runs of one model.")
     others = {row.format: row for row in second.rows}
@@ -97,7 +98,7 @@ def compare(first: Record, second: Record) -> Comparison:
     if not pairs:
         raise InvalidRequest("The two runs have no format in common.", "Profile the same formats in both.")
     formats = {row.format for row, _ in pairs}
-    return Comparison(
+    return RunComparison(
         first,
         second,
         tuple(_change(row, other) for row, other in pairs),
@@ -107,6 +108,6 @@ def compare(first: Record, second: Record) -> Comparison:
     )
 
 
-def _change(first: Row, second: Row) -> Change:
+def _change(first: Row, second: Row) -> FormatChange:
     ratio, interval = ratio_of_medians(first.samples_ms, second.samples_ms)
-    return Change(first.format, first, second, ratio, interval, second.ratio / first.ratio)
+    return FormatChange(first.format, first, second, ratio, interval, second.ratio / first.ratio)

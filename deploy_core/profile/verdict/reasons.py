@@ -1,4 +1,4 @@
-"""Why one file is slower than another: what their operators take, laid side by side."""
+"""Why one file is slower than another: compares the times of their operators."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from deploy_core.profile.verdict.verdicts import between
 from deploy_core.types import OperatorTime
 
 LEAST_DIFFERENCE_MS = 0.02
-# Operators are timed under a profiler, apart from the rounds. Further from the rounds than this, they explain nothing.
+# A profiler times the operators outside the rounds. If it measures more than this many times the median of the rounds,
+# the times of the operators explain nothing.
 FARTHEST = 1.25
 MOST_EXPLAINED = 1.5
-# What the operators of a file do not account for: the runtime around them, and what its profiler costs.
+# The part of the median that is not in the operators: the runtime around them, and the cost of its profiler.
 OUTSIDE = "outside the operators"
 
 
 @dataclass(frozen=True)
 class OperatorDifference:
-    """An operator whose time differs between two files, and why where that is known."""
+    """An operator whose time differs between two files; ``reason`` is None if it is not known."""
 
     name: str
     group: str
@@ -40,7 +41,10 @@ class OperatorDifference:
 
 @dataclass(frozen=True)
 class _Reason:
-    """An operator that the second file has and the first has not, and what it makes cost more or less."""
+    """A known effect: if only the second file has the operator ``cause``, the operator ``effect`` costs more or less.
+
+    ``cause`` and ``effect`` are patterns of operator names.
+    """
 
     cause: str
     effect: str
@@ -69,7 +73,7 @@ REASONS = (
 
 
 def differences(first: Row, second: Row) -> tuple[OperatorDifference, ...]:
-    """The operators by how much more time the second file spends on them, the largest difference first."""
+    """The operators that take different time in the two files, the largest difference first."""
     own, other = _by_name(first.operators), _by_name(second.operators)
     groups = {operator.name: operator.group for operator in (*first.operators, *second.operators)}
     extra = set(other) - set(own)
@@ -78,35 +82,35 @@ def differences(first: Row, second: Row) -> tuple[OperatorDifference, ...]:
         for name, group in groups.items()
         for one, two in [(own.get(name, 0.0), other.get(name, 0.0))]
     ]
-    told = [row for row in rows if abs(row.difference_ms) >= LEAST_DIFFERENCE_MS]
-    return tuple(sorted(told, key=lambda row: abs(row.difference_ms), reverse=True))
+    visible = [row for row in rows if abs(row.difference_ms) >= LEAST_DIFFERENCE_MS]
+    return tuple(sorted(visible, key=lambda row: abs(row.difference_ms), reverse=True))
 
 
-def told(first: Row, second: Row) -> str:
-    """Whether the second file is slower or faster, and what makes most of the difference."""
+def explanation(first: Row, second: Row) -> str:
+    """Whether the second file is slower or faster, and which operators make most of the difference."""
     verdict = between(first, second)
-    if not (verdict.finding.is_difference and first.operators and second.operators):
+    if not (verdict.outcome.is_difference and first.operators and second.operators):
         return verdict.text
     return f"{verdict.text} {main_difference(first, second)}"
 
 
 def main_difference(first: Row, second: Row) -> str:
-    """Which kind of operator makes at least half of the difference of the medians, and which operator of that kind.
+    """The group of operators that makes at least half of the difference of the medians, and its main operator.
 
-    A kind that takes less time in the slower file explains nothing, however much less it is; neither do operators that
-    were seen while the machine was slower than in the rounds.
+    A group that takes less time in the slower file explains nothing. Neither do operators that were measured while the
+    machine was slower than in the rounds.
     """
-    apart = second.median_ms - first.median_ms
+    difference = second.median_ms - first.median_ms
     if any(sum(by_group(row).values()) > FARTHEST * row.median_ms for row in (first, second)):
         return "Their operators were seen at a slower moment than the rounds, so they do not say why. Measure again."
     own, other = _by_kind(first), _by_kind(second)
     kinds = {kind: other.get(kind, 0.0) - own.get(kind, 0.0) for kind in (*own, *other)}
-    kind = max(kinds, key=lambda kind: kinds[kind] * apart)
+    kind = max(kinds, key=lambda kind: kinds[kind] * difference)
     explained = kinds[kind]
-    if not apart**2 / 2 <= explained * apart <= MOST_EXPLAINED * apart**2:
-        return f"No one kind of operator explains half of these {apart:+.2f} ms."
+    if not difference**2 / 2 <= explained * difference <= MOST_EXPLAINED * difference**2:
+        return f"No one kind of operator explains half of these {difference:+.2f} ms."
     inside = next(
-        (found.text for found in differences(first, second) if found.group == kind and found.difference_ms * apart > 0),
+        (row.text for row in differences(first, second) if row.group == kind and row.difference_ms * difference > 0),
         None,
     )
     place = kind if kind == OUTSIDE else f"in {kind}"
@@ -114,7 +118,7 @@ def main_difference(first: Row, second: Row) -> str:
 
 
 def by_group(row: Row) -> dict[str, float]:
-    """Milliseconds of one inference by group of operators, the largest first."""
+    """The milliseconds of one inference for each group of operators, the largest first."""
     spent: dict[str, float] = defaultdict(float)
     for operator in row.operators:
         spent[operator.group] += operator.self_ms
@@ -122,7 +126,7 @@ def by_group(row: Row) -> dict[str, float]:
 
 
 def _by_kind(row: Row) -> dict[str, float]:
-    """As ``by_group``, with what is left of the median."""
+    """``by_group``, and the rest of the median as ``OUTSIDE``."""
     groups = by_group(row)
     return groups | {OUTSIDE: row.median_ms - sum(groups.values())}
 

@@ -1,4 +1,4 @@
-"""What to ship: the file for a target within limits, from the numbers of a run and no more than they can tell."""
+"""Recommends the file to ship for a target within limits, as far as the numbers of a run can tell."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from deploy_core.profile.intervals import LEAST_ROUNDS
 from deploy_core.profile.record.record import Record, Row
 from deploy_core.profile.verdict.verdicts import between
 from deploy_core.profile.words import counted, percent
+from deploy_core.types import Platform
 
-# Files whose sizes are so near each other that speed may decide.
+# Sizes within this share of the smallest count as equal, so speed decides.
 NEAR = 0.05
 LEAST_LIMIT = 1e-9
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a visitor can live with; None for no limit. ``agreement`` is the least share of equal top-1 answers."""
+    """The limits that a file must keep; None for no limit. ``agreement`` is the least share of equal top-1 answers."""
 
     bytes: int | None = None
     milliseconds: float | None = None
@@ -28,10 +29,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Target:
-    """Where a file is to run.
+    """A place where a file runs.
 
-    ``takes`` says which formats run there, ``wants_small`` whether only the smallest files count, however fast others
-    are, and ``caution`` what the measuring machine tells of it.
+    - ``takes``: whether a format runs there
+    - ``wants_small``: whether only the smallest files count, even if others are faster
+    - ``caution``: how far the measurements hold there
     """
 
     title: str
@@ -42,7 +44,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What to ship for a target, None where nothing keeps the limits or the run ``is_too_short`` to say, and why."""
+    """The format to ship for a target, and why; None if no file keeps the limits or the run ``is_too_short``."""
 
     target: str
     format: str | None
@@ -60,20 +62,16 @@ class Recommendation:
         return f"For {self.target}: {self.title}. {self.reason}"
 
 
-def _platforms(key: str) -> str:
-    return " ".join(runtime.platforms for runtime in FORMATS[key].runtimes)
-
-
 TARGETS: dict[str, Target] = {
     "phone": Target(
         "a phone app",
-        lambda key: any(name in _platforms(key) for name in ("Android", "iOS")),
+        lambda key: FORMATS[key].runs_on(Platform.ANDROID, Platform.IOS),
         True,
         lambda _: "A PC is not a phone: sizes and answers hold there, milliseconds do not.",
     ),
     "web": Target(
         "a web page",
-        lambda key: "browsers" in _platforms(key),
+        lambda key: FORMATS[key].runs_on(Platform.BROWSERS),
         True,
         lambda _: "Every visitor downloads it, so its size comes first; a browser's speed is its own.",
     ),
@@ -87,9 +85,9 @@ TARGETS: dict[str, Target] = {
 
 
 def recommend(run: Record, target: Target, limits: Limits) -> Recommendation:
-    """The file to ship for ``target`` within ``limits``: the fastest, for devices of those that are about the smallest.
+    """The fastest file for ``target`` within ``limits``; if the target wants small files, among the smallest only.
 
-    Of files that cannot be told apart in that it is the smaller one. Too few rounds decide nothing about speed.
+    Of equally fast files it is the smallest. With too few rounds, speed does not count.
     """
     is_speed_known = run.repeats >= LEAST_ROUNDS
     if not is_speed_known and (not target.wants_small or limits.milliseconds is not None):
@@ -114,9 +112,9 @@ def recommend(run: Record, target: Target, limits: Limits) -> Recommendation:
 
 
 def _as_fast_as_the_fastest(rows: Sequence[Row]) -> list[Row]:
-    """The fastest, and those of which this run cannot tell that they are slower."""
+    """The fastest file, and those that are not slower as far as this run can tell."""
     fastest = min(rows, key=lambda row: row.median_ms)
-    return [row for row in rows if not between(fastest, row).finding.is_difference]
+    return [row for row in rows if not between(fastest, row).outcome.is_difference]
 
 
 def _size(row: Row) -> int:
@@ -124,17 +122,17 @@ def _size(row: Row) -> int:
 
 
 def _broken(row: Row, limits: Limits) -> dict[str, float]:
-    """The limits that a file breaks, in words, and by which share of each."""
-    found: dict[str, float] = {}
+    """The limits that a file breaks, in words, and by how large a share of each."""
+    broken: dict[str, float] = {}
     if limits.bytes is not None and row.bytes > limits.bytes:
-        found[f"{row.bytes / 1e6:.1f} MB"] = row.bytes / max(limits.bytes, LEAST_LIMIT) - 1
+        broken[f"{row.bytes / 1e6:.1f} MB"] = row.bytes / max(limits.bytes, LEAST_LIMIT) - 1
     if limits.milliseconds is not None and row.median_ms > limits.milliseconds:
-        found[f"{row.median_ms:.1f} ms"] = row.median_ms / max(limits.milliseconds, LEAST_LIMIT) - 1
+        broken[f"{row.median_ms:.1f} ms"] = row.median_ms / max(limits.milliseconds, LEAST_LIMIT) - 1
     if limits.agreement is not None and row.top1_agreement < limits.agreement:
-        found[f"{percent(row.top1_agreement)} equal answers"] = 1 - row.top1_agreement / limits.agreement
+        broken[f"{percent(row.top1_agreement)} equal answers"] = 1 - row.top1_agreement / limits.agreement
     if row.disagrees:
-        found["answers too far from the original's"] = math.inf
-    return found
+        broken["answers too far from the original's"] = math.inf
+    return broken
 
 
 def _nearest(able: Sequence[Row], limits: Limits) -> str:

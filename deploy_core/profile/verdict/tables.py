@@ -1,4 +1,4 @@
-"""A run as tables: for people, for spreadsheets, for a README, and the tutorial's own, line for line."""
+"""A run as tables: text for pages, CSV, Markdown, and the rows of the tutorial's table."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CSV_FIELDS = (
 
 @dataclass(frozen=True)
 class TutorialLine:
-    """A line of the tutorial's last table, and what the tutorial printed there: self CPU time and reduction."""
+    """A row of the tutorial's last table, with the self CPU time and the reduction that the tutorial printed."""
 
     model: str
     format: str
@@ -56,19 +56,19 @@ TUTORIAL = (
 
 
 def tutorial_reduction(original: Row, row: Row) -> float | None:
-    """The tutorial's last column: how much less self CPU time than the original's, in per cent."""
+    """The tutorial's last column: by how many per cent the self CPU time is below the original's."""
     if not original.self_cpu_ms or row.self_cpu_ms is None:
         return None
     return (1 - row.self_cpu_ms / original.self_cpu_ms) * 100
 
 
 def cells(run: Record) -> tuple[Cells, ...]:
-    """One line an artifact, as text."""
+    """The cells of each artifact, as text."""
     return tuple(_line(row) for row in run.rows)
 
 
 def rates_head(run: Record) -> Cells:
-    """Of ``rates``: the batches and the thread counts of this run."""
+    """The header of ``rates``: the batch sizes and the thread counts of this run."""
     return (
         "Model",
         *(f"Batch of {batch}" for batch in _batches(run)),
@@ -77,24 +77,24 @@ def rates_head(run: Record) -> Cells:
 
 
 def rates(run: Record) -> tuple[Cells, ...]:
-    """Pictures a second by batch, and the time of one picture by threads, one line an artifact, as text."""
+    """The pictures per second of each batch size and the time of one picture with each thread count, as text."""
     return tuple(_rates(run, row) for row in run.rows)
 
 
 def unmeasured(run: Record) -> tuple[str, ...]:
-    """What is missing in a run, and why, a sentence or two for each reason."""
+    """What the run could not measure, with the reason: one or two sentences for each reason."""
     titles: dict[tuple[int | None, str], list[str]] = defaultdict(list)
     for failed in run.unmeasured:
         titles[failed.threads, failed.reason].append(FORMATS[failed.format].title)
-    found = []
+    sentences = []
     for (threads, reason), names in titles.items():
         condition = f" with {counted(threads, 'thread')}" if threads else ""
-        found.append(f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} not measured{condition}. {reason}")
-    return tuple(found)
+        sentences.append(f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} not measured{condition}. {reason}")
+    return tuple(sentences)
 
 
 def as_csv(run: Record) -> str:
-    """Numbers as they are, one line an artifact."""
+    """A CSV table with one line per artifact and unrounded numbers."""
     fields = (
         *CSV_FIELDS,
         *(f"throughput_{batch}" for batch in _batches(run)),
@@ -103,7 +103,7 @@ def as_csv(run: Record) -> str:
     rows = (
         vars(row)
         | _bounds(row)
-        | {f"throughput_{found.batch}": found.pictures_per_second for found in row.throughput}
+        | {f"throughput_{rate.batch}": rate.pictures_per_second for rate in row.throughput}
         | {f"median_ms_threads_{point.threads}": point.median_ms for point in row.scaling}
         for row in run.rows
     )
@@ -111,13 +111,13 @@ def as_csv(run: Record) -> str:
 
 
 def as_markdown(run: Record) -> str:
-    """Tables for a README, with the host below them."""
+    """Markdown tables for a README, followed by the host."""
     main, more = _markdown(HEAD, cells(run)), _markdown(rates_head(run), rates(run))
     return "\n".join([*main, "", *more, "", _markdown_text(f"{run.model}, {host_line(run)}")])
 
 
 def host_line(run: Record) -> str:
-    """Where, when and how a run was measured, in one line."""
+    """The machine, the versions, the rounds and the date of a run, in one line."""
     host = run.host
     instructions = f" ({', '.join(host.instructions)})" if host.instructions else ""
     cores = f"{host.cores} cores, " if host.cores else ""
@@ -144,7 +144,7 @@ def _bounds(row: Row) -> dict[str, float | None]:
 
 
 def _batches(run: Record) -> list[int]:
-    return sorted({found.batch for row in run.rows for found in row.throughput})
+    return sorted({rate.batch for row in run.rows for rate in row.throughput})
 
 
 def _thread_counts(run: Record) -> list[int]:
@@ -170,7 +170,7 @@ def _line(row: Row) -> Cells:
 
 
 def _rates(run: Record, row: Row) -> Cells:
-    by_batch = {found.batch: f"{found.pictures_per_second:.0f} pictures/s" for found in row.throughput}
+    by_batch = {rate.batch: f"{rate.pictures_per_second:.0f} pictures/s" for rate in row.throughput}
     by_threads = {point.threads: f"{point.median_ms:.2f} ms" for point in row.scaling}
     nothing = "" if by_batch else "one at a time"
     return (
@@ -186,5 +186,5 @@ def _markdown(head: Cells, lines: Sequence[Cells]) -> list[str]:
 
 
 def _markdown_text(text: str) -> str:
-    """A record may come from anybody, and its texts must stay texts, in one line."""
+    """Escapes a text and puts it on one line. A record may come from a stranger, so no text may become markup."""
     return re.sub(r"([\\|<>`*_\[\]])", r"\\\1", " ".join(text.split()))

@@ -1,4 +1,4 @@
-"""What the numbers of a run say, in words: which file is faster, or that it cannot tell; and how sure that is."""
+"""Verdicts on the files of one run, in words: which is faster, whether the run can tell, and how sure that is."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from functools import lru_cache
 from typing import Protocol, TypeVar
 
 from deploy_core.formats import FORMATS
-from deploy_core.profile.intervals import LEAST_ROUNDS, Finding, Interval, estimates, half_width, judged
+from deploy_core.profile.intervals import LEAST_ROUNDS, Interval, SpeedOutcome, estimates, half_width, outcome_of
 from deploy_core.profile.record.record import Record, Row
 from deploy_core.profile.words import PERCENT, counted, percent
 
-# A difference that is sure but smaller than this is of no use to anybody.
+# A smaller difference has no practical use, even if it is sure.
 TIE = 0.02
-# What is surely within this is called equal. A run that is settled tells that of any two that are.
+# Two files are equal if the interval is within this. A settled run is precise enough to show it.
 ALIKE = 0.05
 PAIRS_KEPT = 200
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How two artifacts of one run compare: ``ratio`` is the second's median in that of the first's."""
+    """The comparison of two artifacts of one run; ``ratio`` is the second median divided by the first."""
 
     first: str
     second: str
@@ -31,18 +31,18 @@ class Verdict:
     rounds: int
 
     @property
-    def finding(self) -> Finding:
-        return judged(self.ratio, self.interval, TIE, ALIKE)
+    def outcome(self) -> SpeedOutcome:
+        return outcome_of(self.ratio, self.interval, TIE, ALIKE)
 
     @property
     def text(self) -> str:
         first, second = FORMATS[self.first].title, FORMATS[self.second].title
         if self.interval is None:
             return f"{counted(self.rounds, 'round')} cannot tell whether {second} or {first} is faster. Measure longer."
-        if self.finding is Finding.EQUAL:
+        if self.outcome is SpeedOutcome.EQUAL:
             within = max(abs(bound - 1) for bound in self.interval)
             return f"{second} and {first} are equally fast, to within {math.ceil(within * PERCENT)} %."
-        if self.finding is Finding.UNKNOWN:
+        if self.outcome is SpeedOutcome.UNKNOWN:
             low, high = self.interval
             return (
                 f"This run cannot tell whether {second} or {first} is faster: {second} takes {low:.2f} to {high:.2f} "
@@ -50,18 +50,18 @@ class Verdict:
             )
         low, high = sorted(abs(bound - 1) * PERCENT for bound in self.interval)
         sure = f"95 %: {low:.0f} to {high:.0f} %"
-        return f"{second} is {percent(abs(self.ratio - 1))} {self.finding.value} than {first} ({sure})."
+        return f"{second} is {percent(abs(self.ratio - 1))} {self.outcome.value} than {first} ({sure})."
 
 
 @lru_cache(maxsize=PAIRS_KEPT)
 def between(first: Row, second: Row) -> Verdict:
-    """Compares two rows of one run, paired by their rounds. A page asks at each click, and a run never changes."""
-    found = estimates({"first": first.samples_ms, "second": second.samples_ms})["second"]
-    return Verdict(first.format, second.format, found.ratio, found.ratio_interval, len(first.samples_ms))
+    """Compares two rows of one run, paired by rounds. Cached, because a page asks at each click."""
+    estimate = estimates({"first": first.samples_ms, "second": second.samples_ms})["second"]
+    return Verdict(first.format, second.format, estimate.ratio, estimate.ratio_interval, len(first.samples_ms))
 
 
 def certainty(run: Record) -> str:
-    """Whether the run went on long enough, in one sentence."""
+    """Whether the run was long enough, in one sentence."""
     bound = percent(run.bound)
     if run.settled:
         return f"Every ratio to the original is known to ±{bound} (95 %)."
@@ -80,8 +80,8 @@ def _half_width(row: Row) -> float:
     return half_width(row.ratio, row.ratio_interval)
 
 
-class Weighed(Protocol):
-    """Whatever has a size and a speed."""
+class HasSizeAndSpeed(Protocol):
+    """A measured file: a ``Row`` or a ``DeviceRow``."""
 
     @property
     def bytes(self) -> int: ...
@@ -90,11 +90,11 @@ class Weighed(Protocol):
     def median_ms(self) -> float: ...
 
 
-SomeRow = TypeVar("SomeRow", bound=Weighed)
+SomeRow = TypeVar("SomeRow", bound=HasSizeAndSpeed)
 
 
 def pareto(rows: Sequence[SomeRow]) -> tuple[SomeRow, ...]:
-    """The rows that no other is both smaller and faster than, the smallest first."""
+    """The Pareto front: the rows for which no other is both smaller and faster, the smallest first."""
     front: list[SomeRow] = []
     for row in sorted(rows, key=lambda row: (row.bytes, row.median_ms)):
         if not front or row.median_ms < front[-1].median_ms:

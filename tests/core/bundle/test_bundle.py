@@ -20,21 +20,13 @@ import pytest
 import torch
 
 from deploy_core import embedded
-from deploy_core.bundle.write import (
-    APP_CODE,
-    COMMON,
-    CONTENTS,
-    LARGEST_PIECE,
-    SUMS,
-    TENSOR,
-    Sample,
-    _app_code,
-    _code_values,
-    _preprocessing,
-    sample,
-    verify,
-    write,
-)
+from deploy_core.bundle.check import verify
+from deploy_core.bundle.code import app_code, code_values
+from deploy_core.bundle.contents import APP_CODE, COMMON, CONTENTS, SUMS, TENSOR, Sample
+from deploy_core.bundle.preprocessing import preprocessing_document
+from deploy_core.bundle.sample import sample
+from deploy_core.bundle.unpack import LARGEST_PIECE
+from deploy_core.bundle.write import write
 from deploy_core.errors import FormatUnavailable, InvalidArtifact, InvalidRequest
 from deploy_core.files import sha256
 from deploy_core.formats import FORMATS, Format, Workbench
@@ -181,7 +173,7 @@ def test_a_bundle_says_what_is_true(key: str, built: dict[str, Built], tmp_path:
 
 
 def test_where_the_proportion_is_kept_the_short_side_is_named() -> None:
-    how = _preprocessing(load.find("deit_tiny_patch16_224").preprocessing)
+    how = preprocessing_document(load.find("deit_tiny_patch16_224").preprocessing)
     assert how["resize_short_side"] == 256
     assert "the short side is 256 pixels" in " ".join(how["in_words"])
     assert not {"resize_width", "resize_height"} & set(how)
@@ -258,8 +250,8 @@ def test_app_code_is_filled_in(
 @pytest.mark.parametrize("row", FORMATS.values(), ids=FORMATS)
 def test_every_row_names_app_code_that_is_there(row: Format) -> None:
     assert row.app_code is None or row.app_code in CODE_FOLDERS
-    values = _code_values(row, artifact_of(row, Path(__file__)), SPEC, SPEC.preprocessing)
-    for text in _app_code(row, values).values():
+    values = code_values(row, artifact_of(row, Path(__file__)), SPEC, SPEC.preprocessing)
+    for text in app_code(row, values).values():
         assert b"${" not in text
 
 

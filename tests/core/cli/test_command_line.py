@@ -25,9 +25,9 @@ from deploy_core.evaluation import cluster
 from deploy_core.formats import FORMATS
 from deploy_core.models.catalogue import MODELS
 from deploy_core.profile.measure.run import profile
-from deploy_core.profile.record import record
 from deploy_core.profile.record.record import Record
 from deploy_core.profile.record.runs import Runs
+from deploy_core.profile.record.saved import read_record
 from deploy_core.settings import Settings
 from deploy_core.storage.shelf import open_shelf
 from deploy_core.storage.store import Store
@@ -249,7 +249,7 @@ def test_an_artifact_of_another_model_is_told(built: Path, capsys: pytest.Captur
     # Away from its manifest, nobody can tell which weights are in it.
     assert run_json(capsys, "classify", CAT, "--artifact", str(moved))["weights"] == "unknown"
     line = refused(capsys, "classify", CAT, "--artifact", str(moved), "--model", "deit_tiny_patch16_224")
-    assert "Name the model that it was built from" in line
+    assert "Give the model that it was built from" in line
 
 
 @pytest.mark.parametrize("value", ["plenty", "0", "-1"])
@@ -263,7 +263,7 @@ def test_a_wrong_setting_is_one_line(
 def test_an_answer_of_no_numbers_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     state = load_file(embedded.WEIGHTS)
     save_file(state | {"norm.bias": state["norm.bias"] * float("nan")}, tmp_path / "nan.safetensors")
-    assert "no numbers at all" in refused(capsys, "classify", CAT, "--weights", str(tmp_path / "nan.safetensors"))
+    assert "infinite numbers or NaN" in refused(capsys, "classify", CAT, "--weights", str(tmp_path / "nan.safetensors"))
 
 
 def test_the_default_model_is_a_setting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,8 +340,8 @@ def test_a_scheduler_that_anybody_may_reach_is_told(
     *told, last = capsys.readouterr().err.splitlines()
     assert last == "deploy_core: Nobody is there. Wait."
     assert told == is_told * [
-        f"deploy_core: The connection to {address} is not encrypted, and whoever reaches it can run code there: give a "
-        "cluster certificates, and name it as tls://HOST:PORT."
+        f"deploy_core: The connection to {address} is not encrypted, and anyone who reaches it can run code there: "
+        "give a cluster certificates, and name it as tls://HOST:PORT."
     ]
 
 
@@ -370,6 +370,6 @@ def test_a_home_that_is_a_file_is_one_line_where_it_is_needed(
     out = tmp_path / "elsewhere"
     assert run_json(capsys, "build", "--formats", "original", "--out", str(out))["folder"] == str(out)
     assert run_json(capsys, "bundle", str(out / FORMATS["original"].filename("demo")))["bytes"]
-    saved = record.read(embedded.SAVED_PROFILE)
+    saved = read_record(embedded.SAVED_PROFILE)
     monkeypatch.setattr(profile_files, "profile", lambda *_: saved)
     assert "Not a directory" in refused(capsys, "profile", str(out), "--save")

@@ -43,6 +43,6 @@ def test_many_unknown_folders_are_counted() -> None:
         DEMO.indices(list("abcde"))
 
 
-def test_two_folders_of_one_class_are_told() -> None:
+def test_two_folders_of_one_class_are_refused() -> None:
     with pytest.raises(InvalidPictureSet, match="cat, Cat mean the same class"):
         DEMO.indices(["cat", "Cat", "dog"])

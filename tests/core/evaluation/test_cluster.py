@@ -1,4 +1,4 @@
-"""A real scheduler and real workers, against the same evaluation on this machine."""
+"""Evaluations on a real scheduler and real workers, compared with the same evaluation on this machine."""
 
 from __future__ import annotations
 
@@ -27,12 +27,15 @@ from safetensors.torch import save_file
 from deploy_core import build, errors
 from deploy_core.cli.main import main
 from deploy_core.errors import ClusterUnavailable, DeployError, InvalidArtifact, InvalidPictureSet, InvalidRequest
-from deploy_core.evaluation import cluster, evaluate
-from deploy_core.evaluation.evaluate import Evaluation, Shard
+from deploy_core.evaluation import cluster, cluster_worker, evaluate
+from deploy_core.evaluation.evaluate import Shard
 from deploy_core.evaluation.labelled import LabelledSet
+from deploy_core.evaluation.results import Evaluation
+from deploy_core.evaluation.subjects import open_artifact, open_subject
 from deploy_core.formats import FORMATS, ORIGINAL, Workbench
 from deploy_core.models import load
 from deploy_core.models.own import bring
+from deploy_core.models.own.corrections import Corrections
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest, Event, Progress
 from tests import own_model
@@ -57,13 +60,13 @@ class Cluster:
             return dict(client.run(os.getpid))
 
     def holds(self) -> list[str]:
-        """What evaluations have left on the workers."""
+        """The files that evaluations left on the workers."""
         return [path.name for path in self.folder.rglob("deit-deploy-*")]
 
 
 @contextlib.contextmanager
 def dask(*arguments: str, log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A program of Dask's, killed at the end with all that it has started. What it prints goes to ``log``."""
+    """A Dask program that writes its output to ``log``; it and its children are killed at the end."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "dask", *arguments],
@@ -83,7 +86,7 @@ def dask(*arguments: str, log: Path, **environment: str) -> Iterator[subprocess.
 
 @contextlib.contextmanager
 def scheduler(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A scheduler, which cannot import this project, and its address."""
+    """The address and the process of a scheduler, which cannot import this project."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -97,7 +100,7 @@ def scheduler(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
 
 
 def worker(address: str, folder: Path, name: str, *options: str, project: Path = PROJECT) -> Any:
-    """A worker; without other options, its nanny starts it again when it dies."""
+    """A worker. Without ``--no-nanny`` among the options, its nanny restarts it when it dies."""
     arguments = ("worker", address, "--nthreads", "1", "--no-dashboard", "--local-directory", str(folder), *options)
     return dask(*arguments, log=folder / f"{name}.log", PYTHONPATH=str(project), OMP_NUM_THREADS="1")
 
@@ -115,7 +118,7 @@ def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """As the workers have: with more, those of this process and theirs would wait for each other's cores."""
+    """One thread, as in the workers; with more, this process and the workers would wait for each other's cores."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -136,7 +139,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Blots of many colours in three class folders, one of them large, and a file that is no picture."""
+    """Coloured pictures in three class folders, one of them large, and a file that is not a picture."""
     generator = np.random.default_rng(0)
     root = tmp_path_factory.mktemp("labelled") / "pictures"
     for number in range(PICTURES - 1):
@@ -159,7 +162,7 @@ def archive(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def quantized(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A format that answers one picture at a time."""
+    """A file of a format that answers one picture at a time."""
     row = FORMATS["quantized"]
     path = tmp_path_factory.mktemp("artifact") / row.filename("demo")
     bench = Workbench(load.load("demo", "random", Settings()), "qnnpack", "default")
@@ -174,7 +177,7 @@ def opened(path: Path) -> LabelledSet:
 
 @functools.cache
 def here(what: str, weights: str, path: Path) -> Evaluation:
-    subject = evaluate.open_subject(what, "demo", weights, Settings())
+    subject = open_subject(what, "demo", weights, Settings())
     return without_speed(evaluate.evaluate([subject], opened(path), Settings()))
 
 
@@ -210,7 +213,7 @@ def test_a_shared_folder_gives_the_same_while_few_shards_are_on_their_way(
         ahead.append(len(sent) - len(ahead))
 
     expected = here("demo", "pretrained", folder)
-    monkeypatch.setattr(evaluate, "shards", noted)
+    monkeypatch.setattr(cluster, "shards", noted)
     found = there("demo", "pretrained", folder, two_workers.address, shared_data=True, progress=progress)
     assert found == expected
     assert len(sent) == SHARDS
@@ -224,18 +227,18 @@ def test_an_artifact_gets_the_figures_it_gets_here(two_workers: Cluster, archive
     assert found.results[0].subject == "quantized"
 
 
-def test_a_checkpoint_of_ones_own_travels(two_workers: Cluster, archive: Path, tmp_path: Path) -> None:
+def test_a_visitors_checkpoint_is_sent(two_workers: Cluster, archive: Path, tmp_path: Path) -> None:
     checkpoint = tmp_path / "mine.pth"
     torch.save(load.load("demo", "random", Settings()).module.state_dict(), checkpoint)
     found = there("demo", str(checkpoint), archive, two_workers.address)
     assert found == replace(here("demo", "random", archive), weights=str(checkpoint))
 
 
-def test_a_model_of_ones_own_and_its_files_travel(two_workers: Cluster, tmp_path: Path) -> None:
-    """No worker has the model file, and none knows its labels."""
+def test_a_visitors_model_and_its_files_are_sent(two_workers: Cluster, tmp_path: Path) -> None:
+    """No worker has the model file or knows its labels."""
     checkpoint = tmp_path / "pets.safetensors"
     save_file(own_model.state(), checkpoint)
-    spec = bring.bring(checkpoint, tmp_path / "models", Settings(), bring.Corrections(labels=own_model.LABELS))
+    spec = bring.bring(checkpoint, tmp_path / "models", Settings(), Corrections(labels=own_model.LABELS))
     request = BuildRequest(spec.reference, "pretrained", ("original", "onnx_int8"))
     artifacts = build.build_into(tmp_path / "built", request, Settings()).artifacts
     root = tmp_path / "pets"
@@ -244,7 +247,7 @@ def test_a_model_of_ones_own_and_its_files_travel(two_workers: Cluster, tmp_path
         Image.new("RGB", (40, 40), (80 * number, 200, 90)).save(root / label / "1.png")
     pictures = evaluate.open_pictures(root, spec, Settings())
     for path in (spec.file, *(tmp_path / "built" / artifact.file for artifact in artifacts)):
-        subject = evaluate.open_artifact(path, spec.reference, "pretrained") if path else None
+        subject = open_artifact(path, spec.reference, "pretrained") if path else None
         assert subject
         expected = evaluate.evaluate([subject], pictures, Settings())
         found = cluster.evaluate(str(path), spec.reference, "pretrained", pictures, two_workers.address, Settings())
@@ -282,17 +285,17 @@ def test_a_worker_that_dies_while_the_artifact_is_brought_costs_nothing_but_time
     from distributed import Worker, WorkerPlugin
 
     victim = next(iter(two_workers.workers().values()))
-    courier = cluster._courier
+    subject_plugin = cluster_worker.subject_plugin
 
-    def deadly(*given: Any) -> Any:
-        inner: Any = courier(*given)
+    def deadly(*arguments: Any) -> Any:
+        inner: Any = subject_plugin(*arguments)
 
         class Deadly(WorkerPlugin):
             name = inner.name
 
             @property
-            def desk(self) -> Any:
-                return inner.desk
+            def evaluator(self) -> Any:
+                return inner.evaluator
 
             def setup(self, worker: Worker) -> None:
                 if os.getpid() == victim:
@@ -304,7 +307,7 @@ def test_a_worker_that_dies_while_the_artifact_is_brought_costs_nothing_but_time
 
         return Deadly()
 
-    monkeypatch.setattr(cluster, "_courier", deadly)
+    monkeypatch.setattr(cluster, "subject_plugin", deadly)
     assert there("demo", "pretrained", folder, two_workers.address) == here("demo", "pretrained", folder)
     assert victim not in two_workers.workers().values()
 
@@ -322,7 +325,7 @@ def test_the_command_gives_the_same_figures(
     assert printed("--scheduler", two_workers.address) == printed()
 
 
-def test_a_folder_that_a_worker_does_not_see_is_told(two_workers: Cluster, tmp_path: Path) -> None:
+def test_a_folder_that_a_worker_does_not_see_is_an_error(two_workers: Cluster, tmp_path: Path) -> None:
     picture = tmp_path / "pictures" / "cat" / "1.png"
     picture.parent.mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(picture)
@@ -356,7 +359,7 @@ def test_a_worker_with_other_versions_is_refused(
         there("demo", "random", folder, two_workers.address)
 
 
-def test_a_cluster_without_workers_is_told_and_so_is_one_without_this_project(
+def test_a_cluster_without_workers_or_without_this_project_is_an_error(
     folder: Path, tmp_path: Path, impatient: None
 ) -> None:
     with scheduler(tmp_path) as (address, _):
@@ -369,7 +372,7 @@ def test_a_cluster_without_workers_is_told_and_so_is_one_without_this_project(
 
 
 def kill(process: subprocess.Popen[bytes]) -> Progress:
-    """Progress that kills a process once the first answers are there."""
+    """Progress that kills a process when the first answers have arrived."""
 
     def progress(event: Event) -> None:
         if event.fraction:
@@ -392,23 +395,23 @@ def wait_for_worker(address: str) -> None:
         client.wait_for_workers(1, timeout=60)
 
 
-def test_an_address_where_nobody_listens_is_told(folder: Path, impatient: None) -> None:
+def test_an_address_where_nobody_listens_is_an_error(folder: Path, impatient: None) -> None:
     with pytest.raises(ClusterUnavailable, match="No Dask scheduler answers at tcp://127.0.0.1:9"):
         there("demo", "random", folder, "tcp://127.0.0.1:9")
 
 
 @pytest.mark.parametrize("address", ["", "somewhere", "127.0.0.1", "http://127.0.0.1:8786", "tcp://127.0.0.1:eighty"])
-def test_an_address_that_is_none_is_told(address: str, folder: Path) -> None:
-    with pytest.raises(InvalidRequest, match=f"'{address}' is no address of a scheduler"):
+def test_a_malformed_address_is_refused(address: str, folder: Path) -> None:
+    with pytest.raises(InvalidRequest, match=f"'{address}' is not the address of a scheduler"):
         there("demo", "random", folder, address)
 
 
-def test_encryption_that_is_not_set_up_is_told(folder: Path) -> None:
+def test_encryption_that_is_not_set_up_is_an_error(folder: Path) -> None:
     with pytest.raises(InvalidRequest, match="no certificate for TLS"):
         there("demo", "random", folder, "tls://127.0.0.1:8786")
 
 
-def test_without_dask_the_command_that_installs_it_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_dask_the_error_names_the_install_command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ClusterUnavailable, match="pip install -r requirements-cluster.txt"):
         there("demo", "random", folder, "tcp://127.0.0.1:8786")

@@ -1,4 +1,4 @@
-"""Figures against those that the classifier itself gives, picture by picture."""
+"""Evaluations compared with the answers of the classifier, picture by picture."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from deploy_core import embedded
 from deploy_core.cli.main import main
 from deploy_core.errors import InvalidPictureSet
 from deploy_core.evaluation import evaluate
-from deploy_core.evaluation.evaluate import Evaluation, Subject
 from deploy_core.evaluation.labelled import LabelledSet
+from deploy_core.evaluation.results import Evaluation, read_evaluation, save_evaluation
+from deploy_core.evaluation.subjects import Subject, open_artifact, open_subject
 from deploy_core.files import sha256
 from deploy_core.formats import FORMATS
 from deploy_core.inference import classify
@@ -39,7 +40,7 @@ PICTURES = evaluate.SHARD + 16
 
 
 def write_pictures(folder: Path, count: int = PICTURES) -> Path:
-    """Crops of the sample photographs, put into class folders in turn, whatever they show; two cannot be read."""
+    """Crops of the sample photographs in class folders that do not match what they show; two cannot be read."""
     generator = np.random.default_rng(0)
     photographs = [Image.open(path).convert("RGB") for path in sorted(embedded.SAMPLES.glob("*.[jp]*g"))]
     for number in range(count):
@@ -68,7 +69,7 @@ def pictures(folder: Path, limits: Settings) -> LabelledSet:
 
 @pytest.fixture(scope="module")
 def subjects(whole_build: WholeBuild) -> tuple[Subject, ...]:
-    return tuple(evaluate.open_artifact(whole_build.path(key), "demo", "pretrained") for key in FORMATS)
+    return tuple(open_artifact(whole_build.path(key), "demo", "pretrained") for key in FORMATS)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ def evaluation(folder: Path, subjects: tuple[Subject, ...]) -> Evaluation:
 
 
 def asked_one_by_one(path: Path, folder: Path) -> Iterator[tuple[str, int, float]]:
-    """The true label, the answer and its probability for each readable picture of the folder."""
+    """The true label, the answer and its probability for each readable picture."""
     classifier = classify.open_artifact(path, "demo", "pretrained")
     for picture in sorted(folder.glob("*/*.png")):
         if picture.stat().st_size:
@@ -151,7 +152,7 @@ def test_a_set_of_one_class_is_a_set(tmp_path: Path, subjects: tuple[Subject, ..
     assert list(found.results[0].score.per_class) == ["cat"]
 
 
-def test_pictures_that_are_all_broken_are_told(tmp_path: Path, subjects: tuple[Subject, ...], limits: Settings) -> None:
+def test_only_broken_pictures_are_refused(tmp_path: Path, subjects: tuple[Subject, ...], limits: Settings) -> None:
     (tmp_path / "cat").mkdir()
     (tmp_path / "cat" / "1.png").write_bytes(b"no picture")
     with pytest.raises(InvalidPictureSet, match="None of the 1 pictures can be read"):
@@ -159,8 +160,8 @@ def test_pictures_that_are_all_broken_are_told(tmp_path: Path, subjects: tuple[S
 
 
 def test_an_evaluation_survives_the_disk(evaluation: Evaluation, tmp_path: Path) -> None:
-    evaluate.save(evaluation, tmp_path / "evaluation.json")
-    assert evaluate.read_evaluation(tmp_path / "evaluation.json") == evaluation
+    save_evaluation(evaluation, tmp_path / "evaluation.json")
+    assert read_evaluation(tmp_path / "evaluation.json") == evaluation
 
 
 def test_the_command_gives_the_contract(
@@ -226,14 +227,14 @@ def test_nothing_of_dask_is_imported_without_a_scheduler(tmp_path: Path, environ
 
 
 def test_the_shipped_weights_keep_what_the_card_states(limits: Settings, tmp_path: Path) -> None:
-    """Every tenth test picture of each class, in the order of their names."""
+    """Every tenth test picture of each class, by name."""
     if not CIFAR.is_dir():
         pytest.skip("CIFAR-10 of shared/cifar10 is not beside this checkout")
     with tarfile.open(CIFAR / "test.tar.xz") as archive:
         names = sorted(member.name for member in archive if member.name.endswith(".jpg"))
         for name in names[::10]:
             archive.extract(name, tmp_path, filter="data")
-    subject = evaluate.open_subject("demo", "demo", "pretrained", limits)
+    subject = open_subject("demo", "demo", "pretrained", limits)
     found = evaluate.evaluate([subject], evaluate.open_pictures(tmp_path / "test", SPEC, limits), limits)
     card = (embedded.FOLDER / "MODEL_CARD.md").read_text()
     assert found.count == 1000
@@ -241,7 +242,7 @@ def test_the_shipped_weights_keep_what_the_card_states(limits: Settings, tmp_pat
 
 
 def test_the_card_states_the_saved_evaluation() -> None:
-    saved = evaluate.read_evaluation(embedded.SAVED_EVALUATION)
+    saved = read_evaluation(embedded.SAVED_EVALUATION)
     card = (embedded.FOLDER / "MODEL_CARD.md").read_text()
     assert f"| SHA-256 | `{sha256(embedded.WEIGHTS)}` |" in card
     original = saved.results[0].score
@@ -253,7 +254,7 @@ def test_the_card_states_the_saved_evaluation() -> None:
 
 
 def test_int8_costs_no_more_than_half_a_point() -> None:
-    saved = evaluate.read_evaluation(embedded.SAVED_EVALUATION)
+    saved = read_evaluation(embedded.SAVED_EVALUATION)
     losses = {result.subject: -result.change.top1 for result in saved.results if result.change}
     assert set(losses) == set(FORMATS) - {"original"}
     assert max(losses.values()) <= 0.005

@@ -23,7 +23,7 @@ import pytest
 from PIL import Image
 
 from deploy_core.errors import InvalidPictureSet
-from deploy_core.evaluation import labelled
+from deploy_core.evaluation import archives, folders, labelled, members
 from deploy_core.evaluation.labelled import Entry, LabelledSet
 from deploy_core.pictures import decode
 from deploy_core.settings import Settings
@@ -62,7 +62,7 @@ def member(name: str, data: bytes = b"", **fields: object) -> tuple[tarfile.TarI
 
 
 def tarred(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
-    """A tar that says what its members say, true or not."""
+    """A tar with these headers and data, even if they do not match."""
     blocks = b"".join(
         info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape") + data + bytes(-len(data) % 512)
         for info, data in members
@@ -71,7 +71,7 @@ def tarred(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
 
 
 class Sparse(tarfile.TarInfo):
-    """A file with holes, which is ``real_size`` long when they are filled."""
+    """A sparse file that unpacks to ``real_size`` bytes."""
 
     real_size = 0
 
@@ -102,7 +102,7 @@ def zipped(tree: Tree, method: int = zipfile.ZIP_DEFLATED) -> bytes:
 
 
 def make(kind: str, tree: Tree, path: Path) -> Path:
-    """A set of files, and of empty folders whose names end in a slash."""
+    """A set with these files; a name that ends in a slash is an empty folder."""
     if kind == "folder":
         for name, data in tree.items():
             (path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ def refused_with_little_memory(path: Path, words: str) -> None:
         tracemalloc.stop()
 
 
-# What a set is
+# Reading a set
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -180,7 +180,7 @@ def test_a_picture_is_known_by_its_suffix_in_either_case(suffix: str, tmp_path: 
 def test_a_number_around_class_folders_is_a_version(
     pictures: tuple[str, ...], classes: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """It would otherwise read as the class of that index, and as a model that is never right."""
+    """Otherwise it would be the class with that index, and no answer would be right."""
     known = ("1", "2", "3", "cat", "dog")
     path = make("folder", dict.fromkeys(pictures, b""), tmp_path / "set")
     assert labelled.open_set(path, Settings(), known.__contains__).classes == classes
@@ -340,7 +340,7 @@ def test_links_and_devices_in_a_zip_are_refused(kind: int, tmp_path: Path) -> No
 
 
 def central(data: bytes, offset: int, form: str, value: int) -> bytes:
-    """The zip with one field of its first central entry changed."""
+    """The zip with one field of its first entry in the central directory changed."""
     changed = bytearray(data)
     struct.pack_into(form, changed, data.index(b"PK\x01\x02") + offset, value)
     return bytes(changed)
@@ -487,16 +487,16 @@ def test_a_compressed_bomb_is_refused_early(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = bomb(tmp_path / "set", pack, header)
-    monkeypatch.setattr(labelled, "UNPACKED_BYTES", 2_000_000)
-    monkeypatch.setattr(labelled, "UNPACKED_RATIO", 10)
+    monkeypatch.setattr(members, "UNPACKED_BYTES", 2_000_000)
+    monkeypatch.setattr(members, "UNPACKED_RATIO", 10)
     refused_with_little_memory(path, "unpack to more than")
 
 
 def test_an_archive_of_nothing_but_headers_is_refused_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "set"
     path.write_bytes(gzip.compress(tarred(member("cat/1.jpg"), *[folder("cat")] * 3000)))
-    monkeypatch.setattr(labelled, "UNPACKED_BYTES", 1_000_000)
-    monkeypatch.setattr(labelled, "UNPACKED_RATIO", 10)
+    monkeypatch.setattr(members, "UNPACKED_BYTES", 1_000_000)
+    monkeypatch.setattr(members, "UNPACKED_RATIO", 10)
     refused(path, "unpack to more than")
 
 
@@ -514,7 +514,7 @@ def test_many_headers_for_one_file_are_not_read(tmp_path: Path) -> None:
 def test_an_xz_file_that_wants_much_memory_is_refused(tmp_path: Path) -> None:
     path = make("tar.xz", TREE, tmp_path / "set")
     assert opened(path)
-    huge = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": labelled.XZ_MEMORY}]
+    huge = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": archives.XZ_MEMORY}]
     path.write_bytes(lzma.compress(tarred(member("cat/1.jpg")), filters=huge))
     refused(path, "damaged|neither")
 
@@ -522,9 +522,9 @@ def test_an_xz_file_that_wants_much_memory_is_refused(tmp_path: Path) -> None:
 def test_a_zip_of_much_more_than_its_size_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make("zip", {"cat/1.jpg": bytes(300_000), "cat/zeros": bytes(300_000)}, tmp_path / "set")
     assert len(opened(path).entries) == 1
-    monkeypatch.setattr(labelled, "UNPACKED_BYTES", 500_000)
+    monkeypatch.setattr(members, "UNPACKED_BYTES", 500_000)
     refused(path, "unpack to more than")
-    monkeypatch.setattr(labelled, "UNPACKED_RATIO", 10_000)
+    monkeypatch.setattr(members, "UNPACKED_RATIO", 10_000)
     assert len(opened(path).entries) == 1
 
 
@@ -640,9 +640,9 @@ def test_names_that_are_no_text_are_refused(tmp_path: Path) -> None:
 
 def test_a_picture_of_a_folder_is_read_by_its_name(tmp_path: Path) -> None:
     make("folder", TREE, tmp_path)
-    assert labelled.read_picture(tmp_path, "dog/deep/3.webp", SETTINGS) == b"three"
+    assert folders.read_picture(tmp_path, "dog/deep/3.webp", SETTINGS) == b"three"
     for name in ("dog/none.jpg", "dog", "", "nul\0byte", "x" * 5000, "cat/1.jpg/below"):
-        assert labelled.read_picture(tmp_path, name, SETTINGS) is None
+        assert folders.read_picture(tmp_path, name, SETTINGS) is None
 
 
 @pytest.mark.parametrize("name", ["../secret.jpg", "cat/../../secret.jpg", "/etc/passwd", "..", "cat/.."])
@@ -650,7 +650,7 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(name: str, tmp_path: Pat
     root = make("folder", TREE, tmp_path / "set")
     (tmp_path / "secret.jpg").write_bytes(b"secret")
     with pytest.raises(InvalidPictureSet, match="leads out"):
-        labelled.read_picture(root, name, SETTINGS)
+        folders.read_picture(root, name, SETTINGS)
 
 
 # Offered sets

@@ -1,3 +1,5 @@
+"""Scores computed by hand, and published intervals."""
+
 from __future__ import annotations
 
 import math
@@ -5,15 +7,17 @@ import math
 import pytest
 
 from deploy_core.evaluation import scores
-from deploy_core.evaluation.scores import Bin, Cell, Replies
+from deploy_core.evaluation.scores import Bin, Cell, PredictionColumns
 
 CLASSES = {"cat": 0, "dog": 1, "fox": 2}
 TRUE = (0, 0, 0, 1)
-REPLIES = Replies(top1=(0, 0, 1, 1), probability=(0.95, 0.94, 0.6, 0.8), in_top5=(True, True, False, True), seconds=2.0)
+ANSWERS = PredictionColumns(
+    top1=(0, 0, 1, 1), probability=(0.95, 0.94, 0.6, 0.8), in_top5=(True, True, False, True), seconds=2.0
+)
 
 
 def test_the_figures_of_answers_counted_by_hand() -> None:
-    found = scores.score(REPLIES, TRUE, CLASSES)
+    found = scores.score(ANSWERS, TRUE, CLASSES)
     assert (found.count, found.top1, found.top5) == (4, 0.75, 0.75)
     assert found.per_class == {"cat": 2 / 3, "dog": 1.0, "fox": None}
     assert found.confusion == (Cell(0, 0, 2), Cell(0, 1, 1), Cell(1, 1, 1))
@@ -22,7 +26,7 @@ def test_the_figures_of_answers_counted_by_hand() -> None:
 
 
 def test_calibration_is_the_gap_between_certainty_and_accuracy_by_bin() -> None:
-    found = scores.score(REPLIES, TRUE, CLASSES)
+    found = scores.score(ANSWERS, TRUE, CLASSES)
     assert [(part.count, part.accuracy) for part in found.calibration] == [(1, 0.0), (1, 1.0), (2, 1.0)]
     assert [part.probability for part in found.calibration] == pytest.approx([0.6, 0.8, 0.945])
     assert found.ece == pytest.approx((0.6 + 0.2 + 2 * 0.055) / 4)
@@ -30,13 +34,13 @@ def test_calibration_is_the_gap_between_certainty_and_accuracy_by_bin() -> None:
 
 @pytest.mark.parametrize("probability", [0.0, 1.0])
 def test_the_ends_of_the_scale_have_a_bin(probability: float) -> None:
-    found = scores.score(Replies((0,), (probability,), (True,)), (0,), {"cat": 0})
+    found = scores.score(PredictionColumns((0,), (probability,), (True,)), (0,), {"cat": 0})
     assert found.calibration == (Bin(1, probability, 1.0),)
 
 
 def test_perfectly_calibrated_answers_have_no_error() -> None:
     right = [True] * 7 + [False] * 3
-    replies = Replies(tuple(0 if hit else 1 for hit in right), (0.7,) * 10, (True,) * 10)
+    replies = PredictionColumns(tuple(0 if hit else 1 for hit in right), (0.7,) * 10, (True,) * 10)
     assert scores.score(replies, (0,) * 10, {"cat": 0}).ece == pytest.approx(0.0)
 
 
@@ -48,38 +52,41 @@ def test_wilson_gives_the_published_interval() -> None:
 
 
 def test_a_change_counts_only_the_pictures_that_one_has_right() -> None:
-    ours = Replies((0, 0, 1, 1), (0.9,) * 4, (True,) * 4)
-    theirs = Replies((0, 1, 0, 1), (0.9,) * 4, (True,) * 4)
-    found = scores.change(ours, theirs, (0, 0, 0, 0))
+    ours = PredictionColumns((0, 0, 1, 1), (0.9,) * 4, (True,) * 4)
+    theirs = PredictionColumns((0, 1, 0, 1), (0.9,) * 4, (True,) * 4)
+    found = scores.paired_difference(ours, theirs, (0, 0, 0, 0))
     assert (found.gained, found.lost, found.top1) == (1, 1, 0.0)
     assert found.interval == pytest.approx((-scores.Z * math.sqrt(3) / 6, scores.Z * math.sqrt(3) / 6))
 
 
 def test_few_equal_answers_leave_a_loss_possible() -> None:
-    """The rule of three: nothing lost of 12 still allows a quarter; of 10,000, a fiftieth of a point."""
-    all_right = Replies((0,) * 12, (0.9,) * 12, (True,) * 12)
-    few = scores.change(all_right, all_right, (0,) * 12)
+    """The rule of three: no loss in 12 pictures still allows a quarter; in 10,000, a fiftieth of a point."""
+    all_right = PredictionColumns((0,) * 12, (0.9,) * 12, (True,) * 12)
+    few = scores.paired_difference(all_right, all_right, (0,) * 12)
     assert (few.gained, few.lost, few.top1) == (0, 0, 0.0)
     assert few.interval == pytest.approx((-0.14, 0.14), abs=0.01)
-    all_right = Replies((0,) * 10_000, (0.9,) * 10_000, (True,) * 10_000)
-    many = scores.change(all_right, all_right, (0,) * 10_000)
+    all_right = PredictionColumns((0,) * 10_000, (0.9,) * 10_000, (True,) * 10_000)
+    many = scores.paired_difference(all_right, all_right, (0,) * 10_000)
     assert many.interval == pytest.approx((-0.0002, 0.0002), abs=1e-5)
 
 
 def test_a_change_stays_within_what_is_possible() -> None:
-    wrong, right = Replies((1, 1), (0.9,) * 2, (True,) * 2), Replies((0, 0), (0.9,) * 2, (True,) * 2)
-    found = scores.change(wrong, right, (0, 0))
+    wrong, right = (
+        PredictionColumns((1, 1), (0.9,) * 2, (True,) * 2),
+        PredictionColumns((0, 0), (0.9,) * 2, (True,) * 2),
+    )
+    found = scores.paired_difference(wrong, right, (0, 0))
     assert found.top1 == -1.0 == found.interval[0]
     assert found.interval[1] < 0.5
 
 
 def test_the_matrix_has_a_row_for_each_true_class() -> None:
-    found = scores.score(REPLIES, TRUE, CLASSES)
+    found = scores.score(ANSWERS, TRUE, CLASSES)
     assert scores.matrix(found.confusion, 3) == [[2, 1, 0], [0, 1, 0], [0, 0, 0]]
 
 
 def test_no_answer_of_a_drawn_class_is_left_out() -> None:
-    """One class only, and answers that no picture's class is."""
+    """All pictures are of one class, and some answers are classes without pictures."""
     cells = (Cell(3, 3, 9), Cell(3, 4, 2), Cell(3, 5, 1))
     assert scores.excerpt(cells, 20) == scores.Excerpt((3,), (3, 4, 5), cells, {})
     assert scores.excerpt(cells, 2) == scores.Excerpt((3,), (3, 4), cells[:2], {3: 1})

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
+import contextlib
 import warnings
 import zipfile
 from pathlib import Path
@@ -15,22 +14,19 @@ from onnx import TensorProto, helper
 
 from deploy_core.errors import InvalidArtifact
 from deploy_core.formats import FORMATS, Workbench
-from deploy_core.formats.findings import (
-    has_webgpu_kernel,
-    inspect_executorch,
-    inspect_lite,
-    inspect_onnx,
-    inspect_torchscript,
-    kernels_of,
-    known_to_executorch,
-)
+from deploy_core.formats.executorch.conversion import name_flatc
+from deploy_core.formats.executorch.inspection import inspect as inspect_executorch
+from deploy_core.formats.executorch.inspection import known_operators
+from deploy_core.formats.onnx.inspection import has_webgpu_kernel, kernels_of
+from deploy_core.formats.onnx.inspection import inspect as inspect_onnx
+from deploy_core.formats.torchscript.inspection import inspect_lite, inspect_script
 from deploy_core.models import load
 from deploy_core.settings import Settings
 from deploy_core.types import Finding
 
 BUILDS = (("qnnpack", "default"), ("qnnpack", "tutorial"), ("x86", "default"))
 INSPECTORS = {
-    ".pt": inspect_torchscript,
+    ".pt": inspect_script,
     ".ptl": inspect_lite,
     ".pte": inspect_executorch,
     ".onnx": inspect_onnx,
@@ -78,10 +74,9 @@ def program(folder: Path) -> Path:
         def forward(self, numbers: torch.Tensor) -> torch.Tensor:
             return torch.cumsum(self.layer(numbers), 1)
 
-    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+    name_flatc()
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # The exporter calls ``flatc`` by name; it lies beside python.
-        patch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
 
@@ -120,7 +115,7 @@ def test_the_default_files_run_in_2_1_0_and_today(key: str, built: dict[tuple[st
 def test_versions_are_told_with_what_is_read(built: dict[tuple[str, str, str], Path]) -> None:
     lite = inspect_lite(built["qnnpack", "default", "lite"])
     assert lite[0].text == "Bytecode version 8: read by the lite interpreter of PyTorch 2.1.0 (4 to 9)."
-    script = inspect_torchscript(built["qnnpack", "default", "scripted"])
+    script = inspect_script(built["qnnpack", "default", "scripted"])
     assert script[0].text == "Archive version 10: read by PyTorch 2.1.0 (1 to 10)."
 
 
@@ -138,7 +133,7 @@ def test_a_lite_file_built_under_x86_holds_its_weights_twice(built: dict[tuple[s
 
 def test_the_other_files_do_not_tell_their_engine(built: dict[tuple[str, str, str], Path]) -> None:
     for key in ("quantized", "optimized"):
-        assert failures(inspect_torchscript(built["x86", "default", key])) == []
+        assert failures(inspect_script(built["x86", "default", key])) == []
 
 
 def test_an_operator_that_2_1_0_does_not_have(tmp_path: Path) -> None:
@@ -192,7 +187,7 @@ def test_the_list_of_kernels_is_the_installed_runtimes() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from executorch.extension.pybindings.portable_lib import _get_operator_names
-    assert set(_get_operator_names()) <= set(known_to_executorch())
+    assert set(_get_operator_names()) <= set(known_operators())
 
 
 def test_an_onnx_file_for_phones_and_browsers(tmp_path: Path) -> None:
@@ -263,3 +258,49 @@ def test_a_damaged_file_is_told(
         path.write_bytes(contents[damage])
     with pytest.raises(InvalidArtifact, match="is damaged or no"):
         INSPECTORS[suffix](path)
+
+
+def vector_of_one_table(entries: int, name: int = 4) -> bytes:
+    """A program whose list of plans names one and the same plan ``entries`` times, as a hostile file might."""
+    from flatbuffers import Builder
+
+    builder = Builder(0)
+    text = builder.CreateString("x" * name)
+    builder.StartObject(1)
+    builder.PrependUOffsetTRelativeSlot(0, text, 0)
+    delegate = builder.EndObject()
+
+    def vector(table: int, length: int) -> int:
+        builder.StartVector(4, length, 4)
+        for _ in range(length):
+            builder.PrependUOffsetTRelative(table)
+        return int(builder.EndVector())
+
+    delegates = vector(delegate, 1)
+    builder.StartObject(8)
+    builder.PrependUOffsetTRelativeSlot(7, delegates, 0)
+    plan = builder.EndObject()
+    plans = vector(plan, entries)
+    builder.StartObject(2)
+    builder.PrependUOffsetTRelativeSlot(1, plans, 0)
+    builder.Finish(builder.EndObject(), file_identifier=b"ET12")
+    return bytes(builder.Output())
+
+
+def test_a_program_that_repeats_its_tables_or_has_endless_names_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "hostile.pte"
+    path.write_bytes(vector_of_one_table(2))
+    assert texts(inspect_executorch(path))[1].endswith("delegates that the file uses: xxxx.")
+    for content in (vector_of_one_table(100_000), vector_of_one_table(1, name=1_000_000)):
+        path.write_bytes(content)
+        with pytest.raises(InvalidArtifact, match="is damaged or no"):
+            inspect_executorch(path)
+
+
+def test_a_program_with_any_byte_changed_gives_findings_or_a_sentence(program: Path, tmp_path: Path) -> None:
+    whole = program.read_bytes()
+    path = tmp_path / "changed.pte"
+    for place in range(min(len(whole), 2000)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        with contextlib.suppress(InvalidArtifact):
+            inspect_executorch(path)

@@ -162,7 +162,7 @@ def test_a_foreign_checkpoint_is_no_artifact(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     save_file({"weight": torch.zeros(1)}, tmp_path / "foreign.safetensors")
-    with pytest.raises(InvalidArtifact, match="does not say of which model"):
+    with pytest.raises(InvalidArtifact, match="does not say which model they belong to"):
         ORIGINAL.load(tmp_path / "foreign.safetensors")
 
 

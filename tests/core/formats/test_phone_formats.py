@@ -15,7 +15,7 @@ from deploy_core.errors import InvalidArtifact, InvalidRequest
 from deploy_core.formats import FORMATS, Run
 from deploy_core.formats.exporting import with_plain_attention
 from deploy_core.formats.format import missing
-from deploy_core.formats.operators import onnxruntime_options
+from deploy_core.formats.onnx.running import session_options
 from deploy_core.inference import verify
 from deploy_core.inference.classify import tensor_of
 from deploy_core.models import load
@@ -98,7 +98,7 @@ def test_int8_products_do_not_overflow_where_the_processor_would_let_them(
     capabilities: dict[str, bool], is_asked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    options = onnxruntime_options()
+    options = session_options()
     without = contextlib.nullcontext() if is_asked else pytest.raises(RuntimeError, match="x64quantprecision")
     with without:
         assert options.get_session_config_entry("session.x64quantprecision") == "1"

@@ -1,4 +1,4 @@
-"""Attention rollout against attention weights that timm itself computes, and what it must leave alone."""
+"""Attention rollout, compared with attention weights that timm itself computes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from deploy_core.inference import attention
 from deploy_core.inference.classify import tensor_of
 from deploy_core.models import load
 from deploy_core.models.catalogue import MODELS
-from deploy_core.models.own import bring
-from deploy_core.models.spec import FAMILIES, ModelSpec
+from deploy_core.models.families import FAMILIES
+from deploy_core.models.own import card
+from deploy_core.models.spec import ModelSpec
 from deploy_core.pictures import decode
 from deploy_core.settings import Settings
 from tests.own_model import LABELS, SHAPE
@@ -29,7 +30,7 @@ def picture(name: str, spec: ModelSpec) -> torch.Tensor:
 
 
 def by_timm(module: torch.nn.Module, tensor: torch.Tensor) -> torch.Tensor:
-    """Rollout from the weights that pass timm's dropout when its attention is not fused."""
+    """Rollout from the weights that go through timm's dropout when its attention is not fused."""
     unfused = copy.deepcopy(module)
     weights: list[torch.Tensor] = []
     for block in unfused.blocks:  # type: ignore[union-attr]
@@ -50,7 +51,7 @@ def test_it_is_the_rollout_of_timms_own_attention(name: str) -> None:
     weights = "pretrained" if MODELS[name].is_embedded else "random"
     model = load.load(name, weights, Settings())
     tensor = picture("rocket.jpg", model.spec)
-    found = attention.rollout(model.module, tensor)
+    found = attention.rollout(model.module, model.spec.family, tensor)
     assert found.shape == (model.spec.input_size // model.module.patch_embed.patch_size[0],) * 2  # type: ignore[union-attr, index]
     assert float(found.sum()) == pytest.approx(1, abs=1e-5)
     torch.testing.assert_close(found.flatten(), by_timm(model.module, tensor), atol=1e-6, rtol=1e-4)
@@ -65,7 +66,7 @@ def test_it_holds_the_attention_of_one_head_at_a_time(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(torch, "softmax", noted)
     shape = replace(SHAPE, heads=4)
-    attention.rollout(load.create(bring.spec(shape, "mine", LABELS)), torch.zeros(1, 3, 32, 32))
+    attention.rollout(load.create(card.without_file(shape, "mine", LABELS)), shape.family, torch.zeros(1, 3, 32, 32))
     assert sizes == [shape.tokens**2] * shape.heads * shape.depth
 
 
@@ -77,8 +78,8 @@ def test_the_families_are_all_covered() -> None:
 
 def test_the_map_follows_the_picture_when_it_is_mirrored() -> None:
     model = load.load("demo", "pretrained", Settings())
-    looks = attention.rollout(model.module, picture("rocket.jpg", model.spec))
-    mirrored = attention.rollout(model.module, picture("rocket.jpg", model.spec).flip(-1))
+    looks = attention.rollout(model.module, model.spec.family, picture("rocket.jpg", model.spec))
+    mirrored = attention.rollout(model.module, model.spec.family, picture("rocket.jpg", model.spec).flip(-1))
     assert float((looks.flip(-1) - mirrored).abs().mean()) < float((looks - mirrored).abs().mean())
 
 
@@ -86,7 +87,7 @@ def test_the_model_is_left_as_it_was_and_can_still_be_scripted() -> None:
     model = load.load("demo", "pretrained", Settings())
     tensor = picture("coffee.png", model.spec)
     before = model.module(tensor)
-    attention.rollout(model.module, tensor)
+    attention.rollout(model.module, model.spec.family, tensor)
     assert not any(part._forward_hooks for part in model.module.modules())
     assert torch.equal(model.module(tensor), before)
     scripted = FORMATS["scripted"].convert(Workbench(model, "qnnpack", "default"))
@@ -96,14 +97,14 @@ def test_the_model_is_left_as_it_was_and_can_still_be_scripted() -> None:
 def test_hooks_are_gone_after_an_error_too() -> None:
     model = load.load("demo", "pretrained", Settings())
     with pytest.raises((AssertionError, RuntimeError)):
-        attention.rollout(model.module, torch.zeros(1, 3, 7, 7))
+        attention.rollout(model.module, model.spec.family, torch.zeros(1, 3, 7, 7))
     assert not any(part._forward_hooks for part in model.module.modules())
 
 
 def test_others_may_ask_the_same_model_at_the_same_time() -> None:
     model = load.load("demo", "pretrained", Settings())
     one, other = picture("chelsea.png", model.spec), picture("rocket.jpg", replace(model.spec))
-    alone = attention.rollout(model.module, one)
+    alone = attention.rollout(model.module, model.spec.family, one)
     stop = threading.Event()
 
     def busy() -> None:
@@ -116,7 +117,7 @@ def test_others_may_ask_the_same_model_at_the_same_time() -> None:
         neighbour.start()
     try:
         for _ in range(10):
-            assert torch.equal(attention.rollout(model.module, one), alone)
+            assert torch.equal(attention.rollout(model.module, model.spec.family, one), alone)
     finally:
         stop.set()
         for neighbour in neighbours:

@@ -1,4 +1,4 @@
-"""What a host offers, what fits into its memory, and the settings that say so."""
+"""What a host offers, what fits into its memory, and the settings for both."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from deploy_core.formats import FORMATS, in_build_order
 from deploy_core.inference import capacity, classify
 from deploy_core.models import load
 from deploy_core.models.catalogue import MODELS
-from deploy_core.models.own import bring
+from deploy_core.models.own import card
 from deploy_core.pictures.fetch import fetch
 from deploy_core.processes.local import WorkerProcess
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest
 from deploy_core.worker.tasks import ListAbilities
-from tests.own_model import LABELS, SHAPE, state
+from tests.own_model import LABELS, SHAPE, model_file, state
 
 PROJECT = Path(__file__).parents[3]
 GB = 1_000_000_000
@@ -40,7 +40,7 @@ def test_the_host_names_what_it_offers() -> None:
     host = Settings(models="demo, deit_tiny_patch16_224", formats="lite,onnx_int8", largest_parameters=5_000_000)
     assert capacity.offered_models(host) == ("demo",)
     assert capacity.offered_formats(host) == ("original", "lite", "onnx_int8")
-    with pytest.raises(InvalidRequest, match="names 'vgg', which is none of the models"):
+    with pytest.raises(InvalidRequest, match="names 'vgg', which is not one of the models"):
         capacity.offered_models(Settings(models="vgg"))
     with pytest.raises(InvalidRequest, match="DEIT_DEPLOY_FORMATS names 'coreml'"):
         capacity.offered_formats(Settings(formats="coreml"))
@@ -62,7 +62,7 @@ def test_what_a_format_needs_is_built_also_where_it_is_not_offered(tmp_path: Pat
 def test_a_model_that_does_not_fit_is_refused_with_one_that_does() -> None:
     with pytest.raises(InvalidRequest) as caught:
         classify.open_model("deit_base_patch16_224", "random", Settings(memory_bytes=int(1.3 * GB)))
-    assert "DeiT-Base (the tutorial's) needs about 1.8 GB of memory, and this host gives 1.3 GB." in str(caught.value)
+    assert "DeiT-Base (the tutorial's) needs about 1.8 GB of memory, and this host has 1.3 GB." in str(caught.value)
     assert "would fit" in caught.value.remedy
     with pytest.raises(InvalidRequest, match="raise DEIT_DEPLOY_MEMORY_BYTES"):
         classify.open_model("demo", "pretrained", Settings(memory_bytes=GB // 4))
@@ -105,13 +105,13 @@ def test_an_own_model_that_is_too_large_is_refused(tmp_path: Path) -> None:
 
     save_file(state(), tmp_path / "mine.safetensors")
     with pytest.raises(DeployError, match="this app takes models of up to 0 million"):
-        bring.take_in(tmp_path / "mine.safetensors", "mine", tmp_path, Settings(largest_parameters=1000))
+        model_file(tmp_path / "mine.safetensors", "mine", tmp_path, Settings(largest_parameters=1000))
     with pytest.raises(InvalidRequest, match="Reading this checkpoint needs about 2.7 GB"):
         capacity.require_checkpoint(400_000_000, Settings(memory_bytes=2 * GB))
 
 
 def test_a_small_model_with_many_tokens_is_counted_by_what_they_take() -> None:
-    many = replace(bring.spec(replace(SHAPE, width=768, heads=12, size=400), "mine", LABELS), file=Path("mine"))
+    many = replace(card.without_file(replace(SHAPE, width=768, heads=12, size=400), "mine", LABELS), file=Path("mine"))
     assert many.architecture
     assert many.architecture.tokens == 2501
     with pytest.raises(InvalidRequest, match=r"mine needs about 1.5 GB.*DeiT.* would fit"):
@@ -147,7 +147,7 @@ def test_the_other_processes_keep_to_the_threads_and_formats_of_the_settings(lim
         ("CPU_THREADS", "many", "no number above 0"),
     ],
 )
-def test_a_setting_that_makes_no_sense_is_told(
+def test_a_setting_that_makes_no_sense_is_refused(
     name: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"DEIT_DEPLOY_{name}", value)

@@ -1,7 +1,10 @@
+"""The catalogue, loading weights, and checkpoints that are refused."""
+
 from __future__ import annotations
 
 import argparse
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +25,7 @@ def state() -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_table_tells_the_truth_about_a_model(name: str) -> None:
+def test_the_catalogue_is_right_about_a_model(name: str) -> None:
     spec = MODELS[name]
     with torch.device("meta"):
         module = load.create(spec)
@@ -114,7 +117,7 @@ def test_a_pickle_that_wants_to_run_code_is_refused(tmp_path: Path, capsys: pyte
         (tmp_path / f"{protocol}.pth").write_bytes(pickle.dumps(Evil(), protocol=protocol))
     (tmp_path / "instance.pth").write_bytes(b"(S'code ran'\ni__builtin__\nprint\n.")
     for name in ("new.pth", "instance.pth", *(f"{protocol}.pth" for protocol in range(pickle.HIGHEST_PROTOCOL + 1))):
-        with pytest.raises(InvalidCheckpoint, match="wants to run code when it is loaded, and was refused"):
+        with pytest.raises(InvalidCheckpoint, match="runs code when it is loaded, so it was refused"):
             load.load("demo", str(tmp_path / name), Settings())
     assert "code ran" not in capsys.readouterr().out
 
@@ -122,11 +125,11 @@ def test_a_pickle_that_wants_to_run_code_is_refused(tmp_path: Path, capsys: pyte
 @pytest.mark.filterwarnings("ignore")
 def test_torchscript_is_refused_as_code(tmp_path: Path) -> None:
     torch.jit.script(torch.nn.Linear(2, 2)).save(tmp_path / "script.pt")
-    with pytest.raises(InvalidCheckpoint, match="script.pt is TorchScript, which is code, and was refused"):
+    with pytest.raises(InvalidCheckpoint, match="script.pt is TorchScript, which is code, so it was refused"):
         load.load("demo", str(tmp_path / "script.pt"), Settings())
 
 
-def test_numbers_of_numpys_beside_the_weights_are_no_code(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
+def test_numpy_numbers_saved_with_the_weights_are_not_code(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
     best = {"accuracy": np.float64(0.9), "epoch": np.int64(3), "loss": np.float32(0.1), "done": np.bool_(True)}
     torch.save({"model": state, **best}, tmp_path / "best.pth")
     assert checkpoints.read(tmp_path / "best.pth").notes == best
@@ -141,13 +144,13 @@ def test_numbers_of_numpys_beside_the_weights_are_no_code(state: dict[str, torch
         (lambda: torch.zeros(192, dtype=torch.complex64), "complex64"),
     ],
 )
-# Of quantized and of sparse tensors torch warns.
+# torch warns about quantized and sparse tensors.
 @pytest.mark.filterwarnings("ignore")
-def test_tensors_that_are_no_plain_numbers_are_told(
+def test_tensors_that_are_not_plain_numbers_are_refused(
     make: Callable[[], torch.Tensor], kind: str, state: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
     torch.save(state | {"norm.bias": make()}, tmp_path / "odd.pth")
-    with pytest.raises(InvalidCheckpoint, match=f"odd.pth holds no plain numbers in norm.bias: they are {kind}"):
+    with pytest.raises(InvalidCheckpoint, match=f"odd.pth does not hold plain numbers in norm.bias: they are {kind}"):
         load.load("demo", str(tmp_path / "odd.pth"), Settings())
 
 
@@ -163,22 +166,22 @@ def test_tensors_that_are_no_plain_numbers_are_told(
         ("garbage.safetensors", b"\xff" * 300),
     ],
 )
-def test_damaged_checkpoints_are_told(name: str, data: bytes, tmp_path: Path) -> None:
+def test_damaged_checkpoints_are_refused(name: str, data: bytes, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(data)
-    with pytest.raises(InvalidCheckpoint, match="damaged or no checkpoint"):
+    with pytest.raises(InvalidCheckpoint, match="damaged or not a checkpoint"):
         load.load("demo", str(tmp_path / name), Settings())
 
 
-def test_truncated_checkpoints_are_told(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
+def test_truncated_checkpoints_are_refused(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
     save_file(state, tmp_path / "a.safetensors")
     torch.save(state, tmp_path / "a.pth")
     for path in (tmp_path / "a.safetensors", tmp_path / "a.pth"):
         path.write_bytes(path.read_bytes()[:100_000])
-        with pytest.raises(InvalidCheckpoint, match="damaged or no checkpoint"):
+        with pytest.raises(InvalidCheckpoint, match="damaged or not a checkpoint"):
             load.load("demo", str(path), Settings())
 
 
-def test_a_checkpoint_without_weights_is_told(tmp_path: Path) -> None:
+def test_a_checkpoint_without_weights_is_refused(tmp_path: Path) -> None:
     for value in ([1, 2], {0: torch.zeros(1)}, {"model": 3}, {}):
         torch.save(value, tmp_path / "other.pth")
         with pytest.raises(InvalidCheckpoint):
@@ -187,7 +190,7 @@ def test_a_checkpoint_without_weights_is_told(tmp_path: Path) -> None:
         with pytest.raises(InvalidCheckpoint, match="There is no checkpoint file"):
             load.load("demo", name, Settings())
     (tmp_path / "x.onnx").write_bytes(b"")
-    with pytest.raises(InvalidCheckpoint, match="no checkpoint"):
+    with pytest.raises(InvalidCheckpoint, match="not a checkpoint"):
         load.load("demo", str(tmp_path / "x.onnx"), Settings())
 
 
@@ -196,3 +199,20 @@ def test_unknown_names_are_refused_with_the_choices() -> None:
         load.find("vgg")
     with pytest.raises(InvalidCheckpoint, match="no checkpoint file pretraind.*'pretrained', 'random'"):
         load.load("demo", "pretraind", Settings())
+
+
+def test_an_archive_of_a_million_files_is_not_listed(tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.pth"
+    with zipfile.ZipFile(bomb, "w") as archive:
+        for number in range(checkpoints.MOST_ENTRIES + 1):
+            archive.writestr(zipfile.ZipInfo(f"archive/data/{number}"), b"")
+    with pytest.raises(InvalidCheckpoint, match="bomb.pth is an archive of more than 20000 files"):
+        checkpoints.read(bomb)
+
+
+def test_a_pickle_larger_than_any_models_is_refused(tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.pth"
+    with zipfile.ZipFile(bomb, "w") as archive:
+        archive.writestr("archive/data.pkl", bytes(checkpoints.LARGEST_PICKLE + 1))
+    with pytest.raises(InvalidCheckpoint, match="more besides its tensors than any model needs"):
+        checkpoints.read(bomb)

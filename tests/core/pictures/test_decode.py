@@ -338,7 +338,7 @@ def test_a_small_reading_is_upright_and_in_srgb_too() -> None:
 @pytest.mark.parametrize("size", [(500, 375), (1100, 825), (2000, 1500), (4000, 3000)])
 @pytest.mark.parametrize("sample", ["astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"])
 def test_reading_a_jpeg_small_changes_no_answer_beyond_the_bound(sample: str, size: tuple[int, int]) -> None:
-    """The bound of docs/decisions/0013-pictures.md."""
+    """The limit in docs/decisions/0013-pictures.md."""
     from deploy_core.inference import classify
 
     with Image.open(SAMPLES / sample) as picture:
@@ -356,7 +356,7 @@ def test_reading_a_jpeg_small_changes_no_answer_beyond_the_bound(sample: str, si
 @pytest.mark.parametrize("size", [(640, 480), (480, 640), (224, 224), (4000, 300), (31, 97)])
 @pytest.mark.parametrize("how", [HOW, SMALL, SQUASHED], ids=["248", "36", "squashed"])
 def test_the_share_that_is_kept_is_that_of_the_crop(size: tuple[int, int], how: Preprocessing) -> None:
-    """Counted on a picture of a few stripes of distinct grey, of which the crop keeps some."""
+    """Counted on a picture of stripes in different greys; the crop keeps some of them."""
     ramp = np.tile(np.arange(size[0]), (size[1], 1)).astype(np.float32)
     seen = preprocess.crop(Image.fromarray((ramp * 255 / size[0]).astype(np.uint8)).convert("RGB"), how)
     across = (int(np.asarray(seen)[..., 0].max()) - int(np.asarray(seen)[..., 0].min()) + 1) / 255

@@ -30,7 +30,7 @@ OVER = threading.Event()
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers /NAME with the method ``NAME``, and notes the path and headers of every request."""
+    """Answers /NAME with the method ``NAME``, and records the path and headers of every request."""
 
     server: Server
 
@@ -187,7 +187,7 @@ class Server(ThreadingHTTPServer):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A server on 127.0.0.1, the one address inside that counts as public for the test."""
+    """A server on 127.0.0.1, which counts as public in the test. No other local address does."""
     monkeypatch.setattr(fetching, "is_public", lambda address: address == "127.0.0.1" or is_public(address))
     OVER.clear()
     with Server() as running:
@@ -276,7 +276,7 @@ def test_addresses_that_are_not_public(address: str) -> None:
     assert not is_public(address)
 
 
-# Addresses that are refused before anything is sent
+# Addresses that are refused before a request
 
 
 @pytest.mark.parametrize(
@@ -319,13 +319,13 @@ def test_addresses_inside_are_never_connected_to(monkeypatch: pytest.MonkeyPatch
     def connect(*_: object) -> None:
         pytest.fail("connected")
 
-    monkeypatch.setattr(fetching._Line, "_connect", connect)
+    monkeypatch.setattr(fetching._Connections, "_connect", connect)
     monkeypatch.setattr(socket, "getaddrinfo", only_addresses(socket.getaddrinfo))
     assert "points into this machine or a private network" in refused(url)
 
 
 def only_addresses(lookup: object) -> object:
-    """getaddrinfo without a name server: written addresses and localhost only."""
+    """getaddrinfo without a name server: numeric addresses and localhost only."""
 
     def looked_up(host: str, *rest: object, **options: object) -> object:
         if host.rstrip(".").lower() == "localhost":
@@ -446,7 +446,7 @@ def test_too_many_bytes_are_refused_at_the_limit(server: Server, path: str) -> N
 
 @pytest.mark.parametrize("path", ["short", "broken_chunks", "endless_chunk_size", "garbage", "many_headers"])
 def test_broken_answers(server: Server, path: str) -> None:
-    assert "failed or broke off" in refused(server.url(path))
+    assert "failed or was interrupted" in refused(server.url(path))
 
 
 @pytest.mark.parametrize("path", ["drip_body", "drip_headers", "drip_headers?lines", "silent"])
@@ -487,7 +487,7 @@ def test_a_port_that_nobody_listens_on() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fetching, "is_public", lambda address: address == "127.0.0.1")
         patch.setattr(fetching, "PORTS", (port,))
-        assert "failed or broke off" in refused(f"http://127.0.0.1:{port}/")
+        assert "failed or was interrupted" in refused(f"http://127.0.0.1:{port}/")
 
 
 def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -497,13 +497,13 @@ def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("path", ["ok", "missing", "endless", "once", "drip_body"])
 def test_no_socket_stays_open(server: Server, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
-    connect, opened = fetching._Line._connect, []
+    connect, opened = fetching._Connections._connect, []
 
     def noted(*arguments: Any) -> socket.socket:
         opened.append(connect(*arguments))
         return opened[-1]
 
-    monkeypatch.setattr(fetching._Line, "_connect", noted)
+    monkeypatch.setattr(fetching._Connections, "_connect", noted)
     with suppress(InvalidPicture, PictureUnreachable):
         fetch(server.url(path), HURRIED)
     wait_for_fetches_to_end()
@@ -511,7 +511,7 @@ def test_no_socket_stays_open(server: Server, monkeypatch: pytest.MonkeyPatch, p
     assert all(each.fileno() == -1 for each in opened)
 
 
-def test_the_environment_has_no_say(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_environment_has_no_effect(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password secret\n")
     netrc.chmod(0o600)
@@ -709,6 +709,6 @@ def test_the_log_says_nothing_of_what_a_visitor_fetches(
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", only_addresses(socket.getaddrinfo))
     with caplog.at_level("INFO"):
-        told = refused(url.format(port=server.port))
-    assert "hidden" not in told
+        error = refused(url.format(port=server.port))
+    assert "hidden" not in error
     assert not caplog.records

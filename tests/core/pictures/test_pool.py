@@ -1,4 +1,4 @@
-"""Strangers' pictures are read in processes that may die of them: a sentence to one visitor, nothing to others."""
+"""Visitors' pictures are read in processes of their own: a crash is an error for one visitor and nobody else."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def refused(reading: Decoders, data: bytes, words: str) -> float:
     return seconds_of(refuse)
 
 
-def test_a_picture_that_crashes_its_process_costs_a_sentence(reading: Decoders) -> None:
+def test_a_picture_that_crashes_its_process_gives_an_error(reading: Decoders) -> None:
     (before,) = reading.process_ids
     assert refused(reading, crashing_heic(), "failed at this one") < MORE
     assert seconds_of(lambda: reading.prepare(PICTURE, HOW)) < MORE
@@ -130,7 +130,7 @@ def test_the_process_is_bounded_and_bare(hasty: Settings, monkeypatch: pytest.Mo
 
 
 def test_a_mutated_picture_of_any_kind_ends_no_process_that_serves_others(hasty: Settings, tmp_path: Path) -> None:
-    """Through what a page asks. The bar's 10,000 are counted by ``benchmarks.hostile``."""
+    """With the requests of a page. ``benchmarks.hostile`` does the same with 10,000 pictures."""
     settings = replace(hasty, home=tmp_path, picture_pixels=1_000_000)
     reading, kinds = Decoders(settings), originals()
     process = WorkerProcess("inference process", settings)
@@ -186,7 +186,7 @@ def test_what_it_gives_is_what_decoding_here_gives(reading: Decoders) -> None:
     assert reading.prepare(PICTURE, HOW).input == here.astype("<f4").tobytes()
     looks = reading.looks(PICTURE, HOW, [[0.1, 0.9], [0.5, 0.5]], 0.5, 100)
     assert looks.size == (200, 133)
-    for data in (looks.framed, looks.given, looks.heat, reading.small(PICTURE, 50), reading.square(PICTURE, 40)):
+    for data in (looks.framed, looks.input, looks.heat, reading.small(PICTURE, 50), reading.square(PICTURE, 40)):
         assert data[:3] == b"\xff\xd8\xff"
 
 

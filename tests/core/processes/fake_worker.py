@@ -100,9 +100,9 @@ def run_stages(request: Stages, work: Work) -> Passed:
 def run_threads(_: Threads, __: Work) -> list[int]:
     import torch
 
-    from deploy_core.formats import operators
+    from deploy_core.formats.onnx import running
 
-    return [torch.get_num_threads(), operators.onnxruntime_options().intra_op_num_threads]
+    return [torch.get_num_threads(), running.session_options().intra_op_num_threads]
 
 
 def run_hurt(request: Hurt, _: Work) -> None:

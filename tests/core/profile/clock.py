@@ -1,4 +1,4 @@
-"""Time that a test makes pass."""
+"""A clock that tests set."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Contenders = dict[str, Callable[[], object]]
 
 
 class Clock:
-    """Time that passes only when somebody works: ``jitter`` is the scatter of a call, ``drift`` that of a round."""
+    """A clock that moves only during work; ``jitter`` is the random part of a call, ``drift`` that of a round."""
 
     def __init__(self, jitter: float = 0.05, drift: float = 0.2, seed: int = 7) -> None:
         self.now, self.calls = 0.0, 0

@@ -1,4 +1,4 @@
-"""A profile of the embedded model's files, measured here, and what is made of it."""
+"""Profiles of the embedded model's files, measured here: records, runs, verdicts and tables."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from deploy_core import build, documents, embedded, files
 from deploy_core.errors import InvalidArtifact, InvalidRequest, JobFailed
 from deploy_core.formats import FORMATS, engines
 from deploy_core.formats.operators import GROUPS, OTHER, group_of, typical
-from deploy_core.profile.intervals import LEAST_ROUNDS, MOST_ROUNDS, Finding, estimates, judged
+from deploy_core.profile.intervals import LEAST_ROUNDS, MOST_ROUNDS, SpeedOutcome, estimates, outcome_of
 from deploy_core.profile.measure import host, isolated
 from deploy_core.profile.measure.alone import Examination, Examine
 from deploy_core.profile.measure.rounds import Rounds, Until, time_in_rounds
 from deploy_core.profile.measure.run import BOUND, VISITS, Options, profile
 from deploy_core.profile.measure.turns import Contender
-from deploy_core.profile.record import record
-from deploy_core.profile.record.record import Record, Row, Unmeasured
+from deploy_core.profile.record.record import VERSION, Record, Row, Unmeasured, trace_name, weights_name
 from deploy_core.profile.record.runs import Runs
+from deploy_core.profile.record.saved import parse_record, read_record, save_record
 from deploy_core.profile.verdict import compare, reasons, shipping, tables, verdicts
 from deploy_core.profile.verdict.shipping import TARGETS, Limits
 from deploy_core.settings import Settings
@@ -40,7 +40,7 @@ from tests.core.profile.clock import Clock, contenders
 from tests.whole_build import WholeBuild
 
 ROUNDS = 4
-# Writes to an address far away.
+# Writes to a far memory address, which crashes the process.
 DEADLY = """
 def forward(self, picture: Tensor) -> Tensor:
     far = torch.full([1, 1], 1099511627776, dtype=torch.long)
@@ -58,7 +58,7 @@ def profiled(folder: Path, options: Options, events: list[Event] | None = None) 
 
 @pytest.fixture(scope="module")
 def broken(whole_build: WholeBuild, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A build of each runtime's files, where one vanished and another was damaged."""
+    """A build with files of each runtime; one file is missing and another is damaged."""
     folder = tmp_path_factory.mktemp("broken") / "build"
     shutil.copytree(whole_build.folder, folder)
     result = build.read_result(folder)
@@ -81,14 +81,14 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(broken: Path, traces: Path, events: list[Event]) -> Record:
-    # A second is over after one visit to each.
+    # One visit to each file takes longer than a second.
     options = Options(threads=(1, 2), batches=(1, 3), seconds=1, rounds=ROUNDS, traces=traces)
     return profiled(broken, options, events)
 
 
 @pytest.fixture(scope="module")
 def saved() -> Record:
-    return record.read(embedded.SAVED_PROFILE)
+    return read_record(embedded.SAVED_PROFILE)
 
 
 def row_of(run: Record, key: str) -> Row:
@@ -115,7 +115,7 @@ def test_figures_come_from_the_samples(run: Record) -> None:
     assert (original.ratio, original.reduction_percent) == (1, 0)
     for row in run.rows:
         assert len(row.samples_ms) == run.repeats == ROUNDS
-        # Four rounds are no interval.
+        # Four rounds are too few for an interval.
         assert row.median_interval_ms is row.ratio_interval is None
         assert row.median_ms <= row.p95_ms <= max(row.samples_ms)
         assert row.ratio == pytest.approx(row.median_ms / original.median_ms)
@@ -132,7 +132,7 @@ def test_each_file_is_examined_alone(run: Record) -> None:
             (1, ROUNDS, None),
             (2, ROUNDS, None),
         ]
-    # A file that a quarter of the bytes are enough for takes less memory, too.
+    # A file with a quarter of the bytes also needs less memory.
     assert row_of(run, "lite").peak_bytes < row_of(run, "original").peak_bytes
 
 
@@ -152,7 +152,7 @@ def test_operators_say_where_the_time_goes(run: Record) -> None:
     assert delegated > 50
 
 
-def test_traces_are_written_for_who_asks(run: Record, traces: Path) -> None:
+def test_traces_are_written_if_asked_for(run: Record, traces: Path) -> None:
     written = {path.name.removesuffix(".trace.json"): json.loads(path.read_text()) for path in traces.iterdir()}
     assert set(written) == {row.file for row in run.rows if row.operators}
     for trace in written.values():
@@ -167,7 +167,7 @@ def test_progress_goes_to_the_end(run: Record, events: list[Event]) -> None:
     assert f"Measuring round {ROUNDS} of {ROUNDS}" in {event.message for event in events}
 
 
-def test_the_machine_is_told(run: Record) -> None:
+def test_a_record_describes_the_machine(run: Record) -> None:
     assert run.host.cpu
     assert run.host.cpus >= 1
     assert run.host.memory_bytes > 1e9
@@ -175,9 +175,7 @@ def test_the_machine_is_told(run: Record) -> None:
     assert 0 <= run.others_load <= 1
 
 
-def test_the_instructions_that_matter_are_told_of_an_arm_processor(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_arm_processor_lists_the_instructions_that_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cpuinfo").write_text("processor\t: 0\nFeatures\t: fp asimd asimddp\n\nModel\t\t: Raspberry Pi 5\n")
     monkeypatch.setattr(host, "CPUINFO", tmp_path / "cpuinfo")
     found = host.describe()
@@ -219,7 +217,7 @@ def test_without_the_original_there_is_nothing_to_compare_with(broken: Path, tmp
         profiled(folder, Options(rounds=1))
 
 
-def test_who_brings_the_process_down_drops_out_and_the_others_begin_again(
+def test_a_file_that_crashes_the_process_is_excluded_and_the_rest_are_measured_again(
     whole_build: WholeBuild, tmp_path: Path
 ) -> None:
     import torch
@@ -241,7 +239,7 @@ def test_who_brings_the_process_down_drops_out_and_the_others_begin_again(
 
 @pytest.fixture
 def examined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Whom a profile examines, which takes no time here."""
+    """The formats that a profile examines; the examinations are faked."""
     asked: list[str] = []
 
     def examine(request: Examine, _: Settings) -> Examination:
@@ -276,7 +274,7 @@ def test_a_bad_moment_is_not_taken_for_a_files_own(
     assert examined == order
 
 
-def test_an_operator_is_told_as_in_most_calls() -> None:
+def test_an_operator_gets_the_median_of_its_calls() -> None:
     def call(milliseconds: float) -> tuple[OperatorTime, ...]:
         return (OperatorTime("aten::addmm", "matrix products", milliseconds, 2),)
 
@@ -304,9 +302,9 @@ def test_a_thread_count_that_fails_leaves_a_gap_and_the_run(
 
 
 def test_a_record_is_saved_and_read_back(run: Record, tmp_path: Path) -> None:
-    record.save(run, tmp_path / "p.json")
-    assert record.read(tmp_path / "p.json") == run
-    assert record.parse((tmp_path / "p.json").read_bytes()).key == run.key
+    save_record(run, tmp_path / "p.json")
+    assert read_record(tmp_path / "p.json") == run
+    assert parse_record((tmp_path / "p.json").read_bytes()).run_id == run.run_id
 
 
 def test_the_shipped_run_is_of_the_embedded_model_on_a_named_host(saved: Record) -> None:
@@ -320,26 +318,26 @@ def test_the_shipped_run_is_of_the_embedded_model_on_a_named_host(saved: Record)
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "no JSON document"),
-        ("[" * 100_000, "no JSON document"),
-        ('{"version": NaN}', "no record of a profile"),
-        ("[1]", "no record of a profile"),
-        ("{}", "no record of a profile"),
+        ("", "not a JSON document"),
+        ("[" * 100_000, "not a JSON document"),
+        ('{"version": NaN}', "not the record of a profile"),
+        ("[1]", "not the record of a profile"),
+        ("{}", "not the record of a profile"),
         ('{"version": 1}', "record of version 1, and this app reads version 3"),
-        ('{"version": true}', "no record of a profile"),
+        ('{"version": true}', "not the record of a profile"),
         ('{"version": 2, "rows": []}', "no Record of this version"),
     ],
 )
-def test_a_record_that_is_none_is_told(text: str, words: str) -> None:
+def test_other_json_is_no_record(text: str, words: str) -> None:
     with pytest.raises(InvalidArtifact, match=words):
-        record.parse(text.encode())
+        parse_record(text.encode())
 
 
-def test_a_record_of_unknown_formats_is_told(saved: Record) -> None:
+def test_a_record_of_unknown_formats_is_refused(saved: Record) -> None:
     document = documents.plain(saved)
     document["rows"][0]["format"] = "coreml"
     with pytest.raises(InvalidArtifact, match="formats that this app does not know"):
-        record.parse(json.dumps(document).encode())
+        parse_record(json.dumps(document).encode())
 
 
 @pytest.mark.parametrize("path", ["host", "rows[1].median_ms", "rows[0].throughput[0].batch", "settled"])
@@ -351,7 +349,7 @@ def test_a_missing_field_is_named(saved: Record, path: str) -> None:
         inner = inner[key][int(number)]
     del inner[name]
     with pytest.raises(InvalidArtifact, match=re.escape(f"{path} (required field missing)")):
-        record.parse(json.dumps(document).encode())
+        parse_record(json.dumps(document).encode())
 
 
 def test_a_record_of_version_2_is_still_read(saved: Record) -> None:
@@ -361,20 +359,20 @@ def test_a_record_of_version_2_is_still_read(saved: Record) -> None:
     document["unmeasured"] = [{"format": "lite", "reason": "It is gone."}]
     for row in document["rows"]:
         row["scaling"] = [{"threads": 1, "median_ms": 9.0}, {"threads": saved.threads, "median_ms": row["median_ms"]}]
-    found = record.parse(json.dumps(document).encode())
-    assert (found.version, found.visits) == (record.VERSION, 1)
+    found = parse_record(json.dumps(document).encode())
+    assert (found.version, found.visits) == (VERSION, 1)
     assert found.unmeasured == (Unmeasured("lite", "It is gone.", None),)
     first, main = found.rows[0].scaling
     assert (first.rounds, first.interval_ms) == (None, None)
     assert (main.rounds, main.interval_ms) == (saved.repeats, saved.rows[0].median_interval_ms)
-    assert record.parse(json.dumps(documents.plain(found)).encode()) == found
+    assert parse_record(json.dumps(documents.plain(found)).encode()) == found
 
 
 def test_few_rounds_of_version_2_lose_the_interval_that_they_never_had(saved: Record) -> None:
     document = documents.plain(of_rounds(saved, 1)) | {"version": 2}
     for row in document["rows"]:
         row["median_interval_ms"], row["ratio_interval"] = [row["median_ms"]] * 2, [row["ratio"]] * 2
-    found = record.parse(json.dumps(document).encode())
+    found = parse_record(json.dumps(document).encode())
     assert {row.median_interval_ms for row in found.rows} == {row.ratio_interval for row in found.rows} == {None}
 
 
@@ -409,11 +407,11 @@ def test_few_rounds_of_version_2_lose_the_interval_that_they_never_had(saved: Re
         (0, "first_ms", 1e999),
     ],
 )
-def test_a_record_whose_figures_do_not_fit_together_is_told(saved: Record, row: int, field: str, value: object) -> None:
+def test_a_record_whose_figures_do_not_fit_is_refused(saved: Record, row: int, field: str, value: object) -> None:
     document = documents.plain(saved)
     document["rows"][row][field] = value
     with pytest.raises(InvalidArtifact, match="do not fit together"):
-        record.parse(json.dumps(document).encode())
+        parse_record(json.dumps(document).encode())
 
 
 @pytest.mark.parametrize(
@@ -428,28 +426,28 @@ def test_a_record_whose_figures_do_not_fit_together_is_told(saved: Record, row: 
         ("measured_at", "2026-01-01T00:00:00"),
     ],
 )
-def test_a_record_of_what_cannot_be_is_told(saved: Record, field: str, value: object) -> None:
+def test_a_record_of_what_cannot_be_is_refused(saved: Record, field: str, value: object) -> None:
     with pytest.raises(InvalidArtifact, match=f"do not fit together: {field}"):
-        record.parse(json.dumps(documents.plain(saved) | {field: value}).encode())
+        parse_record(json.dumps(documents.plain(saved) | {field: value}).encode())
 
 
-def test_numbers_beyond_all_bounds_are_told(saved: Record) -> None:
+def test_numbers_beyond_all_bounds_are_refused(saved: Record) -> None:
     document = documents.plain(saved)
     document["rows"][1]["load_ms"] = 10**400
     with pytest.raises(InvalidArtifact, match=re.escape("rows[1].load_ms")):
-        record.parse(json.dumps(document).encode())
+        parse_record(json.dumps(document).encode())
 
 
-def test_a_record_of_more_rounds_than_anybody_measures_is_told(saved: Record) -> None:
+def test_a_record_of_more_rounds_than_anybody_measures_is_refused(saved: Record) -> None:
     forged = of_rounds(saved, MOST_ROUNDS + 1)
     with pytest.raises(InvalidArtifact, match="do not fit together"):
-        record.parse(json.dumps(documents.plain(forged)).encode())
+        parse_record(json.dumps(documents.plain(forged)).encode())
 
 
-def test_a_record_that_names_an_unknown_format_as_unmeasured_is_told(saved: Record) -> None:
+def test_a_record_with_an_unknown_unmeasured_format_is_refused(saved: Record) -> None:
     forged = dataclasses.replace(saved, unmeasured=(Unmeasured("coreml", "because", None),))
     with pytest.raises(InvalidArtifact, match="does not know"):
-        record.parse(json.dumps(documents.plain(forged)).encode())
+        parse_record(json.dumps(documents.plain(forged)).encode())
 
 
 def test_runs_are_kept_listed_and_brought_from_elsewhere(run: Record, saved: Record, limits: Settings) -> None:
@@ -457,13 +455,13 @@ def test_runs_are_kept_listed_and_brought_from_elsewhere(run: Record, saved: Rec
     assert runs.of("demo", "pretrained", "default") == ()
     older = dataclasses.replace(run, measured_at="2020-01-01T00:00:00+00:00")
     keys = [runs.keep(kept) for kept in (older, run, run)]
-    assert keys[1] == keys[2] == run.key != keys[0]
+    assert keys[1] == keys[2] == run.run_id != keys[0]
     assert runs.of("demo", "pretrained", "default") == (run, older)
     assert runs.of("demo", "random", "default") == runs.of("demo", "pretrained", "tutorial") == ()
-    assert runs.get(run.key) == run
-    (limits.home / "runs" / f"{run.key}.json").write_text("{")
+    assert runs.get(run.run_id) == run
+    (limits.home / "runs" / f"{run.run_id}.json").write_text("{")
     assert runs.of("demo", "pretrained", "default") == (older,)
-    # Whoever brings a run opens it by its key, and nobody else sees it.
+    # Only its ID opens an uploaded run.
     elsewhere = dataclasses.replace(saved, measured_at="2099-01-01T00:00:00+00:00")
     key = runs.take_in(json.dumps(documents.plain(elsewhere)).encode())
     assert runs.get(key) == elsewhere
@@ -476,7 +474,7 @@ def test_runs_are_kept_listed_and_brought_from_elsewhere(run: Record, saved: Rec
 
 def test_traces_stay_with_their_run(saved: Record, limits: Settings, tmp_path: Path) -> None:
     folder = files.make_folder(tmp_path / "traces")
-    written = [record.trace_name(row.file) for row in saved.rows if row.operators]
+    written = [trace_name(row.file) for row in saved.rows if row.operators]
     for name in (*written, "of another run.trace.json"):
         (folder / name).write_text("[]")
     runs = Runs(limits)
@@ -498,7 +496,7 @@ def test_a_run_that_an_older_version_named_is_named_anew(saved: Record, limits: 
     assert runs.traces(key) is not None
     assert runs.get("0" * 16) == saved
     runs.sweep()
-    assert [run.key for run in runs.of(saved.model, saved.weights, saved.optimize)] == [key]
+    assert [run.run_id for run in runs.of(saved.model, saved.weights, saved.optimize)] == [key]
 
 
 def test_only_the_newest_runs_stay(saved: Record, limits: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -509,7 +507,7 @@ def test_only_the_newest_runs_stay(saved: Record, limits: Settings, monkeypatch:
 
 
 def test_the_record_does_not_tell_where_a_checkpoint_lies(saved: Record, limits: Settings) -> None:
-    assert record.weights_name("/home/ada/secret/wolf.safetensors") == "wolf.safetensors"
+    assert weights_name("/home/ada/secret/wolf.safetensors") == "wolf.safetensors"
     runs = Runs(limits)
     runs.keep(dataclasses.replace(saved, weights="wolf.safetensors"))
     assert len(runs.of("demo", "/home/ada/secret/wolf.safetensors", "default")) == 1
@@ -519,7 +517,7 @@ def test_the_record_does_not_tell_where_a_checkpoint_lies(saved: Record, limits:
 
 
 def of_samples(run: Record, samples: Callable[[Row], Sequence[float]]) -> Record:
-    """The run, as if it had measured other samples."""
+    """The run with other samples."""
     told = {row.format: tuple(samples(row)) for row in run.rows}
     found = estimates(told)
     rows = tuple(
@@ -542,12 +540,12 @@ def of_samples(run: Record, samples: Callable[[Row], Sequence[float]]) -> Record
 
 
 def planted(saved: Record, **factors: float) -> Record:
-    """The shipped run, with the times of some formats multiplied."""
+    """The shipped run with the times of some formats multiplied."""
     return of_samples(saved, lambda row: [value * factors.get(row.format, 1) for value in row.samples_ms])
 
 
 def of_rounds(saved: Record, rounds: int) -> Record:
-    """The shipped run, ended or prolonged."""
+    """The shipped run with fewer or more rounds."""
     return of_samples(saved, lambda row: (row.samples_ms * (rounds // len(row.samples_ms) + 1))[:rounds])
 
 
@@ -559,10 +557,10 @@ def test_a_planted_slowdown_is_named_and_a_planted_tie_is_called_a_tie(saved: Re
     assert found.settled
     rows = {key: dataclasses.replace(row_of(saved, key), samples_ms=samples) for key, samples in found.samples.items()}
     tie = verdicts.between(rows["lite"], rows["optimized"])
-    assert tie.finding is Finding.EQUAL
+    assert tie.outcome is SpeedOutcome.EQUAL
     assert re.fullmatch(r"Optimized for mobile and Lite interpreter are equally fast, to within [1-5] %\.", tie.text)
     slow = verdicts.between(rows["lite"], rows["quantized"])
-    assert slow.finding is Finding.SLOWER
+    assert slow.outcome is SpeedOutcome.SLOWER
     assert slow.interval
     assert slow.interval[0] <= 1.1 <= slow.interval[1]
     assert re.match(r"Scripted and quantized is (8|9|10|11|12) % slower than Lite interpreter \(95 %", slow.text)
@@ -583,9 +581,9 @@ def test_the_difference_of_two_files_is_named_with_its_reason(saved: Record) -> 
     )
     assert re.search(
         r"slower .* Most of it is in copies and layout, \+5\.\d\d ms \(aten::copy_ \+5\.\d\d ms, the prepacked patch",
-        reasons.told(fast, slow),
+        reasons.explanation(fast, slow),
     )
-    assert reasons.told(fast, fast) == verdicts.between(fast, fast).text
+    assert reasons.explanation(fast, fast) == verdicts.between(fast, fast).text
     less = {found.name: found for found in reasons.differences(slow, fast)}
     assert less["aten::copy_"].reason is None
     first = reasons.differences(fast, slow)[0]
@@ -598,14 +596,14 @@ def test_the_difference_of_two_files_is_named_with_its_reason(saved: Record) -> 
 
 
 def test_what_makes_a_file_slower_takes_more_time_in_it(saved: Record) -> None:
-    """Of all pairs of the shipped run: the reason points where the verdict does."""
+    """In all pairs of the shipped run, the reason and the verdict point the same way."""
     seen = [row for row in saved.rows if row.operators]
     for first, second in itertools.permutations(seen, 2):
-        verdict, told = verdicts.between(first, second), reasons.told(first, second)
-        if not verdict.finding.is_difference:
+        verdict, told = verdicts.between(first, second), reasons.explanation(first, second)
+        if not verdict.outcome.is_difference:
             assert told == verdict.text
             continue
-        sign = "+" if verdict.finding is Finding.SLOWER else "-"
+        sign = "+" if verdict.outcome is SpeedOutcome.SLOWER else "-"
         assert set(re.findall(r" ([+-])\d+\.\d\d ms", told.removeprefix(verdict.text))) == {sign}
 
 
@@ -616,7 +614,7 @@ def spending(row: Row, median: float, **groups: float) -> Row:
 
 def test_a_reason_explains_at_least_half_or_is_none(saved: Record) -> None:
     one = spending(saved.rows[0], 10.0, attention=4.0, activation=4.0, other=1.0)
-    # Less attention cannot be why it is slower, and four equal parts are no reason each.
+    # Less time in attention cannot make it slower, and none of four equal parts makes half of the difference.
     scattered = spending(saved.rows[1], 14.0, attention=1.0, activation=6.0, other=3.0)
     outside = spending(saved.rows[1], 14.0, attention=4.0, activation=4.0, other=2.0)
     assert reasons.main_difference(one, scattered) == "Most of it is outside the operators, +3.00 ms."
@@ -636,7 +634,7 @@ def test_operators_that_were_seen_at_a_slower_moment_explain_nothing(saved: Reco
 
 
 def test_what_is_exported_of_anybodys_record_is_text(saved: Record) -> None:
-    """A table with its columns, no heading, no HTML, and nothing that a spreadsheet computes."""
+    """The table keeps its columns, and holds no heading, no HTML and no formula."""
     host = dataclasses.replace(saved.host, cpu="A|B\n# <img src=x>")
     rows = tuple(dataclasses.replace(row, run_engine="=1|2", file="@file") for row in saved.rows)
     forged = dataclasses.replace(saved, host=host, rows=rows)
@@ -653,7 +651,7 @@ def test_a_peak_below_what_was_held_before_cannot_be(saved: Record) -> None:
     small = dataclasses.replace(saved.rows[0], peak_bytes=saved.rows[0].runtime_bytes - 1)
     forged = dataclasses.replace(saved, rows=(small, *saved.rows[1:]))
     with pytest.raises(InvalidArtifact, match="peak_bytes"):
-        record.parse(json.dumps(documents.plain(forged)).encode())
+        parse_record(json.dumps(documents.plain(forged)).encode())
 
 
 def test_operators_of_all_runtimes_fall_into_the_same_groups() -> None:
@@ -699,7 +697,7 @@ def test_the_file_that_breaks_a_limit_least_is_the_nearest(saved: Record, key: s
     fastest = min(able, key=lambda row: row.median_ms)
     told = shipping.recommend(saved, TARGETS[key], Limits(milliseconds=0.5)).reason
     assert f"The nearest is {FORMATS[fastest.format].title}: {fastest.median_ms:.1f} ms." in told
-    # As many limits broken, but one of them by far.
+    # Each breaks one limit, but one of them by far.
     far = shipping.recommend(saved, TARGETS[key], Limits(bytes=10, milliseconds=fastest.median_ms * 0.99)).reason
     assert f"The nearest is {FORMATS[min(able, key=lambda row: row.bytes).format].title}" in far
 
@@ -719,13 +717,13 @@ def test_of_files_that_are_as_fast_a_server_gets_the_smaller_one_and_hears_of_th
 
 
 def test_a_difference_that_is_not_sure_decides_nothing(saved: Record) -> None:
-    """The larger file's median is 10 % below; with that scatter it means nothing."""
+    """The larger file's median is 10 % lower, but the samples scatter too much to tell."""
     noise = random.Random(3)
     small, large = row_of(saved, "executorch_int8"), row_of(saved, "onnx")
     samples = {row.format: [noise.lognormvariate(0, 1) for _ in range(20)] for row in (saved.rows[0], small, large)}
     run = of_samples(dataclasses.replace(saved, rows=(saved.rows[0], small, large)), lambda row: samples[row.format])
     first, second = run.rows[1:]
-    assert verdicts.between(first, second).finding is Finding.UNKNOWN
+    assert verdicts.between(first, second).outcome is SpeedOutcome.UNKNOWN
     assert "This run cannot tell whether" in verdicts.between(first, second).text
     assert shipping.recommend(run, TARGETS["server"], Limits()).format == "executorch_int8"
 
@@ -734,7 +732,7 @@ def test_a_difference_that_is_not_sure_decides_nothing(saved: Record) -> None:
 def test_too_few_rounds_decide_nothing_about_speed(saved: Record, rounds: int) -> None:
     short = of_rounds(saved, rounds)
     told = verdicts.between(short.rows[0], short.rows[-1])
-    assert (told.finding, told.interval) == (Finding.UNKNOWN, None)
+    assert (told.outcome, told.interval) == (SpeedOutcome.UNKNOWN, None)
     counted = "1 round cannot" if rounds == 1 else "11 rounds cannot"
     assert told.text == f"{counted} tell whether ONNX, int8 or Original is faster. Measure longer."
     assert verdicts.certainty(short) == f"{counted} give an interval: that takes 12. Measure longer."
@@ -789,19 +787,19 @@ def test_two_runs_are_compared(saved: Record) -> None:
 @pytest.mark.parametrize(
     ("ratio", "interval", "told"),
     [
-        (1.01, (0.97, 1.04), Finding.EQUAL),
-        (1.01, (1.005, 1.015), Finding.EQUAL),
-        (1.95, (0.89, 2.07), Finding.UNKNOWN),
-        (1.01, (1.005, 1.08), Finding.UNKNOWN),
-        (1.03, (1.02, 1.04), Finding.SLOWER),
-        (0.45, (0.4, 0.5), Finding.FASTER),
-        (0.45, None, Finding.UNKNOWN),
+        (1.01, (0.97, 1.04), SpeedOutcome.EQUAL),
+        (1.01, (1.005, 1.015), SpeedOutcome.EQUAL),
+        (1.95, (0.89, 2.07), SpeedOutcome.UNKNOWN),
+        (1.01, (1.005, 1.08), SpeedOutcome.UNKNOWN),
+        (1.03, (1.02, 1.04), SpeedOutcome.SLOWER),
+        (0.45, (0.4, 0.5), SpeedOutcome.FASTER),
+        (0.45, None, SpeedOutcome.UNKNOWN),
     ],
 )
 def test_equal_is_said_only_where_the_whole_interval_is(
-    ratio: float, interval: tuple[float, float] | None, told: Finding
+    ratio: float, interval: tuple[float, float] | None, told: SpeedOutcome
 ) -> None:
-    assert judged(ratio, interval, 0.02, 0.05) is told
+    assert outcome_of(ratio, interval, 0.02, 0.05) is told
 
 
 def test_what_a_machine_does_by_itself_is_no_difference_of_two_runs(saved: Record) -> None:
@@ -810,7 +808,7 @@ def test_what_a_machine_does_by_itself_is_no_difference_of_two_runs(saved: Recor
     assert (drifted.text, drifted.is_tie) == ("cannot tell", False)
 
 
-def test_two_runs_of_which_one_is_short_cannot_be_told_apart(saved: Record) -> None:
+def test_a_short_run_cannot_be_compared_with_another(saved: Record) -> None:
     found = compare.compare(saved, of_rounds(planted(saved, lite=3), 3))
     assert {(change.text, change.interval) for change in found.changes} == {("cannot tell", None)}
     assert "too few rounds" in found.changes[0].ratio_text
@@ -851,7 +849,7 @@ def test_tables_say_what_the_record_says(saved: Record) -> None:
     assert tables.rates_head(saved)[-2:] == ("1 thread", "2 threads")
 
 
-def test_what_is_missing_is_told_with_its_reason(saved: Record) -> None:
+def test_what_is_missing_is_listed_with_its_reason(saved: Record) -> None:
     gone = [Unmeasured(key, "It stopped.", threads) for key, threads in (("lite", 1), ("onnx", 1), ("scripted", None))]
     assert tables.unmeasured(dataclasses.replace(saved, unmeasured=tuple(gone))) == (
         "Lite interpreter, ONNX were not measured with 1 thread. It stopped.",

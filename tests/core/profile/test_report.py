@@ -1,4 +1,4 @@
-"""What a visitor's device sends: read strictly, bounded, kept apart, and opened by its key only."""
+"""Reports of visitors' devices: they are checked and bounded, and only their ID opens them."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_report_is_read_and_its_statistics_are_computed_here() -> None:
         "WebGPU",
     ]
     assert found.name == "Chrome 140 on Pixel 9"
-    assert report.parse(json.dumps(documents.plain(found)).encode()).key == found.key
+    assert report.parse(json.dumps(documents.plain(found)).encode()).report_id == found.report_id
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_only_what_a_browser_runs_is_reported() -> None:
         ("onnx_int8", {"same_top1": False}, "another class"),
     ],
 )
-def test_a_device_that_answers_otherwise_is_told_apart(key: str, found: dict[str, Any], words: str) -> None:
+def test_a_device_that_answers_differently_is_marked(key: str, found: dict[str, Any], words: str) -> None:
     row = ROW | {"format": key, "compared": ROW["compared"] | found}
     assert report.parse(encoded(DOCUMENT | {"rows": [row]})).rows[0].disagreement == words
 

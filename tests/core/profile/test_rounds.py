@@ -1,4 +1,4 @@
-"""The harness on a clock of our own: what is planted is found, and what is not there is not."""
+"""The timing in rounds with a test clock: planted differences are found, and equal times are called equal."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_spent_budget_ends_it_unsettled() -> None:
     clock = Clock(jitter=0.5)
     found = time_in_rounds(contenders(clock, original=100, other=100), Until(0.001, 5), clock=clock)
     assert not found.settled
-    # The warm-up comes on top.
+    # The warm-up is added to the time.
     assert 5 <= clock.now < 7
     assert sum(sum(samples) for samples in found.samples.values()) >= 5000
 
@@ -111,7 +111,7 @@ def test_whose_turn_comes_is_announced() -> None:
     assert announced.count("original") == 2 + WARMUP_ROUNDS
 
 
-def test_who_fails_in_mid_run_drops_out_and_the_others_stay() -> None:
+def test_a_contender_that_fails_in_mid_run_is_excluded_and_the_others_stay() -> None:
     clock = Clock()
     runs = contenders(clock, original=10, good=10)
     calls = iter(range(100))

@@ -19,8 +19,8 @@ from deploy_core.errors import InvalidCheckpoint, InvalidRequest, JobFailed, Que
 from deploy_core.inference.open_models import OpenModels
 from deploy_core.models import hub, load
 from deploy_core.models.hub import HubName
-from deploy_core.models.own import bring
-from deploy_core.models.own.bring import Corrections
+from deploy_core.models.own import bring, card
+from deploy_core.models.own.corrections import Corrections
 from deploy_core.pictures import pool
 from deploy_core.processes.line import MOST_WAITING, WaitingLine, unseen
 from deploy_core.processes.local import WorkerProcess
@@ -31,7 +31,7 @@ from deploy_core.types import ModelChoice
 from deploy_core.worker import main, reader
 from deploy_core.worker.client import Inference
 from deploy_core.worker.tasks import Correct, Fetch, TakeIn
-from tests.own_model import LABELS, state
+from tests.own_model import LABELS, model_file, state
 
 PICTURE = (embedded.SAMPLES / "chelsea.png").read_bytes()
 
@@ -114,7 +114,7 @@ def test_one_copy_of_a_model_serves_everybody_and_the_last_used_stays(limits: Se
 def brought(visitors: Visitors, visitor: str, name: str = "pets.safetensors") -> Path:
     data = save(state())
     with visitors.uploaded(visitor, name, data) as upload:
-        return bring.take_in(
+        return model_file(
             upload.path(visitors._settings), name, visitors.folder(visitor), Settings(), Corrections(labels=LABELS)
         )
 
@@ -192,7 +192,7 @@ def test_a_visitors_file_can_be_no_other(visitor: str, file: str) -> None:
     "text", ["/etc/passwd", "~root/x", "../a/b", "a/../b", "hf-hub:../../x", "a/b/c", "a", "", "ä/b", "a/b\n", "a\\b/c"]
 )
 def test_a_name_on_the_hub_can_be_no_path(text: str) -> None:
-    with pytest.raises(InvalidRequest, match="no name of a model on the Hub"):
+    with pytest.raises(InvalidRequest, match="not the name of a model on the Hub"):
         HubName.parse(text if text != "a/b\n" else "a/b\n\nc")
     assert str(HubName.parse(" hf-hub:some.body/pets-2_x ")) == "hf-hub:some.body/pets-2_x"
 
@@ -226,10 +226,10 @@ def test_two_checkpoints_of_one_name_are_two_models(limits: Settings) -> None:
         with visitors.uploaded(visitor, "My Pets.safetensors", save(state())) as upload:
             task = TakeIn(upload, "My Pets.safetensors", Corrections(labels=LABELS))
             reader.run_take_in(task, Work(limits))
-    assert [bring.read(path).title for path in sorted(folder.iterdir())] == ["My Pets", "My Pets 2"]
+    assert [card.read(path).title for path in sorted(folder.iterdir())] == ["My Pets", "My Pets 2"]
     corrections = Corrections(labels=("a", "b", "c"))
     reader.run_correct(Correct(VisitorsFile(visitor, "my_pets.safetensors"), corrections), Work(limits))
-    assert [bring.read(path).own_labels for path in sorted(folder.iterdir())] == [("a", "b", "c"), LABELS]
+    assert [card.read(path).own_labels for path in sorted(folder.iterdir())] == [("a", "b", "c"), LABELS]
 
 
 def test_what_comes_from_the_hub_is_bounded_as_an_upload_is(
@@ -258,7 +258,7 @@ def test_what_comes_from_the_hub_is_bounded_as_an_upload_is(
     for number in range(MOST_MODELS - 1):
         path = tmp_path / f"pets{number or ''}.safetensors"
         path.write_bytes(save(state()))
-        bring.take_in(path, path.name, folder, limits)
+        model_file(path, path.name, folder, limits)
     fetch(1000, limits)
     with pytest.raises(StorageFailed, match=f"brought {MOST_MODELS} models already"):
         fetch(1000, limits)

@@ -1,4 +1,4 @@
-"""The recipe of the embedded model on a few pictures of noise: what it promises, not how well it learns."""
+"""The recipe of the embedded model, on a few pictures of noise. How well it learns is not tested."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from torch.nn.functional import softmax
 from deploy_core import embedded
 from deploy_core.models import load
 from deploy_core.settings import Settings
-from deploy_core.training import augment, train
+from deploy_core.training import augment, compute, export, train
 from deploy_core.training.data import Split
+from deploy_core.training.recipe import Recipe, TeacherRecipe
+from deploy_core.training.run import Run
 from deploy_core.training.student import kind_of, new_student
-from deploy_core.training.train import Recipe, TeacherRecipe
 
 TEACHER = TeacherRecipe(epochs=1, batch=16)
 RECIPE = Recipe(teacher=TEACHER, epochs=2, batch=32, patch_drop_until=0.5)
@@ -41,7 +42,7 @@ def test_the_student_is_the_model_of_the_catalogue() -> None:
 
 
 def test_attention_starts_out_structured() -> None:
-    """Queries and keys of one place agree, value and projection undo each other: arXiv 2305.09828."""
+    """Queries and keys of the same place agree, value and projection partly cancel (arXiv 2305.09828)."""
     attention = new_student(0.0, 0.0).blocks[0].attn
     query, key, value = attention.qkv.weight.detach().chunk(3)
     agreement = query[:64].T @ key[:64]
@@ -82,8 +83,8 @@ def test_a_cpu_that_would_only_emulate_bfloat16_computes_in_float32(
     capabilities: dict[str, bool], found: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    assert train.precision("cpu") is found
-    with train.mixed("cpu"):
+    assert compute.precision("cpu") is found
+    with compute.mixed("cpu"):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is found
 
 
@@ -93,7 +94,7 @@ def test_a_run_that_was_cut_off_ends_where_the_whole_one_does(noise: Split, tmp_
         teacher = train.train_teacher(TEACHER, noise, noise, out, "cpu")
         with pytest.MonkeyPatch.context() as patch:
             if stop_after:
-                patch.setattr(train.Run, "save", _stopping(train.Run.save, stop_after))
+                patch.setattr(Run, "save", _stopping(Run.save, stop_after))
             return train.train_student(RECIPE, teacher, noise, noise, out, "cpu").state_dict()
 
     whole = run(tmp_path / "whole", None)
@@ -103,8 +104,8 @@ def test_a_run_that_was_cut_off_ends_where_the_whole_one_does(noise: Split, tmp_
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-def _stopping(save: Callable[[train.Run], None], after: int) -> Callable[[train.Run], None]:
-    def saving(run: train.Run) -> None:
+def _stopping(save: Callable[[Run], None], after: int) -> Callable[[Run], None]:
+    def saving(run: Run) -> None:
         save(run)
         if run.epoch == after:
             raise KeyboardInterrupt
@@ -122,7 +123,7 @@ def test_another_cycle_begins_with_the_weights_of_an_earlier_run(noise: Split, t
     teacher = train.train_teacher(TEACHER, noise, noise, tmp_path, "cpu")
     none = replace(RECIPE, epochs=0)
     student = train.train_student(none, teacher, noise, noise, tmp_path, "cpu", start=embedded.WEIGHTS)
-    shipped = train.read_weights(embedded.WEIGHTS)
+    shipped = export.read_weights(embedded.WEIGHTS)
     assert all(torch.equal(shipped[name], tensor) for name, tensor in student.state_dict().items())
 
 
@@ -142,17 +143,17 @@ def test_the_temperature_is_found() -> None:
     generator = torch.Generator().manual_seed(0)
     honest = 2 * torch.randn(20_000, 10, generator=generator)
     labels = torch.multinomial(softmax(honest, 1), 1, generator=generator).flatten()
-    assert train.temperature(3 * honest, labels) == pytest.approx(3, rel=0.05)
-    assert train.temperature(honest / 2, labels) == pytest.approx(0.5, rel=0.05)
+    assert export.temperature(3 * honest, labels) == pytest.approx(3, rel=0.05)
+    assert export.temperature(honest / 2, labels) == pytest.approx(0.5, rel=0.05)
 
 
 def test_calibration_divides_every_answer_by_the_temperature(noise: Split) -> None:
     model = load.load("demo", "pretrained", Settings()).module
     calibrated = copy.deepcopy(model)
-    found = train.calibrate(calibrated, noise)
-    assert found > 1.5  # noise: it cannot know, so it should not be sure
+    found = export.calibrate(calibrated, noise)
+    assert found > 1.5  # on noise, it should not be sure
     torch.testing.assert_close(
-        train.logits_of(calibrated, noise), train.logits_of(model, noise) / found, rtol=1e-4, atol=1e-4
+        compute.logits_of(calibrated, noise), compute.logits_of(model, noise) / found, rtol=1e-4, atol=1e-4
     )
 
 
@@ -160,7 +161,7 @@ def test_what_is_exported_is_half_as_large_and_loads(tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
     student = new_student(0.0, 0.0)
-    train.export(student, tmp_path / "demo.safetensors")
+    export.export(student, tmp_path / "demo.safetensors")
     assert (tmp_path / "demo.safetensors").stat().st_size < 12_000_000
     student.load_state_dict({name: tensor.float() for name, tensor in load_file(tmp_path / "demo.safetensors").items()})
 
@@ -188,7 +189,7 @@ def test_augmented_pictures_are_pictures(noise: Split) -> None:
 
 
 def test_zoom_enlarges_parts_of_the_last_pictures(noise: Split) -> None:
-    """On a ramp of brightness, an enlarged part runs through fewer levels, and none that the picture does not have."""
+    """On a ramp of brightness, an enlarged part has fewer levels, and no level that the picture does not have."""
     torch.manual_seed(0)
     ramp = (8 * torch.arange(32, dtype=torch.uint8)).expand(40, 3, 32, 32)
     zoomed = augment.zoom(ramp, 0.25)

@@ -1,0 +1,102 @@
+"""What a bundle holds: the names of its files, and the dataclasses that its JSON files are read as."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy_core.models.spec import Architecture
+from deploy_core.types import Answer, Runtime
+
+README, LABELS, PREPROCESSING = "README.md", "labels.txt", "preprocessing.json"
+TENSOR, EXPECTED, VERSIONS, SUMS = "test_input.bin", "expected.json", "versions.json", "SHA256SUMS"
+CONTENTS = (README, LABELS, PREPROCESSING, TENSOR, EXPECTED, VERSIONS, SUMS)
+
+APP_CODE = Path(__file__).parent / "app_code"
+COMMON = APP_CODE / "common"
+TEMPLATE = ".template"
+# All that a bundle may hold besides its artifact.
+PIECES = frozenset(CONTENTS) | {
+    f"{path.parent.name}/{path.name.removesuffix(TEMPLATE)}" for path in APP_CODE.glob(f"*/*/*{TEMPLATE}")
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A file's answer to one picture: the input as bytes, float32 (1, 3, S, S) little-endian, and the logits."""
+
+    picture: str
+    tensor: bytes
+    logits: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How close the answer of another runtime must be."""
+
+    cosine: float
+    same_top1: bool
+
+
+@dataclass(frozen=True)
+class Expected:
+    """``expected.json``: the artifact's answer to the test picture."""
+
+    picture: str
+    input: str
+    shape: tuple[int, ...]
+    top: tuple[Answer, ...]
+    tolerance: Tolerance
+    logits: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class RuntimeNote:
+    """A runtime as ``versions.json`` names it: ``platforms`` is text."""
+
+    name: str
+    platforms: str
+    version: str
+    install: str
+
+    @classmethod
+    def of(cls, runtime: Runtime) -> RuntimeNote:
+        return cls(runtime.name, runtime.places, runtime.version, runtime.install)
+
+
+@dataclass(frozen=True)
+class Versions:
+    """``versions.json``: what built the artifact, and what loads it. Options without effect on it are None.
+
+    ``architecture`` is given for a person's own model; models of the catalogue have a name.
+    """
+
+    model: str
+    weights: str
+    format: str
+    file: str
+    bytes: int
+    sha256: str
+    engine: str | None
+    optimize: str | None
+    packages: dict[str, str | None]
+    runtimes: tuple[RuntimeNote, ...]
+    architecture: Architecture | None = None
+
+
+@dataclass(frozen=True)
+class BundleCheck:
+    """The result of ``check.verify``: whether the artifact answers as its bundle states, and the differences."""
+
+    format: str
+    file: str
+    holds: bool
+    cosine: float
+    max_abs_difference: float
+    same_top1: bool
+    text: str
+
+
+def kind_of_weights(weights: str) -> str:
+    """``pretrained``, ``random`` or ``checkpoint``. The path of a checkpoint stays private."""
+    return weights if weights in ("pretrained", "random") else "checkpoint"

@@ -1,0 +1,79 @@
+"""The two formats for ExecuTorch."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from deploy_core.formats.executorch import conversion, effect, inspection, running
+from deploy_core.formats.format import Format, FormatFamily, missing
+from deploy_core.types import Platform, Runtime
+
+ABOUT = """**ExecuTorch**, PyTorch's current runtime for phones. The program is exported ahead of time, and what the \
+XNNPACK library computes faster is handed over (*delegated*) to it."""
+
+PACKAGES = {"torch": "2.12.1", "timm": "1.0.31", "executorch": "1.3.1", "torchao": "0.17.0"}
+ANDROID_RUNTIME = Runtime(
+    name="ExecuTorch",
+    platforms=(Platform.ANDROID,),
+    version="1.3.1",
+    install="org.pytorch:executorch-android:1.3.1",
+)
+APPLE_RUNTIME = Runtime(
+    name="ExecuTorch",
+    platforms=(Platform.IOS, Platform.MACOS),
+    version="1.3.1",
+    install="https://github.com/pytorch/executorch, branch swiftpm-1.3.1: executorch, backend_xnnpack, "
+    "kernels_optimized",
+)
+
+ExecuTorch = partial(
+    Format,
+    family=FormatFamily("ExecuTorch", ABOUT),
+    is_program=False,
+    probe=partial(missing, PACKAGES),
+    needs=None,
+    options=(),
+    packages=PACKAGES,
+    save=conversion.save,
+    library_bytes=220_000_000,
+    load=running.load,
+    takes_batches=False,
+    run_engine=lambda: "XNNPACK",
+    runtime_package="executorch",
+    runs_in_torch=False,
+    observe=None,
+    delegate="XNNPACK",
+    runtimes=(ANDROID_RUNTIME, APPLE_RUNTIME),
+    inspect=inspection.inspect,
+    app_code="executorch",
+    runs_in_client=False,
+)
+
+ROWS = (
+    ExecuTorch(
+        key="executorch",
+        title="ExecuTorch",
+        summary="A program for ExecuTorch, PyTorch's current runtime on phones; XNNPACK computes most of it.",
+        suffix="_executorch.pte",
+        colour="#d81b60",
+        is_int8=False,
+        convert=conversion.convert,
+        effort=6,
+        copies=4.0,
+        least_cosine=0.9999,
+        effect=effect.float32,
+    ),
+    ExecuTorch(
+        key="executorch_int8",
+        title="ExecuTorch, int8",
+        summary="The ExecuTorch program with int8 Linear layers, a scale for each output channel.",
+        suffix="_executorch_int8.pte",
+        colour="#f48fb1",
+        is_int8=True,
+        convert=conversion.convert_int8,
+        effort=10,
+        copies=2.2,
+        least_cosine=0.99,
+        effect=effect.int8,
+    ),
+)

@@ -1,0 +1,85 @@
+"""The two formats for ONNX Runtime."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from deploy_core.formats.format import Format, FormatFamily, missing
+from deploy_core.formats.onnx import conversion, effect, inspection, running
+from deploy_core.types import Platform, Runtime
+
+ABOUT = """**ONNX**, a format that many runtimes read: onnxruntime on phones and servers, onnxruntime-web in a \
+browser."""
+
+PACKAGES = {"torch": "2.12.1", "timm": "1.0.31", "onnx": "1.23.2", "onnxruntime": "1.32.0", "onnxscript": "0.7.2"}
+BROWSER_RUNTIME = Runtime(
+    name="ONNX Runtime Web",
+    platforms=(Platform.BROWSERS,),
+    version="1.30.0",
+    install="npm install onnxruntime-web@1.30.0",
+)
+ANDROID_RUNTIME = Runtime(
+    name="ONNX Runtime",
+    platforms=(Platform.ANDROID,),
+    version="1.24.2",
+    install="com.microsoft.onnxruntime:onnxruntime-android:1.24.2",
+)
+APPLE_RUNTIME = Runtime(
+    name="ONNX Runtime",
+    platforms=(Platform.IOS,),
+    version="1.24.2",
+    install="https://github.com/microsoft/onnxruntime-swift-package-manager, 1.24.2: onnxruntime",
+)
+
+Onnx = partial(
+    Format,
+    family=FormatFamily("ONNX", ABOUT),
+    is_program=False,
+    probe=partial(missing, PACKAGES),
+    options=(),
+    packages=PACKAGES,
+    save=conversion.save,
+    library_bytes=190_000_000,
+    load=running.load,
+    takes_batches=True,
+    run_engine=lambda: "onnxruntime",
+    runtime_package="onnxruntime",
+    runs_in_torch=False,
+    observe=running.observe,
+    delegate=None,
+    runtimes=(BROWSER_RUNTIME, ANDROID_RUNTIME, APPLE_RUNTIME),
+    inspect=inspection.inspect,
+    app_code="onnx",
+    runs_in_client=True,
+)
+
+ROWS = (
+    Onnx(
+        key="onnx",
+        title="ONNX",
+        summary="The model as an ONNX graph in one file, for ONNX Runtime on phones, on servers and in browsers.",
+        suffix=".onnx",
+        colour="#a1887f",
+        is_int8=False,
+        needs=None,
+        convert=conversion.convert,
+        effort=2,
+        copies=4.2,
+        least_cosine=0.9999,
+        effect=effect.float32,
+    ),
+    Onnx(
+        key="onnx_int8",
+        title="ONNX, int8",
+        summary="The ONNX graph with int8 Linear layers: small enough for a visitor's own browser.",
+        suffix="_int8.onnx",
+        colour="#ffb300",
+        is_int8=True,
+        needs="onnx",
+        convert=conversion.quantize,
+        effort=1,
+        copies=5.0,
+        least_cosine=0.99,
+        effect=effect.int8,
+    ),
+)

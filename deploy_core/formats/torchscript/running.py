@@ -1,0 +1,56 @@
+"""TorchScript files, read back and run by torch."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from deploy_core.errors import InvalidArtifact
+from deploy_core.formats import engines
+from deploy_core.formats.operators import Run
+
+
+@contextmanager
+def deprecations_ignored() -> Iterator[None]:
+    """Silences the warnings that TorchScript, eager quantization and the lite interpreter are deprecated.
+
+    torch recommends torch.export, torchao and ExecuTorch instead. This project pins torch for the old ones, and
+    docs/decisions/0001-pinned-torch.md says so.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        yield
+
+
+def load_script(path: Path) -> Run:
+    """A ``.pt`` file. Raises InvalidArtifact."""
+    return _load(path, _read_script)
+
+
+def load_lite(path: Path) -> Run:
+    """A ``.ptl`` file. Raises InvalidArtifact."""
+    return _load(path, _read_lite)
+
+
+def _load(path: Path, read: Callable[[str], Any]) -> Run:
+    with deprecations_ignored(), engines.using(engines.run_engine()):
+        try:
+            run: Run = read(str(path))
+        except (RuntimeError, ValueError) as error:
+            raise InvalidArtifact(f"{path.name} is damaged or no TorchScript file.", "Build it again.") from error
+    return run
+
+
+def _read_script(path: str) -> Any:
+    import torch
+
+    return torch.jit.load(path, map_location="cpu")
+
+
+def _read_lite(path: str) -> Any:
+    from torch.jit.mobile import _load_for_lite_interpreter
+
+    return _load_for_lite_interpreter(path)

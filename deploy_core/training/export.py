@@ -1,0 +1,60 @@
+"""From the trained student to the weights that ship: calibration, and half precision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from deploy_core.files import atomic_write
+from deploy_core.training.compute import logits_of
+from deploy_core.training.data import Split
+
+
+def temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """The temperature that calibrates logits: dividing them by it gives the smallest cross entropy.
+
+    Guo et al., "On Calibration of Modern Neural Networks", arXiv 1706.04599.
+    """
+    log = torch.zeros((), requires_grad=True)
+    optimizer = torch.optim.LBFGS([log], max_iter=50, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        value = cross_entropy(logits.cpu() / log.exp(), labels.cpu())
+        value.backward()
+        return value
+
+    optimizer.step(closure)
+    return float(log.detach().exp())
+
+
+@torch.no_grad()
+def calibrate(model: Any, validation: Split) -> float:
+    """Divides both heads by the temperature of the validation split, so that every artifact has it. Returns it."""
+    divisor = temperature(logits_of(model, validation), validation.labels)
+    for head in (model.head, model.head_dist):
+        head.weight.div_(divisor)
+        head.bias.div_(divisor)
+    return divisor
+
+
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """The weights in a file of ``export``, in float32."""
+    from safetensors.torch import load_file
+
+    return {name: tensor.float() for name, tensor in load_file(path).items()}
+
+
+def export(model: nn.Module, path: Path) -> None:
+    """Writes the weights in half precision, which halves the file; the model card says what it costs."""
+    from safetensors.torch import save_file
+
+    weights = {
+        name: tensor.detach().to("cpu", torch.float16).contiguous() for name, tensor in model.state_dict().items()
+    }
+    with atomic_write(path) as temporary:
+        save_file(weights, temporary)

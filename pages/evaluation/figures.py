@@ -1,0 +1,99 @@
+"""The figures of an evaluation: a sentence, a table, and what was not counted."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from deploy_core.evaluation import summary, tables
+from deploy_core.evaluation.results import Evaluation, Result
+from deploy_core.formats import FORMATS
+from pages.evaluation.words import signed_points, title
+from pages.parts.text import escaped
+
+UNREADABLE_NAMED = 20
+
+
+def headline(evaluation: Evaluation) -> None:
+    original = evaluation.results[0].score
+    low, high = original.top1_interval
+    text = (
+        f"{title(evaluation.results[0])} is right about **{original.top1:.1%}** of {original.count:,} pictures "
+        f"(between {low:.1%} and {high:.1%}, with 95 % confidence)."
+    )
+    loss = summary.largest_loss(evaluation)
+    if loss:
+        text += (
+            f" The file that loses most is {FORMATS[loss.subject].title}: **{signed_points(loss.change)} points**."
+            if loss.change < 0
+            else " **None of its files loses any** of them."
+        )
+        text += f" With this number of pictures, a loss of up to {-loss.lowest * 100:.2f} points cannot be ruled out."
+    st.markdown(text)
+    if evaluation.weights == "random":
+        st.warning("The weights are random: these figures mean nothing.", icon=":material/casino:")
+
+
+def table(evaluation: Evaluation) -> None:
+    st.dataframe(
+        pd.DataFrame([_line(result) for result in evaluation.results]),
+        hide_index=True,
+        column_config={
+            "Top-1": st.column_config.NumberColumn(format="%.2f %%"),
+            "95 %": st.column_config.TextColumn(help="95 % confidence interval of the top-1"),
+            "Change, points": st.column_config.TextColumn(
+                help="Top-1 against the original, with its 95 % interval; paired, on the same pictures"
+            ),
+            "Won, lost": st.column_config.TextColumn(
+                help="Pictures that only this file, or only the original, has right"
+            ),
+            "Top-5": st.column_config.NumberColumn(format="%.2f %%"),
+            "Calibration error": st.column_config.NumberColumn(format="%.2f %%"),
+            "Pictures/s": st.column_config.NumberColumn(
+                format="%.0f", help="On this server, without reading them; int8 one at a time, float in batches"
+            ),
+        },
+    )
+    st.download_button(
+        "Table as CSV",
+        tables.as_csv(evaluation),
+        f"{evaluation.model}_evaluation.csv",
+        "text/csv",
+        icon=":material/download:",
+    )
+
+
+def _line(result: Result) -> dict[str, object]:
+    score, change = result.score, result.change
+    low, high = score.top1_interval
+    changed = won = ""
+    if change:
+        lowest, highest = (signed_points(bound) for bound in change.interval)
+        changed, won = f"{signed_points(change.top1)} ({lowest} to {highest})", f"{change.gained}, {change.lost}"
+    return {
+        "File": title(result),
+        "Top-1": score.top1 * 100,
+        "Change, points": changed,
+        "95 %": f"{low * 100:.1f} to {high * 100:.1f}",
+        "Won, lost": won,
+        "Top-5": score.top5 * 100,
+        "Calibration error": score.ece * 100,
+        "Pictures/s": score.images_per_second,
+    }
+
+
+def not_counted(evaluation: Evaluation) -> None:
+    """Unreadable pictures, classes without pictures, and files that are no pictures."""
+    if evaluation.unreadable:
+        names = [escaped(name) for name in evaluation.unreadable[:UNREADABLE_NAMED]]
+        if len(evaluation.unreadable) > UNREADABLE_NAMED:
+            names.append("…")
+        st.warning(
+            f"Cannot be read, so not counted: **{len(evaluation.unreadable)}** of the pictures. {', '.join(names)}",
+            icon=":material/broken_image:",
+        )
+    empty = summary.classes_without_pictures(evaluation)
+    if empty:
+        st.caption(f"No pictures in: {', '.join(escaped(name) for name in empty)}.")
+    if evaluation.ignored:
+        st.caption(f"Left out, because their names are not those of pictures: {evaluation.ignored} of the files.")

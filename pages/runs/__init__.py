@@ -1,0 +1,1 @@
+"""The parts of Profile: which runs there are, their charts and tables, and two runs compared."""

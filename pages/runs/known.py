@@ -1,0 +1,71 @@
+"""The runs that a page can show, and the one that it shows."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from deploy_core.errors import DeployError
+from deploy_core.profile.record.record import Record
+from deploy_core.profile.words import counted
+from deploy_core.types import BuildRequest
+from pages.parts import notices
+from pages.state import picker, services
+
+
+def known(chosen: picker.Choice, request: BuildRequest) -> tuple[Record, ...]:
+    """The runs of the chosen model: those measured here, newest first; this visitor's uploads; the shipped one."""
+    uploaded = [run for key in st.session_state.get("brought", ()) if (run := _opened(key))]
+    shipped = [services.shipped_run()] if chosen.spec.is_embedded and chosen.weights == "pretrained" else []
+    others = [run for run in (*uploaded, *shipped) if run.model == chosen.spec.name]
+    measured = measured_here(chosen, request)
+    return tuple({run.run_id: run for run in (*measured, *others)}.values())
+
+
+def measured_here(chosen: picker.Choice, request: BuildRequest) -> tuple[Record, ...]:
+    return services.runs().of(chosen.spec.name, request.weights, request.optimize, chosen.spec.owner)
+
+
+def _opened(key: str) -> Record | None:
+    """The run of a key; None if it is gone or damaged."""
+    try:
+        return services.runs().get(key)
+    except DeployError:
+        return None
+
+
+def linked() -> Record | None:
+    """The run named in the address. If it cannot be opened, the page shows why and goes on without it."""
+    key = st.query_params.get("run")
+    if not key:
+        return None
+    try:
+        return services.shipped_run() if key == services.shipped_run().run_id else services.runs().get(key)
+    except DeployError as error:
+        notices.show(error)
+        return None
+
+
+def choose(runs: tuple[Record, ...], linked: Record | None) -> Record | None:
+    """The run to show: the one named in the address, else one of ``runs``, the first by default."""
+    if linked and linked not in runs:
+        return linked
+    if len(runs) < 2:
+        return next(iter(runs), None)
+    key = f"shown_run_{linked.run_id if linked else ''}"
+    first = runs.index(linked) if linked else 0
+    return st.selectbox("Run", runs, first, name_of, key=key, on_change=_open_run, args=(key,), filter_mode=None)
+
+
+def _open_run(widget: str) -> None:
+    st.query_params["run"] = st.session_state[widget].run_id
+
+
+def name_of(run: Record) -> str:
+    moment = run.measured_at.replace("T", " ")[:16]
+    return f"{moment} · {run.host.cpu} · {counted(run.threads, 'thread')} · {origin(run)}"
+
+
+def origin(run: Record) -> str:
+    if run.run_id == services.shipped_run().run_id:
+        return "ships with the project"
+    return "measured here" if services.runs().was_measured_here(run.run_id) else "brought from elsewhere"

@@ -1,0 +1,45 @@
+"""The values that the shapes compute from their fields."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from deploy_core import embedded
+from deploy_core.inference.file_answers import FileAnswer, Probability
+from deploy_core.profile.record.saved import read_record
+from deploy_core.types import Answer, Artifact, Faithfulness, Milliseconds, Seconds
+
+FAITHFULNESS = Faithfulness(4, True, 0.75, 1.0, 0.9999, 0.01)
+ARTIFACT = Artifact("scripted", "demo.pt", 300, "0" * 64, Seconds(1.0, 0.1, 1.0), FAITHFULNESS, 1.0, False, None, ())
+ROW = read_record(embedded.SAVED_PROFILE).rows[1]
+
+
+def test_the_time_of_a_classification_is_the_sum_of_its_parts() -> None:
+    assert Milliseconds(1.0, 2.0, 4.0).total == 7.0
+
+
+def test_a_share_of_pictures_is_a_number_of_pictures() -> None:
+    assert FAITHFULNESS.agreeing_pictures == 3
+
+
+def test_a_quarter_of_the_size_is_three_quarters_less() -> None:
+    assert ARTIFACT.size_change(replace(ARTIFACT, bytes=1200)) == -0.75
+
+
+def test_a_reply_is_compared_with_the_originals() -> None:
+    probability = Probability(0, "cat", 0.5, 0.75)
+    reply = FileAnswer("scripted", Answer(0, "cat", 0.75), True, 1.0, 0.0, 2.0, 4.0, (probability,))
+    assert reply.time_ratio == 0.5
+    assert probability.change == 0.25
+
+
+def test_the_interval_of_a_reduction_is_that_of_the_ratio_turned_round() -> None:
+    low, high = replace(ROW, ratio_interval=(0.4, 0.5)).reduction_interval_percent or (0.0, 0.0)
+    assert (low, high) == pytest.approx((50.0, 60.0))
+    assert replace(ROW, ratio_interval=None).reduction_interval_percent is None
+
+
+def test_a_file_adds_the_memory_beyond_its_runtime() -> None:
+    assert replace(ROW, peak_bytes=500, runtime_bytes=300).added_bytes == 200
