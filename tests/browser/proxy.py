@@ -24,12 +24,20 @@ class _Connection(socketserver.StreamRequestHandler):
     server: _Proxy
 
     def handle(self) -> None:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self.server.behind)) as upstream:
+        with suppress(OSError):
             self.request.do_handshake()
             # Browsers also open connections in reserve and close them without a word.
             head = list(takewhile(lambda line: line != b"\r\n", self.rfile))
-            if not head:
-                return
+            if head:
+                self._pass_on(head)
+
+    def _pass_on(self, head: list[bytes]) -> None:
+        """Connects to the app only now, as nginx does.
+
+        The app cuts connections that bring no request in ten seconds. On a busy machine that was less than a browser
+        took, and a module of the page then never came.
+        """
+        with socket.create_connection(("127.0.0.1", self.server.behind)) as upstream:
             upstream.sendall(b"".join(self._forwarded(head)))
             answers = threading.Thread(target=_pump, args=(upstream.recv, self.wfile.write), daemon=True)
             answers.start()
@@ -58,6 +66,7 @@ class _Proxy(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
     allow_reuse_address = True
+    request_queue_size = 128
 
     def __init__(self, behind: int, certificate: Path) -> None:
         super().__init__(("127.0.0.1", 0), _Connection)
