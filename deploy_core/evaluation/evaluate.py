@@ -26,7 +26,8 @@ from deploy_core.evaluation.subjects import Subject
 from deploy_core.inference.classify import tensor_from
 from deploy_core.models import catalogue
 from deploy_core.models.spec import ModelSpec
-from deploy_core.pictures import decode, pool
+from deploy_core.pictures import pool
+from deploy_core.pictures.formats import READABLE
 from deploy_core.pictures.pool import Decoders, Prepared
 from deploy_core.settings import Settings
 from deploy_core.types import Event, Progress, silent
@@ -136,7 +137,7 @@ def summarize(
     true = [index for part in answered for index in part.classes]
     unreadable = tuple(name for part in answered for name in part.unreadable)
     if not true:
-        raise InvalidPictureSet(f"None of the {total} pictures can be read.", decode.READABLE)
+        raise InvalidPictureSet(f"None of the {total} pictures can be read.", READABLE)
     answers = {name: _joined(part.answers[name] for part in answered) for name in subjects}
     indices = ClassNames(spec).indices(pictures.classes)
     first = answers[subjects[0]]

@@ -14,7 +14,7 @@ from deploy_core.evaluation.archives import ZIP_MAGIC, tar_members, zip_members
 from deploy_core.evaluation.folders import folder_members, read_picture
 from deploy_core.evaluation.members import LAYOUT, Member, damaged, is_hidden, refused, shown
 from deploy_core.files import listed
-from deploy_core.pictures.decode import SUFFIXES
+from deploy_core.pictures.formats import SUFFIXES
 from deploy_core.settings import Settings
 
 

@@ -13,14 +13,8 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from deploy_core.errors import InvalidPicture
+from deploy_core.pictures.formats import PICTURE_FORMATS, READABLE
 from deploy_core.settings import Settings
-
-# Pillow's names. It opens MPO as JPEG; pi_heif opens HEIC as HEIF.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
-READABLE = "Give a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC picture."
-SUFFIXES = frozenset((
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif",
-))  # fmt: skip
 
 # Warning filters are global, so only one thread at a time may change and restore them.
 _DECODING = threading.Lock()
@@ -46,7 +40,7 @@ def decode(
         warnings.simplefilter("ignore")
         try:
             _register_heic()
-            picture = Image.open(BytesIO(data), formats=FORMATS)
+            picture = Image.open(BytesIO(data), formats=[row.pillow for row in PICTURE_FORMATS])
             if picture.width * picture.height > settings.picture_pixels:
                 raise _too_many_pixels(settings)
             admit(picture.width * picture.height)

@@ -1,4 +1,7 @@
-/** The page: its state and what a person can do with it. The view draws it. */
+/**
+ * The page: its state and what a person can do with it. The view draws it.
+ * It is one long class because all its methods share that state.
+ */
 
 import { abilities } from "./abilities.js";
 import { best, softmax } from "./compare.js";

@@ -1,4 +1,7 @@
-/** Draws the page. All text goes in as text nodes, so nothing from a file or a server becomes markup. */
+/**
+ * Draws the page. All text goes in as text nodes, so nothing from a file or a server becomes markup.
+ * It is one long class because it holds every element that it updates.
+ */
 
 import { statistics } from "./measure.js";
 import { megabytes, percent, small, time } from "./words.js";

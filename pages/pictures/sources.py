@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import streamlit as st
 
 from deploy_core import embedded, settings
+from deploy_core.pictures import formats
 from deploy_core.pictures.fetch import fetch
 from pages.state import address, services
 
 SAMPLES = {"Cat": "chelsea.png", "Rocket": "rocket.jpg", "Coffee": "coffee.png", "Astronaut": "astronaut.png"}
 ORIGINS = ("Sample", "Upload", "URL", "Camera")
-ENDINGS = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif"]
 MOST_PICTURES = 50
 
 # Streamlit's uploader accepts dropped files but no pasted ones, so this script turns a paste into a drop.
@@ -90,15 +90,13 @@ def _uploads() -> list[Picture]:
     uploaded = st.file_uploader(
         f"One or several, dropped or pasted: each up to {limits.picture_bytes // 2**20} MB and "
         f"{limits.picture_pixels // 10**6} megapixels",
-        type=ENDINGS,
+        type=list(formats.SUFFIXES),
         accept_multiple_files=True,
         max_upload_size=limits.picture_bytes // 2**20,
         key="uploads",
     )
     st.html(PASTE, unsafe_allow_javascript=True)
-    st.caption(
-        "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC. They are not written to disk, and nobody else sees them."
-    )
+    st.caption(f"{formats.TITLES}. They are not written to disk, and nobody else sees them.")
     if len(uploaded) > MOST_PICTURES:
         st.warning(f"Only the first {MOST_PICTURES} are classified.")
     return [Picture(file.getvalue(), file.name, file.name) for file in uploaded[:MOST_PICTURES]]

@@ -25,7 +25,7 @@ from PIL import Image
 from deploy_core.errors import InvalidPictureSet
 from deploy_core.evaluation import archives, folders, labelled, members
 from deploy_core.evaluation.labelled import Entry, LabelledSet
-from deploy_core.pictures import decode
+from deploy_core.pictures import formats
 from deploy_core.settings import Settings
 
 SETTINGS = Settings(picture_bytes=10_000)
@@ -156,13 +156,13 @@ def test_an_archive_keeps_its_order_and_a_folder_is_sorted(kind: str, tmp_path: 
     assert [entry.name for entry in pictures.entries] == sorted(tree) == list(read(pictures))
 
 
-@pytest.mark.parametrize("suffix", sorted(decode.SUFFIXES))
+@pytest.mark.parametrize("suffix", sorted(formats.SUFFIXES))
 def test_a_picture_is_known_by_its_suffix_in_either_case(suffix: str, tmp_path: Path) -> None:
     tree = {f"cat/1{suffix}": b"", f"cat/2{suffix.upper()}": b"", f"cat/3{suffix}.txt": b"", f"cat/{suffix[1:]}": b""}
     pictures = opened(make("tar", tree, tmp_path / "set"))
     assert (len(pictures.entries), pictures.ignored) == (2, 2)
     pi_heif.register_heif_opener()
-    assert Image.registered_extensions()[suffix] in decode.FORMATS
+    assert Image.registered_extensions()[suffix] in {row.pillow for row in formats.PICTURE_FORMATS}
 
 
 @pytest.mark.parametrize(
