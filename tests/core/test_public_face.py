@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import deploy_core
+from docs.generate import documents
 
 PROJECT = Path(__file__).parents[2]
 TREE = ast.parse((PROJECT / "deploy_core" / "__init__.py").read_text())
@@ -71,9 +71,9 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         deploy_core.nothing  # noqa: B018
 
 
-def test_the_page_is_the_one_that_the_generator_writes() -> None:
-    page = runpy.run_path(str(PROJECT / "docs" / "generate_api.py"))["page"]
-    assert (PROJECT / "docs" / "api.md").read_text() == page()
+def test_the_generated_documents_are_up_to_date() -> None:
+    for path, text in documents().items():
+        assert path.read_text() == text, f"run python -m docs.generate: {path.name} is not up to date"
 
 
 def test_a_script_goes_the_whole_way_with_public_names(environment: dict[str, str], tmp_path: Path) -> None:

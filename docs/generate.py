@@ -1,4 +1,4 @@
-"""Writes docs/api.md from the docstrings of the public names: ``python -m docs.generate_api``."""
+"""``python -m docs.generate`` writes docs/api.md, and the tables of formats and settings in README and hosting.md."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import deploy_core
+from deploy_core import settings
 
 TABLES = {
     "FORMATS": "The table of formats, by key: `deploy_core.FORMATS[key]` says everything about one.",
     "MODELS": "The catalogue of models, by name: `deploy_core.MODELS[name]` is a `ModelSpec`.",
 }
-PAGE = Path(__file__).parent / "api.md"
+DOCS = Path(__file__).parent
+README, HOSTING, API = DOCS.parent / "README.md", DOCS / "hosting.md", DOCS / "api.md"
 HEAD = """# Python API
 
 `import deploy_core` gives these names. Arrays are in the order that a model takes, float32 (N, 3, S, S) with S pixels a
 side. Everything that can go wrong with what you give is a `DeployError` with a `problem` and a `remedy`, one sentence
-each. This page is generated: `python -m docs.generate_api`.
+each. This page is generated: `python -m docs.generate`.
 """
 
 
@@ -63,5 +65,27 @@ def _type(annotation: str) -> str:
     return ast.unparse(node)
 
 
+def formats_table() -> str:
+    """The table of formats in Markdown."""
+    head = "| format | file | what it is |\n| --- | --- | --- |\n"
+    rows = deploy_core.FORMATS.values()
+    return head + "\n".join(f"| `{row.key}` | `{row.filename('<model>')}` | {row.summary} |" for row in rows)
+
+
+def with_table(text: str, table: str) -> str:
+    """A document with the table that has the same head replaced."""
+    head = table.split("\n", 1)[0]
+    before, after = text.split(head, 1)
+    _, end, rest = after.partition("\n\n")
+    return before + table + (end + rest if end else "\n")
+
+
+def documents() -> dict[Path, str]:
+    """What the generated documents should hold."""
+    readme = with_table(with_table(README.read_text(), formats_table()), settings.table())
+    return {API: page(), README: readme, HOSTING: with_table(HOSTING.read_text(), settings.table())}
+
+
 if __name__ == "__main__":
-    PAGE.write_text(page())
+    for path, text in documents().items():
+        path.write_text(text)
