@@ -14,7 +14,8 @@ import queue
 import tempfile
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from deploy_core.errors import InvalidPicture, JobFailed, QueueFull, TookTooLong
@@ -30,9 +31,11 @@ log = logging.getLogger(__name__)
 # The pictures that are read at the same time, so that a slow one does not hold up the others.
 AT_ONCE = 4
 WAIT_SECONDS = 60.0
-# A picture that takes longer than usual gets a lower priority, so that other visitors' answers come first.
-SLOW_SECONDS = 1.0
+# A picture that needs more processor time than usual gets a lower priority, so that other visitors' answers come first.
+# Processor time, because on a busy machine every picture takes long.
+SLOW_CPU_SECONDS = 1.0
 SLOW_NICENESS = 8
+LOOK_SECONDS = 0.25
 # The first process stays as long as other processes do; the spare ones end soon after a rush.
 SPARE_IDLE_SECONDS = 30.0
 MODULE = "deploy_core.pictures.decoder"
@@ -137,14 +140,9 @@ class Decoders:
         except queue.Empty:
             raise QueueFull("Too many pictures wait to be read now.", "Try again in a minute.") from None
         seconds = self._settings.picture_seconds
-        is_slow = threading.Event()
-        clock = threading.Timer(SLOW_SECONDS, _lower_priority, [decoder, is_slow])
-        clock.start()
         try:
-            result = decoder.submit(task, seconds, picture).result()
-            if is_slow.is_set():
-                decoder.close()
-                decoder.start()
+            with _slow_gives_way(decoder):
+                return decoder.submit(task, seconds, picture).result()
         except TookTooLong as error:
             decoder.start()
             raise InvalidPicture(
@@ -159,14 +157,35 @@ class Decoders:
                 "The picture is damaged: save it again, or give another one.",
             ) from error
         finally:
-            clock.cancel()
             self._free.put((number, decoder))
-        return result
 
 
-def _lower_priority(decoder: WorkerProcess, is_slow: threading.Event) -> None:
-    is_slow.set()
-    decoder.give_way(SLOW_NICENESS)
+@contextmanager
+def _slow_gives_way(decoder: WorkerProcess) -> Iterator[None]:
+    """Lowers the priority of the process while its picture is a slow one, and replaces the process afterwards."""
+    is_over, is_slow = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        before: float | None = None
+        while not is_over.wait(LOOK_SECONDS):
+            used = decoder.cpu_seconds
+            before = used if before is None else before
+            if used is not None and before is not None and used - before > SLOW_CPU_SECONDS:
+                decoder.give_way(SLOW_NICENESS)
+                is_slow.set()
+                return
+
+    watching = threading.Thread(target=watch, name="slow picture", daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        watching.join()
+    if is_slow.is_set():
+        # A process cannot raise its priority again.
+        decoder.close()
+        decoder.start()
 
 
 @functools.cache

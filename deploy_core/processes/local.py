@@ -72,6 +72,17 @@ class WorkerProcess:
         child = self._child
         return child is not None and child.process.poll() is None and child.is_stuck()
 
+    @property
+    def cpu_seconds(self) -> float | None:
+        """The processor time that the process has used since it started; None until it is ready for tasks."""
+        child = self._child
+        if child is None or child.ready_at is None:
+            return None
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = psutil.Process(child.process.pid).cpu_times()
+            return times.user + times.system
+        return None
+
     def give_way(self, niceness: int) -> None:
         """Lowers the priority of the process. That cannot be taken back."""
         child = self._child

@@ -21,6 +21,7 @@ from PIL import Image
 from deploy_core import embedded
 from deploy_core.errors import DeployError, InvalidPicture
 from deploy_core.models import load
+from deploy_core.pictures import pool
 from deploy_core.pictures.pool import AT_ONCE, Decoders
 from deploy_core.processes.local import WorkerProcess
 from deploy_core.settings import Settings
@@ -90,6 +91,24 @@ def test_a_slow_picture_is_ended_and_holds_up_no_other(reading: Decoders) -> Non
         others = sorted(seconds_of(lambda: reading.prepare(PICTURE, HOW)) for _ in range(5))
         assert slow.result() < SECONDS + MORE
     assert others[2] < 3 * usual + 0.1
+
+
+def test_a_process_that_only_waited_is_kept(reading: Decoders) -> None:
+    """On a busy machine every picture takes long, and new processes would make it busier."""
+    (process,) = reading.process_ids
+    os.kill(process, signal.SIGSTOP)
+    threading.Timer(1.2, os.kill, [process, signal.SIGCONT]).start()
+    assert seconds_of(lambda: reading.prepare(PICTURE, HOW)) > 1
+    assert reading.process_ids == (process,)
+
+
+def test_a_process_that_computed_long_is_replaced(reading: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "SLOW_CPU_SECONDS", 0.05)
+    monkeypatch.setattr(pool, "LOOK_SECONDS", 0.01)
+    (process,) = reading.process_ids
+    reading.prepare(saved(Image.new("RGB", (4000, 3000)), "PNG"), HOW)
+    assert process not in reading.process_ids
+    assert len(reading.process_ids) == 1
 
 
 def test_while_every_process_is_busy_a_picture_waits_for_one_deadline_at_most(reading: Decoders) -> None:
