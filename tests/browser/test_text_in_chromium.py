@@ -22,7 +22,7 @@ TEXTS = (
 SCRIPT = """
 import streamlit as st
 from pages.parts.text import escaped
-from tests.browser.test_plain_in_chromium import TEXTS
+from tests.browser.test_text_in_chromium import TEXTS
 for place, text in enumerate(TEXTS):
     with st.container(key=f"markdown-{place}"):
         st.markdown(f"before **{escaped(text)}**")
