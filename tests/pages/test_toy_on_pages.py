@@ -67,4 +67,4 @@ def test_profile_shows_it_in_tables_and_charts() -> None:
     assert not app.exception
     assert list(app.dataframe[0].value["Model"]) == ["Original", "Toy box"]
     assert "Its delegate, ToyNN, computes 50 % of them" in texts(app)
-    assert any("#123456" in str(chart.proto) for chart in app.get("arrow_vega_lite_chart"))
+    assert any("#123456" in str(chart.proto) for chart in app.get("vega_lite_chart"))
