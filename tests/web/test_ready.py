@@ -12,7 +12,7 @@ import pytest
 import streamlit as st
 from starlette.requests import Request
 
-from deploy_core.processes import local
+from deploy_core.processes import child
 from pages.state import services
 from web.ready import ready
 
@@ -36,8 +36,8 @@ def test_a_home_that_cannot_be_is_told(home: Path) -> None:
 
 def test_a_process_that_does_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ready(ASKED).status_code == 200
-    monkeypatch.setattr(local, "STUCK_SECONDS", 1.0)
-    monkeypatch.setattr(local, "DOUBT_SECONDS", 0.3)
+    monkeypatch.setattr(child, "STUCK_SECONDS", 1.0)
+    monkeypatch.setattr(child, "DOUBT_SECONDS", 0.3)
     reading = services.decoders()
     reading._all[0].start()
     (started,) = reading.process_ids

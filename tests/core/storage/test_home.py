@@ -18,7 +18,8 @@ from tests.conftest import PROJECT
 
 HOLD = """
 import time
-from deploy_core import home, settings
+from deploy_core import settings
+from deploy_core.storage import home
 with home.held(settings.load()):
     print("held", flush=True)
     time.sleep(100)
