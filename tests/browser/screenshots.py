@@ -17,7 +17,7 @@ CHARTS = {
     "tradeoff": ("Size and latency", "Size of each file against its latency"),
     "inside": ("Inside", "Self time of each kind of operator, by file"),
 }
-MILLISECONDS = 120_000
+MILLISECONDS = 300_000
 SETTLED = 2500
 TALLEST = {"classify": 2400, "device": 1350}
 
