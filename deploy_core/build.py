@@ -166,7 +166,7 @@ def read_result(folder: Path) -> BuildResult:
     if not formats <= set(FORMATS) or ORIGINAL.key not in formats:
         raise InvalidArtifact(f"{folder} was built by another version.", "Build again into this folder.")
     if card.is_model_file(result.model):
-        # A person's own model is in the folder, as the original.
+        # For a person's own model, the original in the folder is the model file.
         return replace(result, model=str(folder / Path(result.model).name))
     return result
 

@@ -23,8 +23,8 @@ A phone app cannot run Python, so the model becomes a file that runs without it.
 The **engine** is the int8 library that the TorchScript files are built for: `qnnpack` on phones. The **optimize step**
 of the tutorial makes DeiT slower, so the default leaves one of its passes out.
 
-Each file is read back from disk and classifies the same photographs as the original, one at a time. A file that
-disagrees is marked.
+The app reads each file back from disk. The file and the original classify the same photographs, one at a
+time. A file that disagrees is marked.
 """
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -21,11 +20,10 @@ from deploy_core.bundle.contents import (
     Versions,
 )
 from deploy_core.errors import DeployError, InvalidArtifact
-from deploy_core.files import is_file, require_space, storage_failed
+from deploy_core.files import copy_and_hash, is_file, require_space, storage_failed
 from deploy_core.settings import Settings
 
 LARGEST_PIECE = 16 * 1024 * 1024
-CHUNK = 1024 * 1024
 END, END_BYTES = b"PK\5\6", 22
 ARTIFACT_NAME = re.compile(r"\w[\w.+-]*", re.ASCII)
 REMEDY = "Download the bundle again, from where it was built."
@@ -89,16 +87,12 @@ def extract(
             f"{versions.file} has {size / 1e6:.0f} MB, more than is unpacked here.", "Raise DEIT_DEPLOY_STORE_BYTES."
         )
     require_space(path.parent, size)
-    digest = hashlib.sha256()
     with archive.open(entries[versions.file]) as source:
         try:
             with path.open("xb") as target:
-                while chunk := source.read(CHUNK):
-                    digest.update(chunk)
-                    target.write(chunk)
+                return copy_and_hash(source, target)
         except OSError as error:
             raise storage_failed(path.parent, error) from error
-    return digest.hexdigest()
 
 
 @contextmanager

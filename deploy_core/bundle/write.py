@@ -34,14 +34,13 @@ from deploy_core.bundle.contents import (
 from deploy_core.bundle.preprocessing import preprocessing_document
 from deploy_core.bundle.readme import readme
 from deploy_core.errors import InvalidArtifact
-from deploy_core.files import atomic_write, is_file
+from deploy_core.files import atomic_write, copy_and_hash, is_file
 from deploy_core.formats import FORMATS, Format
 from deploy_core.inference import verify as verification
 from deploy_core.models import load
 from deploy_core.models.spec import ModelSpec
 from deploy_core.types import Answer, Artifact, BuildResult, Preprocessing
 
-CHUNK = 1024 * 1024
 LINE_BREAK = re.compile(r"[\r\n]+")
 
 
@@ -148,9 +147,5 @@ def _add_file(archive: zipfile.ZipFile, artifact: Artifact, path: Path) -> str:
     """Copies the artifact into the archive. Returns the SHA-256 of the copied bytes."""
     entry = _entry(artifact.file)
     entry.file_size = artifact.bytes
-    digest = hashlib.sha256()
     with path.open("rb") as source, archive.open(entry, "w") as target:
-        while chunk := source.read(CHUNK):
-            digest.update(chunk)
-            target.write(chunk)
-    return digest.hexdigest()
+        return copy_and_hash(source, target)

@@ -52,9 +52,10 @@ class PairedDifference:
     """The difference between the answers of two models to the same pictures.
 
     ``gained`` and ``lost`` count the pictures that only the first, or only the second, has right. ``top1`` is the
-    difference of their top-1, ``interval`` its 95 % interval. It is paired, so it is far narrower than the intervals
-    of the two top-1. Half a picture is added to each of the four cases, so that it also holds for few pictures and for
-    equal answers (Agresti and Min, "Simple improved confidence intervals for comparing matched proportions", 2005).
+    difference of their top-1, ``interval`` its 95 % interval. The comparison is paired, so its interval is narrower
+    than those of the two top-1 values. Half a picture is added to each of the four cases, so that it also holds for few
+    pictures and for equal answers (Agresti and Min, "Simple improved confidence intervals for comparing matched
+    proportions", 2005).
     """
 
     gained: int

@@ -21,7 +21,7 @@ from deploy_core.processes.task import AnswerT, Task, WithBytes
 from deploy_core.settings import Settings
 from deploy_core.types import Event, Progress, silent
 
-# Whoever waits for a task checks this often that its process is alive.
+# A caller that waits for a task checks this often that its process is alive.
 LOOK_SECONDS = 0.25
 _KINDS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, DeployError)}
 

@@ -62,7 +62,7 @@ def draw_tradeoff(points: Sequence[TradeoffPoint], alt_text: str, across: str, u
 
 def _dots(table: pd.DataFrame, machines: Sequence[str], shade: str) -> Iterator[alt.Chart]:
     """The points with a shade, and the grey ones."""
-    # The scale begins at the smallest shade: what lies below tells nothing, and its two ends are told apart.
+    # The scale begins at the smallest shade, so that small differences are visible.
     scale = alt.Scale(domain=[table["shade"].min(), 1], scheme="viridis")
     legend = alt.Legend(orient="bottom", format=".4f", titleLimit=400, gradientLength=220, tickCount=2)
     shaded = alt.Color("shade:Q", scale=scale, title=shade, legend=legend)
