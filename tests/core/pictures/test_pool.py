@@ -182,7 +182,13 @@ def test_a_mutated_picture_of_any_kind_ends_no_process_that_serves_others(hasty:
         assert process.process_id == serving
         held = [psutil.Process(one).memory_info().rss for one in reading.process_ids]
         assert max(held) < 200e6
-        assert all(found == {"picture", "refused"} for found in outcomes.values()), outcomes
+        # Which mutated pictures still open depends on the bytes of the originals, and those on the processor that
+        # compresses them.
+        assert all("refused" in found for found in outcomes.values()), outcomes
+        assert any("picture" in found for found in outcomes.values()), outcomes
+        for name, data in kinds.items():
+            inference.classify(ModelChoice("demo", "pretrained"), data, name)
+        assert process.process_id == serving
     finally:
         inference.close()
         reading.close()
