@@ -1,45 +1,13 @@
-"""From the trained student to the weights that ship: calibration, and half precision."""
+"""Writes weights in half precision, and reads them again."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
 
 from deploy_core.files import atomic_write
-from deploy_core.training.compute import logits_of
-from deploy_core.training.data import Split
-
-
-def temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """The temperature that calibrates logits: dividing them by it gives the smallest cross entropy.
-
-    Guo et al., "On Calibration of Modern Neural Networks", arXiv 1706.04599.
-    """
-    log = torch.zeros((), requires_grad=True)
-    optimizer = torch.optim.LBFGS([log], max_iter=50, line_search_fn="strong_wolfe")
-
-    def closure() -> torch.Tensor:
-        optimizer.zero_grad()
-        value = cross_entropy(logits.cpu() / log.exp(), labels.cpu())
-        value.backward()
-        return value
-
-    optimizer.step(closure)
-    return float(log.detach().exp())
-
-
-@torch.no_grad()
-def calibrate(model: Any, validation: Split) -> float:
-    """Divides both heads by the temperature of the validation split, so that every artifact has it. Returns it."""
-    divisor = temperature(logits_of(model, validation), validation.labels)
-    for head in (model.head, model.head_dist):
-        head.weight.div_(divisor)
-        head.bias.div_(divisor)
-    return divisor
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
