@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 from deploy_core.files import atomic_write
-from deploy_core.training.compute import logits_of
-from deploy_core.training.data import Split
 
 
 def temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
@@ -30,16 +27,6 @@ def temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
 
     optimizer.step(closure)
     return float(log.detach().exp())
-
-
-@torch.no_grad()
-def calibrate(model: Any, validation: Split) -> float:
-    """Divides both heads by the temperature of the validation split, so that every artifact has it. Returns it."""
-    divisor = temperature(logits_of(model, validation), validation.labels)
-    for head in (model.head, model.head_dist):
-        head.weight.div_(divisor)
-        head.bias.div_(divisor)
-    return divisor
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
