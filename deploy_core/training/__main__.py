@@ -23,7 +23,7 @@ from deploy_core import embedded, settings
 from deploy_core.errors import DeployError, InvalidRequest
 from deploy_core.files import sha256
 from deploy_core.training import student, teacher
-from deploy_core.training.recipe import DEIT_TINY, USUAL_BATCH, Recipe, going_on
+from deploy_core.training.recipe import USUAL_BATCH, Recipe, going_on
 from deploy_core.training.run import Job, train
 
 CPU_BATCH = 32
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _job(options: argparse.Namespace, device: str) -> Job:
     start: Path | None = options.start or (embedded.WEIGHTS if options.labels else None)
-    recipe = going_on(student.shape_of(start, DEIT_TINY.classes), sha256(start)) if start else Recipe()
+    recipe = going_on(student.shape_of(start), sha256(start)) if start else Recipe()
     recipe = replace(
         recipe,
         minutes=options.minutes or math.inf,

@@ -25,6 +25,7 @@ from deploy_core.types import Preprocessing
 
 # The pictures whose bytes are in memory at a time.
 CHUNK = 256
+NO_MEAN, NO_DEVIATION = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 Key = TypeVar("Key")
 
 
@@ -56,13 +57,21 @@ def without_labels(path: Path, side: int, device: str, settings: Settings) -> Ph
 
 
 def of_classes(pictures: LabelledSet, indices: Mapping[str, int], side: int, device: str) -> Photographs:
-    """The center squares of labelled photographs, ``side`` pixels wide. Raises InvalidPictureSet."""
-    return _of_classes(pictures, indices, _square(side), device, whole=False)
+    """The center squares of labelled photographs, ``side`` pixels wide.
+
+    Raises InvalidPictureSet if there are none of a class, or more than fit into memory.
+    """
+    found, seen = _of_classes(pictures, indices, _square(side), device, whole=False)
+    lost = next((entry.label for entry in pictures.entries if entry.label not in seen), None)
+    if lost is not None:
+        raise InvalidPictureSet(f"None of the pictures of the class {lost} can be read.", READABLE)
+    return found
 
 
 def for_measuring(pictures: LabelledSet, indices: Mapping[str, int], how: Preprocessing, device: str) -> Photographs:
     """Labelled photographs, resized and cropped as ``how`` says, not normalized. Raises InvalidPictureSet."""
-    return _of_classes(pictures, indices, replace(how, mean=(0.0,) * 3, std=(1.0,) * 3), device, whole=True)
+    found, _ = _of_classes(pictures, indices, replace(how, mean=NO_MEAN, std=NO_DEVIATION), device, whole=True)
+    return found
 
 
 def open_classes(path: Path, settings: Settings) -> tuple[LabelledSet, tuple[str, ...]]:
@@ -76,18 +85,15 @@ def open_classes(path: Path, settings: Settings) -> tuple[LabelledSet, tuple[str
 
 def _of_classes(
     pictures: LabelledSet, indices: Mapping[str, int], how: Preprocessing, device: str, whole: bool
-) -> Photographs:
+) -> tuple[Photographs, set[str]]:
+    """The photographs, and the names of their classes."""
     entries, pixels, unreadable = _decoded(pictures.pictures(), how, device, pictures.settings, whole)
-    seen = {entry.label for entry in entries}
-    for entry in pictures.entries:
-        if entry.label not in seen:
-            raise InvalidPictureSet(f"None of the pictures of the class {entry.label} can be read.", READABLE)
     labels = torch.tensor([indices[entry.label] for entry in entries], device=device)
-    return Photographs(_some(pixels, unreadable), labels, unreadable)
+    return Photographs(_some(pixels, unreadable), labels, unreadable), {entry.label for entry in entries}
 
 
 def _square(side: int) -> Preprocessing:
-    return Preprocessing(resize=side, crop=side, mean=(0.0,) * 3, std=(1.0,) * 3)
+    return Preprocessing(resize=side, crop=side, mean=NO_MEAN, std=NO_DEVIATION)
 
 
 def _some(pixels: list[torch.Tensor], unreadable: int) -> torch.Tensor:

@@ -15,6 +15,7 @@ from deploy_core.files import atomic_write, make_folder
 from deploy_core.models import catalogue
 from deploy_core.models.own import card, preprocessing
 from deploy_core.models.own.card import Card
+from deploy_core.models.own.labels import clean_labels
 from deploy_core.models.spec import Architecture, ModelSpec
 from deploy_core.settings import Settings
 from deploy_core.training import heads, photographs, student
@@ -45,17 +46,17 @@ def train(job: Job, teacher: Teacher, device: str, limits: Settings, tell: Calla
 
     Raises InvalidPictureSet, InvalidCheckpoint, InvalidRequest or StorageFailed.
     """
-    own, labels = None, catalogue.labels(IMAGENET)
-    if job.own_classes:
-        own, labels = photographs.open_classes(job.photos, limits)
+    own, names = photographs.open_classes(job.photos, limits) if job.own_classes else (None, ())
+    labels = clean_labels(names) if own else catalogue.labels(IMAGENET)
     recipe = replace(job.recipe, student=replace(job.recipe.student, classes=len(labels)))
     pupil = student.new_student(recipe.student, recipe.seed)
     has_new_heads = job.start is not None and student.begin_with(pupil, job.start)
     model = _model(recipe.student, labels, job)
     test = _test(job.test, model, device, limits) if job.test else None
     side = model.preprocessing.resize
+    tell(f"Reads the photographs of {job.photos}")
     if own:
-        seen = photographs.of_classes(own, {name: index for index, name in enumerate(labels)}, side, device)
+        seen = photographs.of_classes(own, {name: index for index, name in enumerate(names)}, side, device)
     else:
         seen = photographs.without_labels(job.photos, side, device, limits)
     tell(f"{len(seen)} photographs on {device}, {len(labels)} classes; {seen.unreadable} cannot be read")

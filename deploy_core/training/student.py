@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +30,8 @@ def new_student(shape: Architecture, seed: int) -> Any:
     return student
 
 
-def shape_of(weights: Path, classes: int) -> Architecture:
-    """The architecture of a student that begins with ``weights`` and learns ``classes``.
+def shape_of(weights: Path) -> Architecture:
+    """The architecture of a student that begins with ``weights``.
 
     Raises InvalidCheckpoint for weights of anything but a distilled DeiT.
     """
@@ -42,7 +41,7 @@ def shape_of(weights: Path, classes: int) -> Architecture:
             f"{weights.name} has no distillation token, so it cannot learn from a teacher.",
             "Start with the weights of a distilled DeiT.",
         )
-    return replace(shape, classes=classes)
+    return shape
 
 
 def begin_with(student: nn.Module, weights: Path) -> bool:

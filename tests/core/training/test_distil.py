@@ -65,7 +65,7 @@ def nothing(*_: object) -> None:
 
 
 def test_the_student_learns_what_the_teacher_answers(tinted: Photographs, tmp_path: Path) -> None:
-    run = a_run(tinted, tmp_path, replace(RECIPE, samples=1600))
+    run = a_run(tinted, tmp_path, replace(RECIPE, samples=480))
     labelled = replace(tinted, labels=torch.arange(60) % 3)
     before, _ = student.accuracy(run.average, labelled)
     first, _ = run.lesson(*run._batch())
@@ -209,3 +209,19 @@ def test_true_labels_teach_the_class_token_and_the_teacher_the_other_one() -> No
     assert lesson(picture, picture, torch.tensor([[1.0, 0.0, 0.0]]))[0] < 0.01
     assert lesson(picture, picture, torch.tensor([[0.0, 1.0, 0.0]]))[0] > 4
     assert lesson(picture, picture, None)[0] > 4
+
+
+@pytest.mark.parametrize("step", range(6))
+def test_true_labels_are_mixed_as_the_pictures_are(step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Black and white photographs: the share of white in a mixture is the probability of its class."""
+    pixels = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
+    pixels[1] = 255
+    run = a_run(Photographs(pixels, torch.tensor([0, 1]), 0), tmp_path, replace(RECIPE, mixed=1.0))
+    run.steps = step
+    monkeypatch.setattr(distil.views, "coloured", lambda pictures, _: pictures)
+    pictures, shown, true = run._batch()
+    assert (pictures.shape, shown.shape) == ((16, 3, 16, 16), (16, 3, 32, 32))
+    assert true is not None
+    torch.testing.assert_close(true.sum(1), torch.ones(16))
+    torch.testing.assert_close(shown.mean((1, 2, 3)), true[:, 1])
+    assert true[:, 1].unique().numel() > 2

@@ -18,6 +18,7 @@ from deploy_core.errors import InvalidPictureSet
 from deploy_core.settings import Settings
 from deploy_core.training import photographs
 from deploy_core.training.photographs import Photographs
+from deploy_core.types import Preprocessing
 
 Files = Mapping[str, bytes]
 
@@ -133,3 +134,13 @@ def test_more_photographs_than_fit_into_memory_are_refused(tmp_path: Path, monke
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=2 * 3 * 32 * 32 - 1))
     with pytest.raises(InvalidPictureSet, match="The memory is full after 2 photographs of 3 kB. Give fewer"):
         read(tmp_path)
+
+
+def test_measuring_goes_on_without_a_class_whose_pictures_are_damaged(tmp_path: Path) -> None:
+    as_folder({"a/1.png": picture("red"), "b/1.png": b""}, tmp_path)
+    pictures, _ = photographs.open_classes(tmp_path, Settings())
+    how = Preprocessing(36, 32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    found = photographs.for_measuring(pictures, {"a": 7, "b": 8}, how, "cpu")
+    assert found.labels is not None
+    assert (found.labels.tolist(), found.unreadable) == ([7], 1)
+    assert found.pixels.float().mean((2, 3)).tolist() == [[255, 0, 0]]
