@@ -14,7 +14,7 @@ from torch import nn
 
 from deploy_core.errors import InvalidRequest
 from deploy_core.models.spec import Architecture
-from deploy_core.training import distil, student
+from deploy_core.training import distil, student, views
 from deploy_core.training.distil import Distillation
 from deploy_core.training.photographs import Photographs
 from deploy_core.training.recipe import DEIT_TINY, Phase, Recipe, going_on
@@ -218,7 +218,7 @@ def test_true_labels_are_mixed_as_the_pictures_are(step: int, tmp_path: Path, mo
     pixels[1] = 255
     run = a_run(Photographs(pixels, torch.tensor([0, 1]), 0), tmp_path, replace(RECIPE, mixed=1.0))
     run.steps = step
-    monkeypatch.setattr(distil.views, "coloured", lambda pictures, _: pictures)
+    monkeypatch.setattr(views, "coloured", lambda pictures, _: pictures)
     pictures, shown, true = run._batch()
     assert (pictures.shape, shown.shape) == ((16, 3, 16, 16), (16, 3, 32, 32))
     assert true is not None
