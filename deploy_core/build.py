@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +33,9 @@ OPTIMIZE_CHOICES = ("default", "tutorial")
 LOADING_EFFORT = 1.0
 CHECKING_EFFORT = 1.0
 TIMED_ROUNDS = 3
+# A large model is compared on as many reference pictures as it answers in this time.
+LONGEST_CHECK = 10.0
+FEWEST_PICTURES = 8
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +67,9 @@ class Destination(Protocol):
 
 @dataclass(frozen=True)
 class Answers:
-    """An artifact's answers to the reference pictures: logits, float32 (classes,) for each."""
+    """An artifact's answers to reference pictures: logits, float32 (classes,) for each. ``first`` is the first one."""
 
-    references: tuple[Reference, ...]
+    first: Reference
     labels: tuple[str, ...]
     logits: tuple[torch.Tensor, ...]
 
@@ -122,12 +125,11 @@ def build(
         model = load.load(
             request.model, request.weights, settings, stages.begin(f"Loading {spec.title}", LOADING_EFFORT)
         )
-        references = verify.references(spec, settings)
-        original = _ask(_classifier(request, model, model.module), references)
+        original = _ask(_classifier(request, model, model.module), settings)
         bench = Workbench(model, request.engine, request.optimize)
     for position, row in enumerate(todo):
         try:
-            artifacts[row.key] = _make(row, bench, request, original, destination, stages)
+            artifacts[row.key] = _make(row, bench, request, original, destination, stages, settings)
         except StorageFailed:
             raise
         except DeployError as error:
@@ -144,7 +146,7 @@ def build(
         weights=request.weights,
         engine=request.engine,
         optimize=request.optimize,
-        reference_pictures=verify.REFERENCE_PICTURES,
+        reference_pictures=tuple(path.name for path in verify.reference_pictures()),
         artifacts=tuple(artifacts[row.key] for row in rows if row.key in artifacts),
         unbuilt=tuple(unbuilt[row.key] for row in rows if row.key in unbuilt),
     )
@@ -215,6 +217,7 @@ def _make(
     original: Answers,
     destination: Destination,
     stages: _Stages,
+    settings: Settings,
 ) -> Artifact:
     stages.begin(f"Building {row.title}", row.effort)
     started = time.perf_counter()
@@ -227,7 +230,7 @@ def _make(
 
     stages.begin(f"Checking {row.title}", CHECKING_EFFORT)
     path = destination.path(row)
-    answers, relative_time = _examined(row, path, bench, request, original)
+    answers, relative_time = _examined(row, path, bench, request, original.first, settings)
     faithfulness = verify.compare(original.logits, answers.logits)
     findings = row.inspect(path)
     digest = sha256(path)
@@ -248,12 +251,12 @@ def _make(
 
 
 def _examined(
-    row: Format, path: Path, bench: Workbench, request: BuildRequest, original: Answers
+    row: Format, path: Path, bench: Workbench, request: BuildRequest, timed: Reference, settings: Settings
 ) -> tuple[Answers, float]:
     """A file's answers, and its time divided by the original's. The file is out of memory again afterwards."""
     yardstick = _classifier(request, bench.model, bench.model.module)
     classifier = _classifier(request, bench.model, row.load(path))
-    return _ask(classifier, original.references), _relative_time(classifier, yardstick, original.references[0].tensor)
+    return _ask(classifier, settings), _relative_time(classifier, yardstick, timed.tensor)
 
 
 def _converted(row: Format, bench: Workbench) -> Any:
@@ -269,10 +272,15 @@ def _classifier(request: BuildRequest, model: LoadedModel, run: Callable[..., An
     return Classifier(model.spec, request.weights, model.labels, run)
 
 
-def _ask(classifier: Classifier, references: Sequence[Reference]) -> Answers:
+def _ask(classifier: Classifier, settings: Settings) -> Answers:
     """Asks one picture at a time, as a phone does: dynamic int8 scales activations over a whole batch."""
-    logits = tuple(classifier.logits(reference.tensor) for reference in references)
-    return Answers(tuple(references), classifier.labels, logits)
+    started = time.perf_counter()
+    logits: list[torch.Tensor] = []
+    for reference in verify.references(classifier.spec, settings):
+        logits.append(classifier.logits(reference.tensor))
+        if len(logits) >= FEWEST_PICTURES and time.perf_counter() - started > LONGEST_CHECK:
+            break
+    return Answers(verify.reference(classifier.spec, settings), classifier.labels, tuple(logits))
 
 
 def _relative_time(artifact: Classifier, original: Classifier, tensor: torch.Tensor) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from deploy_core import embedded
+from deploy_core.embedded import Sample
 from deploy_core.inference.classify import DEFAULT_TOP
 from deploy_core.models import load
 from deploy_core.types import Prediction
@@ -65,13 +66,14 @@ def bars(prediction: Prediction) -> list[Bar]:
     ]
 
 
-def answer(chosen: picker.Choice, prediction: Prediction, threshold: float) -> None:
+def answer(chosen: picker.Choice, picture: Picture, prediction: Prediction, threshold: float) -> None:
     best = prediction.top[0]
     if prediction.weights == "random":
         st.warning("The weights are random, so this answer means nothing.", icon=":material/casino:")
     elif best.probability < threshold:
         st.warning(
-            f"**Not sure.** Its best guess has {best.probability:.0%}, less than your limit of {threshold:.0%}.",
+            f"**Not sure.** Its best guess has {best.probability:.0%}, less than your limit of {threshold:.0%}. "
+            f"Its {len(prediction.top)} guesses are below.",
             icon=":material/help:",
         )
     st.metric(
@@ -81,9 +83,11 @@ def answer(chosen: picker.Choice, prediction: Prediction, threshold: float) -> N
         delta_color="off",
         delta_arrow="off",
     )
+    if picture.sample:
+        truth(chosen, prediction, picture.sample)
     draw_bars(bars(prediction), "The most probable classes", largest=1.0)
-    if chosen.spec.is_embedded and prediction.weights != "random":
-        st.caption(f"This small model calls everything one of {', '.join(embedded.LABELS)}.")
+    if chosen.spec.note and prediction.weights != "random":
+        st.caption(chosen.spec.note)
     spent = prediction.milliseconds
     st.markdown(
         f"**Where the time went:** reading the picture {spent.read:.1f} ms · preprocessing {spent.preprocess:.1f} ms · "
@@ -91,6 +95,21 @@ def answer(chosen: picker.Choice, prediction: Prediction, threshold: float) -> N
         help="Reading: decode, turn upright, convert to RGB. Preprocessing: resize, crop, normalize. The original is "
         "the float model in PyTorch; the times of the files are below.",
     )
+
+
+def credit(sample: Sample) -> None:
+    author, licence = escaped(sample.author), f"[{sample.licence}]({embedded.LICENCES[sample.licence]})"
+    st.caption(f"Photograph: [{author}]({sample.page}), {licence}")
+
+
+def truth(chosen: picker.Choice, prediction: Prediction, sample: Sample) -> None:
+    """Whether the answer to a sample is right, for models that know ImageNet's classes."""
+    if chosen.spec.file or prediction.weights == "random":
+        return
+    if prediction.top[0].index in sample.right:
+        st.markdown(":green[:material/check_circle:] The answer is right.")
+    else:
+        st.markdown(f":orange[:material/cancel:] **The answer is wrong.** The picture shows: {sample.title.lower()}.")
 
 
 def ready(chosen: picker.Choice) -> bool:
@@ -111,12 +130,14 @@ def one(chosen: picker.Choice, picture: Picture, top: int, threshold: float) -> 
     left, right = st.columns(2, gap="large")
     with left, notices.errors_shown():
         st.image(sources.small(picture, SHOWN_PIXELS), width="stretch", alt="The picture that is classified")
+        if picture.sample:
+            credit(picture.sample)
     prediction = None
     with right, notices.errors_shown():
         if ready(chosen):
             with notices.in_line("Looking …") as tell:
                 prediction = services.inference().classify(chosen.model, picture.data, picture.name, top, tell)
-            answer(chosen, prediction, threshold)
+            answer(chosen, picture, prediction, threshold)
     if prediction:
         with notices.errors_shown():
             looks.draw(chosen, picture)
@@ -132,7 +153,7 @@ def classify() -> None:
         top, threshold = options(load.find(chosen.spec.reference).classes)
     pictures = []
     with place, notices.errors_shown():
-        pictures = sources.choose()
+        pictures = sources.choose(chosen.spec.is_embedded and chosen.weights == "pretrained")
     if not pictures:
         st.info("Choose a picture, and the answer appears here.", icon=":material/image:")
     elif len(pictures) == 1:

@@ -62,8 +62,10 @@ def evaluate() -> None:
 
 
 def show_saved() -> None:
-    st.markdown("#### The embedded model on CIFAR-10's test pictures")
-    st.caption("A saved run. Upload your own pictures above to measure here.")
+    st.markdown("#### The included model on 500 photographs of 500 classes")
+    st.caption(
+        "A saved run: it never saw these photographs in training. Upload your own pictures above to measure here."
+    )
     show(read_evaluation(embedded.SAVED_EVALUATION))
 
 

@@ -81,7 +81,10 @@ def _licence(spec: ModelSpec, weights: str) -> str:
     if kind == "checkpoint" or spec.file:
         return "The weights come from a checkpoint; ask the person who gave it about the licence."
     if spec.is_embedded:
-        return "Apache-2.0. This project trained the model on CIFAR-10 (Krizhevsky, 2009)."
+        return (
+            "Apache-2.0. This project distilled the model from EfficientNet-Lite0 (Apache-2.0, trained on "
+            "ImageNet-1k), on photographs without labels."
+        )
     return (
         "The weights are Apache-2.0, by Facebook Research (https://github.com/facebookresearch/deit), trained on "
         f"ImageNet-1k and published by timm as {spec.hub_id}."

@@ -69,6 +69,7 @@ def run(options: argparse.Namespace, limits: Settings) -> Outcome:
         "top1_interval": figures.top1_interval,
         "top5": figures.top5,
         "ece": figures.ece,
+        "ece_by_chance": figures.ece_by_chance,
         "mean_probability": figures.mean_probability,
         "images_per_second": figures.images_per_second,
         "per_class": figures.per_class,
@@ -83,7 +84,11 @@ def run(options: argparse.Namespace, limits: Settings) -> Outcome:
         ("pictures", f"{figures.count}", ""),
         ("top-1", f"{figures.top1:.2%}", f"95 % interval {low:.2%} to {high:.2%}"),
         ("top-5", f"{figures.top5:.2%}", ""),
-        ("calibration error", f"{figures.ece:.2%}", f"says {figures.mean_probability:.2%} on average"),
+        (
+            "calibration error",
+            f"{figures.ece:.2%}",
+            f"{figures.ece_by_chance:.2%} by chance; says {figures.mean_probability:.2%} on average",
+        ),
         (
             "speed",
             f"{figures.images_per_second:.0f} pictures/s",

@@ -1,36 +1,76 @@
-"""The small DeiT that ships with the project: 32x32 input, patch 4, ten everyday classes."""
+"""What ships with the project: a DeiT-Tiny that knows ImageNet, photographs, and what was measured with them."""
 
 from __future__ import annotations
 
+import csv
+import functools
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from deploy_core.types import Preprocessing
 
 FOLDER = Path(__file__).parent
 WEIGHTS = FOLDER / "demo.safetensors"
 SAMPLES = FOLDER / "samples"
+PHOTOGRAPHS = FOLDER / "photographs"
 SAVED_PROFILE = FOLDER / "profile.json"
 SAVED_EVALUATION = FOLDER / "evaluation.json"
 # Built files in the layout of a store, so that a visitor's device can run one without a build.
 ARTIFACTS = FOLDER / "artifacts"
-LABELS = tuple((FOLDER / "labels.txt").read_text().split())
-# The whole photograph, squashed, as in ImageNet32x32 (arXiv 1707.08819): docs/decisions/0013-pictures.md.
-PREPROCESSING = Preprocessing(
-    resize=32,
-    crop=32,
-    mean=(0.4914, 0.4822, 0.4465),
-    std=(0.2470, 0.2435, 0.2616),
-    interpolation="hamming",
-    crop_mode="squash",
-)
 
-TIMM_NAME = "deit_tiny_distilled_patch16_224"
-TIMM_OPTIONS: dict[str, Any] = {
-    "img_size": 32,
-    "patch_size": 4,
-    "embed_dim": 192,
-    "depth": 7,
-    "num_heads": 3,
-    "num_classes": len(LABELS),
+
+LICENCES = {
+    "CC BY 2.0": "https://creativecommons.org/licenses/by/2.0/",
+    "CC0": "https://creativecommons.org/publicdomain/zero/1.0/",
 }
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A photograph that visitors can try.
+
+    ``right`` are the indices of the ImageNet classes that name what it shows. ``is_mistaken`` says whether the embedded
+    model's first answer is another class. ``author``, ``licence`` (a key of ``LICENCES``) and ``page`` (an address) are
+    the credit.
+    """
+
+    file: str
+    title: str
+    right: tuple[int, ...]
+    is_mistaken: bool
+    author: str
+    licence: str
+    page: str
+
+    @property
+    def path(self) -> Path:
+        return SAMPLES / self.file
+
+
+@functools.cache
+def samples() -> tuple[Sample, ...]:
+    """The photographs that visitors can try, in the order in which they are offered."""
+    return tuple(
+        Sample(
+            file=row["file"],
+            title=row["title"],
+            right=tuple(map(int, row["right"].split())),
+            is_mistaken=row["is_mistaken"] == "yes",
+            author=row["author"],
+            licence=row["licence"],
+            page=row["page"],
+        )
+        for row in _rows("samples.csv")
+    )
+
+
+@functools.cache
+def photographs() -> tuple[Path, ...]:
+    """The photographs on which files are compared with the original: 299 x 299 pixels, each of another class.
+
+    ``photographs.csv`` has the class, the author, the licence and the page of each.
+    """
+    return tuple(PHOTOGRAPHS / row["file"] for row in _rows("photographs.csv"))
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    with (FOLDER / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))

@@ -51,13 +51,14 @@ class Cell:
 class PairedDifference:
     """The difference between the answers of two models to the same pictures.
 
-    ``gained`` and ``lost`` count the pictures that only the first, or only the second, has right. ``top1`` is the
-    difference of their top-1, ``interval`` its 95 % interval. The comparison is paired, so its interval is narrower
-    than those of the two top-1 values. Half a picture is added to each of the four cases, so that it also holds for few
-    pictures and for equal answers (Agresti and Min, "Simple improved confidence intervals for comparing matched
-    proportions", 2005).
+    ``flipped`` counts the pictures with different first answers, right or wrong. ``gained`` and ``lost`` count those
+    that only the first, or only the second, has right. ``top1`` is the difference of their top-1, ``interval`` its 95 %
+    interval. The comparison is paired, so its interval is narrower than those of the two top-1 values. Half a picture
+    is added to each of the four cases, so that it also holds for few pictures and for equal answers (Agresti and Min,
+    "Simple improved confidence intervals for comparing matched proportions", 2005).
     """
 
+    flipped: int
     gained: int
     lost: int
     top1: float
@@ -82,6 +83,15 @@ class Score:
     per_class: dict[str, float | None] = field(repr=False)
     confusion: tuple[Cell, ...] = field(repr=False)
     calibration: tuple[Bin, ...] = field(repr=False)
+
+    @property
+    def ece_by_chance(self) -> float:
+        """The ``ece`` to expect of a perfectly calibrated model with as many pictures: few pictures raise it.
+
+        The mean distance of a binomial share from its probability, in the normal approximation, summed over the bins.
+        """
+        spread = (part.count * part.probability * (1 - part.probability) for part in self.calibration)
+        return sum(math.sqrt(2 / math.pi * variance) for variance in spread) / self.count
 
 
 def score(answers: PredictionColumns, true: Sequence[int], classes: dict[str, int]) -> Score:
@@ -132,7 +142,8 @@ def paired_difference(first: PredictionColumns, second: PredictionColumns, true:
     more, size = gained - lost, count + 2
     center = more / size
     half = Z * math.sqrt(gained + lost + 1 - more**2 / size) / size
-    return PairedDifference(gained, lost, more / count, (max(-1.0, center - half), min(1.0, center + half)))
+    flipped = sum(one != other for one, other in zip(first.top1, second.top1, strict=True))
+    return PairedDifference(flipped, gained, lost, more / count, (max(-1.0, center - half), min(1.0, center + half)))
 
 
 def matrix(confusion: Sequence[Cell], classes: int) -> list[list[int]]:

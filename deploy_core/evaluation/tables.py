@@ -7,8 +7,8 @@ from deploy_core.evaluation.results import Evaluation, Result
 from deploy_core.formats import FORMATS
 
 CSV_FIELDS = (
-    "File", "Top-1", "Top-1 low", "Top-1 high", "Change, points", "Change low", "Change high", "Won", "Lost", "Top-5",
-    "Calibration error", "Pictures/s",
+    "File", "Top-1", "Top-1 low", "Top-1 high", "Change, points", "Change low", "Change high", "Other answers", "Won",
+    "Lost", "Top-5", "Calibration error", "Pictures/s",
 )  # fmt: skip
 
 
@@ -33,6 +33,7 @@ def _row(result: Result) -> dict[str, object]:
             "Change, points": change.top1 * 100,
             "Change low": change.interval[0] * 100,
             "Change high": change.interval[1] * 100,
+            "Other answers": change.flipped,
             "Won": change.gained,
             "Lost": change.lost,
         }

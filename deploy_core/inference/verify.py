@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy_core import embedded
@@ -17,7 +18,7 @@ from deploy_core.types import Faithfulness
 if TYPE_CHECKING:
     import torch
 
-REFERENCE_PICTURES = ("chelsea.png", "rocket.jpg", "coffee.png", "astronaut.png")
+PICTURES = 64
 LEAST_TOP1_AGREEMENT = 0.75
 # Two int8 engines (onednn here, qnnpack on a phone) differ by up to 0.07 in a logit, which can decide a near tie.
 NEAR_TIE = 0.25
@@ -31,21 +32,26 @@ class Reference:
     tensor: torch.Tensor
 
 
-def references(spec: ModelSpec, settings: Settings) -> tuple[Reference, ...]:
-    """The reference pictures in the order of ``REFERENCE_PICTURES``."""
-    return tuple(_reference(name, spec, settings) for name in REFERENCE_PICTURES)
+def reference_pictures() -> tuple[Path, ...]:
+    """The pictures on which artifacts are compared: the first sample, then shipped photographs, ``PICTURES`` in all."""
+    return (embedded.samples()[0].path, *embedded.photographs())[:PICTURES]
+
+
+def references(spec: ModelSpec, settings: Settings) -> Iterator[Reference]:
+    """The reference pictures as inputs of a model, one after another, so that not all are in memory at a time."""
+    return (_reference(path, spec, settings) for path in reference_pictures())
 
 
 def reference(spec: ModelSpec, settings: Settings) -> Reference:
     """The first reference picture."""
-    return _reference(REFERENCE_PICTURES[0], spec, settings)
+    return next(references(spec, settings))
 
 
 def compare(originals: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> Faithfulness:
-    """Compares two lists of logits, one float32 (classes,) for each picture."""
+    """Compares logits, one float32 (classes,) for each picture, on as many pictures as both have."""
     import torch
 
-    pairs = [(original.double(), other.double()) for original, other in zip(originals, others, strict=True)]
+    pairs = [(original.double(), other.double()) for original, other in zip(originals, others, strict=False)]
     return Faithfulness(
         pictures=len(pairs),
         same_top1=int(pairs[0][0].argmax()) == int(pairs[0][1].argmax()),
@@ -66,9 +72,8 @@ def disagrees(faithfulness: Faithfulness, least_cosine: float, weights: str) -> 
     return weights != "random" and faithfulness.top1_agreement < LEAST_TOP1_AGREEMENT
 
 
-def _reference(name: str, spec: ModelSpec, settings: Settings) -> Reference:
-    picture = decode.decode((embedded.SAMPLES / name).read_bytes(), settings)
-    return Reference(name, tensor_of(picture, spec))
+def _reference(path: Path, spec: ModelSpec, settings: Settings) -> Reference:
+    return Reference(path.name, tensor_of(decode.decode(path.read_bytes(), settings), spec))
 
 
 def _shared_top5(one: torch.Tensor, other: torch.Tensor) -> float:

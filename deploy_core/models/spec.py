@@ -51,8 +51,8 @@ class ModelSpec:
     """A model of the catalogue, or a person's own model.
 
     ``name`` names the model's files, ``title`` is shown to people. ``family`` is a key of ``FAMILIES``. The embedded
-    model has no ``hub_id``. A person's own model has a ``file``, which holds its weights and everything in this class
-    (``own/card.py``).
+    model has no ``hub_id``. ``note`` is what people should know before they use the model. A person's own model has a
+    ``file``, which holds its weights and everything in this class (``own/card.py``).
     """
 
     name: str
@@ -67,6 +67,7 @@ class ModelSpec:
     timm_options: Mapping[str, Any] = field(default_factory=dict)
     file: Path | None = None
     own_labels: tuple[str, ...] = ()
+    note: str = ""
     architecture: Architecture | None = None
 
     @property

@@ -62,10 +62,9 @@ class Shelf:
     def keep(self, artifact: Artifact, answers: Answers) -> None:
         row = FORMATS[artifact.format]
         folder = self.path(row).parent
-        first = answers.references[0]
         with atomic_write(folder / TENSOR) as path:
-            path.write_bytes(first.tensor.numpy().astype("<f4").tobytes())
-        expected = ExpectedAnswer(first.picture, tuple(answers.logits[0].tolist()), answers.labels)
+            path.write_bytes(answers.first.tensor.numpy().astype("<f4").tobytes())
+        expected = ExpectedAnswer(answers.first.picture, tuple(answers.logits[0].tolist()), answers.labels)
         documents.write(folder / EXPECTED, expected)
         request = replace(self.request, formats=(row.key,))
         documents.write(folder / RECORD, EntryRecord(request, artifact, row.versions()))

@@ -97,9 +97,8 @@ class Store:
     def result(self, request: BuildRequest) -> BuildResult:
         """The finished artifacts of ``request`` as one build."""
         artifacts = tuple(stored.artifact for stored in self.find(request).values())
-        return BuildResult(
-            request.model, request.weights, request.engine, request.optimize, verify.REFERENCE_PICTURES, artifacts, ()
-        )
+        pictures = tuple(path.name for path in verify.reference_pictures())
+        return BuildResult(request.model, request.weights, request.engine, request.optimize, pictures, artifacts, ())
 
     def entries(self) -> list[Stored]:
         """All finished artifacts except those of visitors' own models, the most recently used first."""

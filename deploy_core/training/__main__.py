@@ -1,6 +1,6 @@
 """``python -m deploy_core.training``: distils a DeiT on a person's own photographs.
 
-    python -m deploy_core.training --photos PHOTOS --out RUN --minutes 20
+    python -m deploy_core.training --photos PHOTOS --out RUN
 
 The DeiT learns ImageNet's classes from EfficientNet-Lite0; the photographs need no labels. With ``--labels`` it learns
 the classes that the folders in PHOTOS are named after. RUN gets ``weights.safetensors`` and ``labels.txt`` for
@@ -26,6 +26,7 @@ from deploy_core.training import student, teacher
 from deploy_core.training.recipe import USUAL_BATCH, Recipe, going_on
 from deploy_core.training.run import Job, train
 
+MINUTES = 20
 CPU_BATCH = 32
 EXIT_MISTAKE, EXIT_INTERRUPTED = 2, 130
 
@@ -54,7 +55,7 @@ def _job(options: argparse.Namespace, device: str) -> Job:
     recipe = going_on(student.shape_of(start), sha256(start)) if start else Recipe()
     recipe = replace(
         recipe,
-        minutes=options.minutes or math.inf,
+        minutes=options.minutes or (math.inf if options.samples else MINUTES),
         samples=options.samples or math.inf,
         batch=options.batch or (USUAL_BATCH if device == "cuda" else CPU_BATCH),
     )
@@ -75,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--photos", type=Path, required=True, metavar="PATH", help="a folder of photographs, or a tar or zip of one")
     add("--labels", action="store_true", help="the folders in PATH are the classes to learn (ImageNet's)")
     add("--out", type=Path, required=True, metavar="RUN", help="folder for the weights, the labels and the checkpoint")
-    length = parser.add_mutually_exclusive_group(required=True)
+    length = parser.add_mutually_exclusive_group()
     length.add_argument(
         "--minutes", type=_positive, metavar="M", help="how long to train, without reading and measuring"
     )

@@ -1,4 +1,4 @@
-"""From the trained student to the weights that ship: calibration, and half precision."""
+"""Writes weights in half precision, and reads them again."""
 
 from __future__ import annotations
 
@@ -6,27 +6,8 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
 
 from deploy_core.files import atomic_write
-
-
-def temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """The temperature that calibrates logits: dividing them by it gives the smallest cross entropy.
-
-    Guo et al., "On Calibration of Modern Neural Networks", arXiv 1706.04599.
-    """
-    log = torch.zeros((), requires_grad=True)
-    optimizer = torch.optim.LBFGS([log], max_iter=50, line_search_fn="strong_wolfe")
-
-    def closure() -> torch.Tensor:
-        optimizer.zero_grad()
-        value = cross_entropy(logits.cpu() / log.exp(), labels.cpu())
-        value.backward()
-        return value
-
-    optimizer.step(closure)
-    return float(log.detach().exp())
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:

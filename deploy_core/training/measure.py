@@ -1,8 +1,8 @@
-"""Measures the embedded model in every format on the 10,000 test pictures of CIFAR-10, for the model card.
+"""Measures the embedded model in every format on labelled photographs, for the model card.
 
-    python -m deploy_core.training.measure --data FOLDER/test.tar.xz
+    python -m deploy_core.training.measure --data labelled_500.tar [--save]
 
-The result is saved next to the weights, and the page Evaluate shows it. It holds none of the pictures.
+With ``--save`` the result is put next to the weights, and the page Evaluate shows it. It holds none of the pictures.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from deploy_core import build, embedded, settings
-from deploy_core.evaluation import evaluate
+from deploy_core.evaluation import evaluate, scores
 from deploy_core.evaluation.results import Evaluation, save_evaluation
 from deploy_core.evaluation.subjects import open_artifact
 from deploy_core.formats import FORMATS
@@ -25,12 +25,13 @@ from deploy_core.types import BuildRequest, Event
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--data", type=Path, required=True, help="the test pictures: test/ or test.tar.xz")
-    parser.add_argument("--out", type=Path, default=embedded.SAVED_EVALUATION, help="where the evaluation goes")
+    parser.add_argument("--data", type=Path, required=True, help="photographs in one folder for each class")
+    parser.add_argument("--save", action="store_true", help="show this evaluation on the page Evaluate")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         evaluation = measure(arguments.data, Path(folder), settings.load())
-    save_evaluation(replace(evaluation, data="CIFAR-10's test pictures", disagreements=()), arguments.out)
+    if arguments.save:
+        save_evaluation(replace(evaluation, disagreements=()), embedded.SAVED_EVALUATION)
     print(table(evaluation))
 
 
@@ -45,11 +46,23 @@ def measure(data: Path, folder: Path, limits: Settings) -> Evaluation:
 
 
 def table(evaluation: Evaluation) -> str:
-    lines = ["| format | top-1 | change | top-5 | calibration error |", "| --- | --- | --- | --- | --- |"]
+    """One line a format, in Markdown: the change of top-1 in points, and flipped labels, with their 95 % intervals."""
+    lines = [
+        "| format | top-1 | change | other answers | top-5 | calibration error |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     for result in evaluation.results:
-        figures = result.score
-        change = f"{result.change.top1 * 100:+.2f}" if result.change else ""
-        lines.append(f"| `{result.subject}` | {figures.top1:.2%} | {change} | {figures.top5:.2%} | {figures.ece:.2%} |")
+        figures, change = result.score, result.change
+        changed = flipped = ""
+        if change:
+            low, high = (bound * 100 for bound in change.interval)
+            changed = f"{change.top1 * 100:+.1f} ({low:+.1f} to {high:+.1f})"
+            least, most = scores.wilson(change.flipped, figures.count)
+            flipped = f"{change.flipped}, {change.flipped / figures.count:.1%} ({least:.1%} to {most:.1%})"
+        lines.append(
+            f"| `{result.subject}` | {figures.top1:.1%} | {changed} | {flipped} | {figures.top5:.1%} | "
+            f"{figures.ece:.1%} |"
+        )
     return "\n".join(lines).replace("%", " %")
 
 

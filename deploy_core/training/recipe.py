@@ -44,7 +44,7 @@ class Recipe:
     start: str = ""
     minutes: float = math.inf
     samples: float = math.inf
-    phases: tuple[Phase, ...] = (Phase(0.0, 128, 0.25), Phase(0.7, 224, 0.35))
+    phases: tuple[Phase, ...] = (Phase(0.0, 128, 0.25), Phase(0.72, 224, 0.35))
     teacher_size: int = 192
     batch: int = USUAL_BATCH
     rate: float = 2e-3

@@ -38,6 +38,7 @@ def calibration(evaluation: Evaluation) -> None:
         "how often it is right",
     )
     st.caption(
-        f"{title(evaluation.results[0])}: calibration error {original.ece:.1%}. On the dashed line it is as sure as it "
-        "is right; below the line it is too sure. A larger dot stands for more pictures."
+        f"{title(evaluation.results[0])}: calibration error {original.ece:.1%}. With this number of pictures "
+        f"a perfectly calibrated model has about {original.ece_by_chance:.1%}, by chance. On the dashed line it is as "
+        "sure as it is right; below the line it is too sure. A larger dot stands for more pictures."
     )

@@ -44,6 +44,9 @@ def table(evaluation: Evaluation) -> None:
             "Change, points": st.column_config.TextColumn(
                 help="Top-1 against the original, with its 95 % interval; paired, on the same pictures"
             ),
+            "Other answers": st.column_config.TextColumn(
+                help="Pictures to which the file's first answer is not the original's, right or wrong"
+            ),
             "Won, lost": st.column_config.TextColumn(
                 help="Pictures that only this file, or only the original, has right"
             ),
@@ -66,15 +69,17 @@ def table(evaluation: Evaluation) -> None:
 def _line(result: Result) -> dict[str, object]:
     score, change = result.score, result.change
     low, high = score.top1_interval
-    changed = won = ""
+    changed = flipped = won = ""
     if change:
         lowest, highest = (signed_points(bound) for bound in change.interval)
         changed, won = f"{signed_points(change.top1)} ({lowest} to {highest})", f"{change.gained}, {change.lost}"
+        flipped = f"{change.flipped} ({change.flipped / score.count:.1%})"
     return {
         "File": title(result),
         "Top-1": score.top1 * 100,
         "Change, points": changed,
         "95 %": f"{low * 100:.1f} to {high * 100:.1f}",
+        "Other answers": flipped,
         "Won, lost": won,
         "Top-5": score.top5 * 100,
         "Calibration error": score.ece * 100,

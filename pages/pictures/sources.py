@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import streamlit as st
 
 from deploy_core import embedded, settings
+from deploy_core.embedded import Sample
 from deploy_core.pictures import formats
 from deploy_core.pictures.fetch import fetch
 from pages.state import address, services
 
-SAMPLES = {"Cat": "chelsea.png", "Rocket": "rocket.jpg", "Coffee": "coffee.png", "Astronaut": "astronaut.png"}
+SAMPLES = {sample.title: sample for sample in embedded.samples()}
 ORIGINS = ("Sample", "Upload", "URL", "Camera")
 MOST_PICTURES = 50
 
@@ -42,19 +43,26 @@ class Picture:
     data: bytes
     name: str
     source: str
+    sample: Sample | None = None
 
     @property
     def digest(self) -> str:
         return hashlib.sha256(self.data).hexdigest()
 
 
-def choose() -> list[Picture]:
-    """The pictures that the visitor chose, none until there are some. Raises DeployError."""
+def choose(marks_mistakes: bool) -> list[Picture]:
+    """The pictures that the visitor chose, none until there are some. Raises DeployError.
+
+    ``marks_mistakes`` says which sample the embedded model gets wrong.
+    """
     if "url" in st.query_params:
         address.recall("origin", "url", "URL", lambda _: "URL")
     address.recall("origin", "from", "Sample", _one_of_origins)
     origin = st.segmented_control("Picture from", ORIGINS, required=True, key="origin", persist_state="session")
-    pictures = {"Sample": _sample, "Upload": _uploads, "URL": _url, "Camera": _camera}[str(origin)]()
+    if origin == "Sample":
+        pictures = _sample(marks_mistakes)
+    else:
+        pictures = {"Upload": _uploads, "URL": _url, "Camera": _camera}[str(origin)]()
     address.note(
         sample=st.session_state["sample"] if origin == "Sample" else None,
         url=pictures[0].source if origin == "URL" and pictures else None,
@@ -69,20 +77,32 @@ def remember(picture: Picture) -> None:
 
 def last() -> Picture:
     """The picture that was classified last, or the first sample if there is none."""
-    picture: Picture = st.session_state.get("at_hand") or sample(next(iter(SAMPLES.values())))
+    picture: Picture = st.session_state.get("at_hand") or _picture_of(embedded.samples()[0])
     return picture
 
 
-def sample(name: str) -> Picture:
-    return Picture((embedded.SAMPLES / name).read_bytes(), name, f"deploy_core/embedded/samples/{name}")
+def _picture_of(sample: Sample) -> Picture:
+    source = f"deploy_core/embedded/samples/{sample.file}"
+    return Picture(sample.path.read_bytes(), sample.file, source, sample)
 
 
-def _sample() -> list[Picture]:
-    address.recall("sample", "sample", next(iter(SAMPLES)), lambda name: name if name in SAMPLES else "Cat")
+def _sample(marks_mistakes: bool) -> list[Picture]:
+    first = next(iter(SAMPLES))
+    address.recall("sample", "sample", first, lambda title: title if title in SAMPLES else first)
+
+    def label(title: str) -> str:
+        return f"{title} (a mistake)" if marks_mistakes and SAMPLES[title].is_mistaken else title
+
     shown = st.pills(
-        "Sample", SAMPLES, required=True, label_visibility="collapsed", key="sample", persist_state="session"
+        "Sample",
+        SAMPLES,
+        format_func=label,
+        required=True,
+        label_visibility="collapsed",
+        key="sample",
+        persist_state="session",
     )
-    return [sample(SAMPLES[str(shown)])]
+    return [_picture_of(SAMPLES[str(shown)])]
 
 
 def _uploads() -> list[Picture]:

@@ -37,14 +37,14 @@ def test_an_evaluation_is_numbers_beside_the_names_of_its_files() -> None:
     evaluation = read_evaluation(embedded.SAVED_EVALUATION)
     head, original, *others = cells(tables.as_csv(evaluation))
     assert head == [
-        *("File", "Top-1", "Top-1 low", "Top-1 high", "Change, points", "Change low", "Change high", "Won", "Lost"),
-        *("Top-5", "Calibration error", "Pictures/s"),
+        *("File", "Top-1", "Top-1 low", "Top-1 high", "Change, points", "Change low", "Change high"),
+        *("Other answers", "Won", "Lost", "Top-5", "Calibration error", "Pictures/s"),
     ]
     assert [line[0] for line in (original, *others)] == [FORMATS[each.subject].title for each in evaluation.results]
-    assert original[4:9] == [""] * 5
+    assert original[4:10] == [""] * 6
     for line, result in zip(others, evaluation.results[1:], strict=True):
         change = result.change
         assert change
         assert [float(cell) for cell in line[4:7]] == [100 * value for value in (change.top1, *change.interval)]
-        assert [int(cell) for cell in line[7:9]] == [change.gained, change.lost]
-        assert all(float(cell) >= 0 for cell in (*line[1:4], *line[9:]))
+        assert [int(cell) for cell in line[7:10]] == [change.flipped, change.gained, change.lost]
+        assert all(float(cell) >= 0 for cell in (*line[1:4], *line[10:]))

@@ -151,7 +151,7 @@ def test_the_teacher_of_the_package_knows_imagenet() -> None:
     ("arguments", "sentence"),
     [
         (["--minutes", "1"], "The following arguments are required: --photos, --out."),
-        (["--photos", "x", "--out", "y"], "One of the arguments --minutes --samples is required."),
+        (["--photos", "x", "--out", "y", "--minutes", "1", "--samples", "9"], "Argument --samples: not allowed with"),
         (["--photos", "x", "--out", "y", "--minutes", "0"], "Argument --minutes: 0 is not a number above 0."),
         (["--photos", "x", "--out", "y", "--samples", "9", "--batch", "-1"], "Argument --batch: -1 is not"),
         (["--photos", "x", "--out", "y", "--samples", "9", "--start", "z.pth"], "There is no checkpoint file z.pth."),
