@@ -86,11 +86,17 @@ class Distillation:
         return self.recipe.share(self.seconds, self.samples)
 
     def resume(self) -> bool:
-        """Continues from the checkpoint, if there is one. Raises InvalidRequest if it is of another run."""
+        """Continues from the checkpoint, if there is one. Raises InvalidRequest if it is damaged or of another run."""
         if not self.path.exists():
             return False
-        saved: dict[str, Any] = torch.load(self.path, map_location=self.device, weights_only=True)
-        changed = [name for name, value in self._identity().items() if saved["run"].get(name) != value]
+        try:
+            saved: dict[str, Any] = torch.load(self.path, map_location=self.device, weights_only=True)
+            before = saved["run"]
+        except Exception as error:  # torch raises many kinds of exceptions on files that it did not write
+            raise InvalidRequest(
+                f"{self.path} is no checkpoint of a run.", "Remove it, or name another --out."
+            ) from error
+        changed = [name for name, value in self._identity().items() if before.get(name) != value]
         if changed:
             raise InvalidRequest(
                 f"The checkpoint in {self.path.parent} belongs to a run with another {' and '.join(changed)}.",

@@ -127,6 +127,12 @@ def test_a_run_never_goes_on_with_other_photographs(tinted: Photographs, tmp_pat
         a_run(replace(tinted, pixels=tinted.pixels[:50]), tmp_path).resume()
 
 
+def test_a_file_that_is_no_checkpoint_is_refused(tinted: Photographs, tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(b"something else")
+    with pytest.raises(InvalidRequest, match="checkpoint.pt is no checkpoint of a run. Remove it"):
+        a_run(tinted, tmp_path).resume()
+
+
 def test_minutes_end_a_run_and_measuring_takes_none_of_them(tinted: Photographs, tmp_path: Path) -> None:
     now = 0.0
 
