@@ -15,8 +15,8 @@ from torch.nn.functional import cross_entropy
 from deploy_core.training import views
 from deploy_core.training.photographs import Photographs
 
-# A head learns from a few random crops of each photograph, fewer of many photographs.
-VIEWS, MOST_VIEWS = 4, 40_000
+# A head learns from two random crops of each photograph, or from one of each of many photographs.
+VIEWS, MOST_VIEWS = 2, 40_000
 LEAST_AREA = 0.35
 BATCH = 64
 # The ridge of weights for features whose deviation is 1.
