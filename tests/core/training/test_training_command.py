@@ -171,3 +171,15 @@ def test_without_the_package_the_sentence_says_how_to_install_it(monkeypatch: py
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(DeployError, match="pip install -r requirements-training.txt"):
         teacher.from_package()
+
+
+def test_a_fitted_head_reads_features_as_they_are() -> None:
+    """Far from zero and of different sizes: the head includes what was done to them while it was fitted."""
+    generator = torch.Generator().manual_seed(5)
+    labels = torch.arange(90) % 3
+    features = torch.randn(90, 4, generator=generator)
+    features[torch.arange(90), labels] += 4
+    features = 100 + features * torch.tensor([0.1, 1.0, 10.0, 100.0])
+    head, right = heads.fit(features, labels, 3)
+    assert right > 0.95
+    assert float((head(features).argmax(1) == labels).float().mean()) == right
