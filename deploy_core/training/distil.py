@@ -99,7 +99,7 @@ class Distillation:
         changed = [name for name, value in self._identity().items() if before.get(name) != value]
         if changed:
             raise InvalidRequest(
-                f"The checkpoint in {self.path.parent} belongs to a run with another {' and '.join(changed)}.",
+                f"The checkpoint in {self.path.parent} belongs to a run with another {', '.join(changed)}.",
                 "Give its options to go on, or name another --out.",
             )
         self.student.load_state_dict(saved["student"])

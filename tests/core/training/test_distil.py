@@ -111,7 +111,7 @@ def test_a_run_that_is_over_stays_as_it_is(tinted: Photographs, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("changed", "named"),
-    [({"rate": 0.1}, "rate"), ({"samples": 640}, "samples"), ({"start": "f00", "batch": 8}, "start and batch")],
+    [({"rate": 0.1}, "rate"), ({"samples": 640}, "samples"), ({"start": "f00", "batch": 8}, "start, batch")],
 )
 def test_a_run_never_goes_on_with_other_options(
     changed: dict[str, object], named: str, tinted: Photographs, tmp_path: Path
