@@ -28,7 +28,8 @@ def test_the_embedded_model_is_ready_at_once_and_float32_one_click_away() -> Non
 
 def test_the_picture_travels_only_when_the_device_asks_for_it() -> None:
     (component,) = open_page("device").get("bidi_component")
-    assert component.proto.ByteSize() < 10_000
+    # The names of 1000 classes take 20,000 bytes.
+    assert component.proto.ByteSize() < 35_000
 
 
 def test_another_model_is_built_first() -> None:
