@@ -23,6 +23,7 @@ from deploy_core.cli.main import main
 from deploy_core.errors import ClusterUnavailable
 from deploy_core.evaluation import cluster
 from deploy_core.formats import FORMATS
+from deploy_core.models import catalogue
 from deploy_core.models.catalogue import MODELS
 from deploy_core.profile.measure.run import profile
 from deploy_core.profile.record.record import Record
@@ -65,7 +66,7 @@ def test_models(capsys: pytest.CaptureFixture[str]) -> None:
     rows = run_json(capsys, "models")
     assert [row["name"] for row in rows] == list(MODELS)
     assert all(list(row) == ["name", "source", "parameters", "input_size", "classes"] for row in rows)
-    assert rows[0] == {"name": "demo", "source": "embedded", "parameters": 3140756, "input_size": 32, "classes": 10}
+    assert rows[0] == {"name": "demo", "source": "embedded", "parameters": 5910800, "input_size": 224, "classes": 1000}
 
 
 def test_classify(capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,7 +74,8 @@ def test_classify(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(answer) == ["model", "weights", "source", "top", "milliseconds"]
     assert (answer["model"], answer["weights"], answer["source"]) == ("demo", "pretrained", CAT)
     assert [list(row) for row in answer["top"]] == [["index", "label", "probability"]] * 3
-    assert all(embedded.LABELS[row["index"]] == row["label"] for row in answer["top"])
+    labels = catalogue.labels(MODELS["demo"])
+    assert all(labels[row["index"]] == row["label"] for row in answer["top"])
     probabilities = [row["probability"] for row in answer["top"]]
     assert probabilities == sorted(probabilities, reverse=True)
     assert set(answer["milliseconds"]) == {"read", "preprocess", "inference"}
@@ -218,8 +220,8 @@ def test_random_weights_say_that_the_answer_means_nothing(capsys: pytest.Capture
         (["classify"], "SOURCE"),
         (["classify", "nowhere.jpg"], "nowhere.jpg"),
         (["classify", CAT, "--model", "vgg"], "no model 'vgg'"),
-        (["classify", CAT, "--top", "11"], "knows 10 classes"),
-        (["classify", CAT, "--top", "0"], "knows 10 classes"),
+        (["classify", CAT, "--top", "1001"], "knows 1000 classes"),
+        (["classify", CAT, "--top", "0"], "knows 1000 classes"),
         (["classify", CAT, "--top", "many"], "invalid int value"),
         (["classify", CAT, "--weights", "nowhere.pth"], "no checkpoint file nowhere.pth"),
         (["classify", CAT, "--artifact", "nowhere.ptl"], "no artifact nowhere.ptl"),
@@ -334,8 +336,8 @@ def test_a_scheduler_that_anybody_may_reach_is_told(
         raise ClusterUnavailable("Nobody is there.", "Wait.")
 
     monkeypatch.setattr(cluster, "evaluate", nobody)
-    (tmp_path / "cat").mkdir()
-    (tmp_path / "cat" / "1.png").write_bytes(Path(CAT).read_bytes())
+    (tmp_path / "tabby").mkdir()
+    (tmp_path / "tabby" / "1.png").write_bytes(Path(CAT).read_bytes())
     assert main(["evaluate", "demo", "--data", str(tmp_path), "--scheduler", address]) == 2
     *told, last = capsys.readouterr().err.splitlines()
     assert last == "deploy_core: Nobody is there. Wait."

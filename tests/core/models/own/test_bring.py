@@ -49,8 +49,8 @@ def test_the_original_of_a_catalogue_model_keeps_its_labels_and_preprocessing(tm
     build.build_into(tmp_path, BuildRequest("demo", "pretrained", ("original",)), limits)
     [original] = tmp_path.glob("demo*.safetensors")
     brought = load.find(str(model_file(original, original.name, tmp_path / "models", limits)))
-    assert catalogue.labels(brought) == embedded.LABELS
-    assert brought.preprocessing == embedded.PREPROCESSING
+    assert catalogue.labels(brought) == catalogue.labels(load.find("demo"))
+    assert brought.preprocessing == load.find("demo").preprocessing
 
 
 def test_a_header_that_names_a_catalogue_model_of_other_classes_is_not_believed(tmp_path: Path) -> None:
