@@ -6,6 +6,7 @@ import ast
 import inspect
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -76,8 +77,10 @@ def test_the_generated_documents_are_up_to_date() -> None:
         assert path.read_text() == text, f"run python -m docs.generate: {path.name} is not up to date"
 
 
-def test_a_script_goes_the_whole_way_with_public_names(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_script_goes_the_whole_way_with_public_names(
+    environment: dict[str, str], tmp_path: Path, answer: Callable[[str], str]
+) -> None:
     command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
     done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("cat ")
+    assert done.stdout.startswith(f"{answer('chelsea.png')} ")
