@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from deploy_core import build, files
 from deploy_core.errors import FormatUnavailable, InvalidArtifact, InvalidCheckpoint, InvalidRequest, StorageFailed
@@ -17,30 +16,20 @@ from deploy_core.formats import FORMATS
 from deploy_core.inference import verify
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest, BuildResult, Event, Faithfulness, Unbuilt
-from tests import own_model
 from tests.whole_build import WholeBuild
 
 ALL = BuildRequest("demo", "pretrained", tuple(FORMATS))
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> BuildRequest:
+@pytest.fixture
+def small(pets: Path) -> BuildRequest:
     """A build of a small model."""
-    folder = tmp_path_factory.mktemp("small")
-    save_file(own_model.state(), folder / "pets.safetensors")
-    model = own_model.model_file(folder / "pets.safetensors", "pets", folder / "models", Settings())
-    return BuildRequest(str(model), "pretrained", ("scripted",))
-
-
-@pytest.fixture(scope="module")
-def two(small: BuildRequest) -> BuildRequest:
-    return dataclasses.replace(small, formats=("scripted", "quantized"))
+    return BuildRequest(str(pets), "pretrained", ("scripted",))
 
 
 @pytest.fixture
-def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A build compares its files on few pictures."""
-    monkeypatch.setattr(verify, "PICTURES", 2)
+def two(small: BuildRequest) -> BuildRequest:
+    return dataclasses.replace(small, formats=("scripted", "quantized"))
 
 
 def read_result(folder: Path, request: BuildRequest) -> BuildResult:

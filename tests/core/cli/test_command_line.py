@@ -36,7 +36,7 @@ from deploy_core.types import BuildRequest
 from tests.whole_build import WholeBuild
 
 CAT = str(embedded.SAMPLES / "chelsea.png")
-pytestmark = pytest.mark.usefixtures("home")
+pytestmark = pytest.mark.usefixtures("home", "few_pictures")
 
 
 def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
@@ -106,14 +106,16 @@ def test_build(built: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) 
 
 
 def test_a_build_that_lacks_a_format_says_so_in_its_row_and_its_status(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pets: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: object) -> None:
         raise ZeroDivisionError("nobody expected this")
 
     def outcome(**changes: Any) -> tuple[int, dict[str, Any]]:
         monkeypatch.setitem(FORMATS, "quantized", dataclasses.replace(FORMATS["quantized"], **changes))
-        status = main(["build", "--formats", "scripted,quantized", "--out", str(tmp_path), "--json"])
+        status = main(
+            ["build", "--model", str(pets), "--formats", "scripted,quantized", "--out", str(tmp_path), "--json"]
+        )
         return status, json.loads(capsys.readouterr().out)["artifacts"][-1]
 
     status, row = outcome(probe=lambda: "Install it: pip install it==1")
@@ -135,8 +137,10 @@ def test_bundle_and_verify(built: Path, capsys: pytest.CaptureFixture[str], tmp_
     assert "holds no finished build" in refused(capsys, "bundle", str(out))
 
 
-def test_a_bundle_of_what_the_app_built(capsys: pytest.CaptureFixture[str], limits: Settings, tmp_path: Path) -> None:
-    request = BuildRequest("demo", "pretrained", ("scripted",))
+def test_a_bundle_of_what_the_app_built(
+    pets: Path, capsys: pytest.CaptureFixture[str], limits: Settings, tmp_path: Path
+) -> None:
+    request = BuildRequest(str(pets), "pretrained", ("scripted",))
     with open_shelf(Store(limits), request) as shelf:
         build.build(request, shelf, limits)
     file = next(row["file"] for row in run_json(capsys, "store")["artifacts"] if row["format"] == "scripted")
@@ -273,8 +277,9 @@ def test_the_default_model_is_a_setting(capsys: pytest.CaptureFixture[str], monk
     assert run_json(capsys, "classify", CAT, "--weights", "random")["model"] == "deit_tiny_patch16_224"
 
 
-def test_json_is_alone_on_standard_output(environment: dict[str, str], tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "deploy_core", "build", "--formats", "scripted", "--json", "--out", str(tmp_path)]
+def test_json_is_alone_on_standard_output(environment: dict[str, str], pets: Path, tmp_path: Path) -> None:
+    asked = ["--model", str(pets), "--formats", "scripted", "--json", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "deploy_core", "build", *asked]
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
     assert len(json.loads(finished.stdout)["artifacts"]) == 2
     assert "Building Scripted" in finished.stderr

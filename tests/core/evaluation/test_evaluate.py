@@ -19,7 +19,8 @@ import timm
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, ImageNetInfo
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from timm.data.imagenet_info import ImageNetInfo
 from torchvision import transforms
 
 from deploy_core import embedded

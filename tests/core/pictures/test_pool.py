@@ -148,13 +148,15 @@ def test_the_process_is_bounded_and_bare(hasty: Settings, monkeypatch: pytest.Mo
         reading.close()
 
 
-def test_a_mutated_picture_of_any_kind_ends_no_process_that_serves_others(hasty: Settings, tmp_path: Path) -> None:
+def test_a_mutated_picture_of_any_kind_ends_no_process_that_serves_others(
+    hasty: Settings, pets: Path, tmp_path: Path
+) -> None:
     """With the requests of a page. ``benchmarks.hostile`` does the same with 10,000 pictures."""
     settings = replace(hasty, home=tmp_path, picture_pixels=1_000_000)
     reading, kinds = Decoders(settings), originals()
     process = WorkerProcess("inference process", settings)
     inference = Inference(process, reading, seconds=settings.answer_seconds)
-    inference.classify(ModelChoice("demo", "pretrained"), PICTURE, "a cat")
+    inference.classify(ModelChoice(str(pets), "pretrained"), PICTURE, "a cat")
     serving = process.process_id
     chance, names = random.Random(7), list(kinds)
     outcomes: dict[str, set[str]] = {name: set() for name in names}
@@ -168,7 +170,7 @@ def test_a_mutated_picture_of_any_kind_ends_no_process_that_serves_others(hasty:
         started = time.monotonic()
         refusal = None
         try:
-            inference.classify(ModelChoice("demo", "pretrained"), data, name)
+            inference.classify(ModelChoice(str(pets), "pretrained"), data, name)
         except InvalidPicture as error:
             refusal = error
         assert refusal is None or (refusal.problem.endswith(".") and refusal.remedy.endswith("."))
@@ -187,7 +189,7 @@ def test_a_mutated_picture_of_any_kind_ends_no_process_that_serves_others(hasty:
         assert all("refused" in found for found in outcomes.values()), outcomes
         assert any("picture" in found for found in outcomes.values()), outcomes
         for name, data in kinds.items():
-            inference.classify(ModelChoice("demo", "pretrained"), data, name)
+            inference.classify(ModelChoice(str(pets), "pretrained"), data, name)
         assert process.process_id == serving
     finally:
         inference.close()

@@ -21,7 +21,6 @@ from deploy_core import build, embedded, files
 from deploy_core.build import Answers
 from deploy_core.errors import DamagedArtifact, InvalidArtifact, InvalidCheckpoint, StorageFailed
 from deploy_core.formats import FORMATS
-from deploy_core.inference import verify
 from deploy_core.inference.verify import Reference
 from deploy_core.models.own.corrections import Corrections
 from deploy_core.settings import Settings
@@ -34,19 +33,6 @@ from tests.own_model import LABELS, model_file, state
 
 REQUEST = BuildRequest("demo", "pretrained", ("scripted",))
 SIZE = 100_000
-
-
-@pytest.fixture
-def checkpoint(tmp_path: Path) -> Path:
-    """The weights of a small model, which is built soon."""
-    save_file(state(), tmp_path / "pets.safetensors")
-    return tmp_path / "pets.safetensors"
-
-
-@pytest.fixture
-def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A build compares its files on few pictures."""
-    monkeypatch.setattr(verify, "PICTURES", 2)
 
 
 @pytest.fixture
@@ -127,7 +113,10 @@ def test_seed_preprocessing_versions_and_weights_are_part_of_the_address(
     assert address(request, FORMATS["lite"]) != before
 
 
-def test_the_labels_of_an_own_model_are_part_of_the_address(checkpoint: Path, tmp_path: Path) -> None:
+def test_the_labels_of_an_own_model_are_part_of_the_address(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "pets.safetensors"
+    save_file(state(), checkpoint)
+
     def key(labels: tuple[str, ...]) -> str:
         model = model_file(checkpoint, "pets", tmp_path / "models", Settings(), Corrections(labels=labels))
         # The weights are named apart from the model file, whose header holds the labels.
@@ -317,12 +306,9 @@ def test_a_real_build_on_a_full_disk(made: Store, limits: Settings, few_pictures
     assert made.size() == 0
 
 
-def test_a_build_finds_what_an_earlier_one_made(
-    made: Store, limits: Settings, checkpoint: Path, tmp_path: Path, few_pictures: None
-) -> None:
+def test_a_build_finds_what_an_earlier_one_made(made: Store, limits: Settings, pets: Path, few_pictures: None) -> None:
     messages: list[str] = []
-    model = model_file(checkpoint, "pets", tmp_path / "models", limits, Corrections(labels=LABELS))
-    one = BuildRequest(str(model), "pretrained", ("scripted",))
+    one = BuildRequest(str(pets), "pretrained", ("scripted",))
     with open_shelf(made, one) as shelf:
         first = build.build(one, shelf, limits)
     both = dataclasses.replace(one, formats=("scripted", "lite"))
