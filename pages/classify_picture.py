@@ -66,13 +66,14 @@ def bars(prediction: Prediction) -> list[Bar]:
     ]
 
 
-def answer(chosen: picker.Choice, prediction: Prediction, threshold: float) -> None:
+def answer(chosen: picker.Choice, picture: Picture, prediction: Prediction, threshold: float) -> None:
     best = prediction.top[0]
     if prediction.weights == "random":
         st.warning("The weights are random, so this answer means nothing.", icon=":material/casino:")
     elif best.probability < threshold:
         st.warning(
-            f"**Not sure.** Its best guess has {best.probability:.0%}, less than your limit of {threshold:.0%}.",
+            f"**Not sure.** Its best guess has {best.probability:.0%}, less than your limit of {threshold:.0%}. "
+            f"Its {len(prediction.top)} guesses are below.",
             icon=":material/help:",
         )
     st.metric(
@@ -82,6 +83,8 @@ def answer(chosen: picker.Choice, prediction: Prediction, threshold: float) -> N
         delta_color="off",
         delta_arrow="off",
     )
+    if picture.sample:
+        truth(chosen, prediction, picture.sample)
     draw_bars(bars(prediction), "The most probable classes", largest=1.0)
     if chosen.spec.note and prediction.weights != "random":
         st.caption(chosen.spec.note)
@@ -134,9 +137,7 @@ def one(chosen: picker.Choice, picture: Picture, top: int, threshold: float) -> 
         if ready(chosen):
             with notices.in_line("Looking …") as tell:
                 prediction = services.inference().classify(chosen.model, picture.data, picture.name, top, tell)
-            answer(chosen, prediction, threshold)
-            if picture.sample:
-                truth(chosen, prediction, picture.sample)
+            answer(chosen, picture, prediction, threshold)
     if prediction:
         with notices.errors_shown():
             looks.draw(chosen, picture)

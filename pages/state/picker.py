@@ -98,8 +98,6 @@ def draw() -> None:
 def _describe(spec: ModelSpec) -> None:
     side = spec.input_size
     st.caption(f"Knows {spec.knows}. {spec.parameters / 1e6:.1f} M parameters, {side} × {side} pixels in.")
-    if spec.note and st.session_state.get("weights") != "random":
-        st.caption(spec.note)
     st.segmented_control("Weights", WEIGHTS, format_func=WEIGHTS.__getitem__, key="weights", required=True)
     if st.session_state["weights"] == "random":
         st.caption("Untrained: right for sizes and speeds, meaningless as an answer.")

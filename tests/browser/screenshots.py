@@ -36,7 +36,7 @@ def take(page: Page, address: str, step: str, path: Path) -> None:
         page.get_by_role("button", name="Ask all 9 files").click()
         expect(page.get_by_text("Where the probabilities moved")).to_be_visible()
     if step == "device":
-        page.get_by_text("12.6 MB").click()
+        page.get_by_text("23.7 MB").click()
         page.get_by_role("button", name="Start on this device").click()
         expect(page.get_by_role("button", name="Measure again on this device")).to_be_visible()
         page.get_by_role("button", name="Save beside the server's").click()

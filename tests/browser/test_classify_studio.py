@@ -40,7 +40,7 @@ def choose(page: Page, text: str) -> None:
 
 @pytest.mark.only_at(PHONE)
 def test_it_shows_where_the_model_looks_and_the_slider_changes_it(server: str, page: Page) -> None:
-    page.goto(f"{server}/?sample=Rocket")
+    page.goto(f"{server}/?sample=Guitar")
     looks = page.get_by_alt_text("Heat map of where the model looks")
     expect(looks).to_be_visible()
     expect(page.get_by_alt_text("The model's input")).to_be_visible()
@@ -67,7 +67,7 @@ def test_pictures_are_pasted_and_uploaded_and_answered_in_a_table(
     page.evaluate(PASTED, ["pasted.png", "image/png", base64.b64encode(cat).decode()])
     expect(page.get_by_test_id("stMetricValue")).to_have_text(answer("chelsea.png"))
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
-    box.set_input_files([embedded.SAMPLES / "rocket.jpg", tmp_path / "broken.jpg"])
+    box.set_input_files([embedded.SAMPLES / "guitar.jpg", tmp_path / "broken.jpg"])
     expect(page.get_by_role("button", name="JSON", exact=True)).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV", exact=True).click()

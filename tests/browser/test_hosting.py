@@ -121,17 +121,17 @@ def test_a_device_over_https_is_isolated_and_answers(hosted: Hosted, page: Page)
     expect(start).to_be_enabled()
     assert page.evaluate("[isSecureContext, crossOriginIsolated]") == [True, True]
     start.click()
-    expect(page.get_by_test_id("answer")).to_have_text("cat")
+    expect(page.get_by_test_id("answer")).to_have_text("zebra")
 
 
 def test_uploads_work_and_the_log_keeps_nothing_about_a_visitor(hosted: Hosted, page: Page) -> None:
     error = page.get_by_test_id("stAlertContentError").first
     page.goto(hosted.address)
-    expect(page.get_by_test_id("stMetricValue")).to_have_text("cat")
+    expect(page.get_by_test_id("stMetricValue")).to_have_text("zebra")
     page.get_by_text("Upload", exact=True).click()
-    picture = (embedded.SAMPLES / "rocket.jpg").read_bytes()
+    picture = (embedded.SAMPLES / "guitar.jpg").read_bytes()
     upload(page, "holiday-with-anna.jpg", picture)
-    expect(page.get_by_test_id("stMetricValue")).not_to_have_text("cat")
+    expect(page.get_by_test_id("stMetricValue")).not_to_have_text("zebra")
     upload(page, "holiday-with-anna.png", b"not a picture")
     expect(page.get_by_role("button", name="CSV", exact=True)).to_be_visible()
     page.get_by_text("URL", exact=True).click()

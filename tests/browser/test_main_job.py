@@ -60,18 +60,18 @@ def test_a_permalink_is_the_first_request_after_the_start(server: str, page: Pag
 
 def test_the_main_job(server: str, page: Page, tmp_path: Path, answer: Callable[[str], str]) -> None:
     page.goto(server)
-    expect(page.get_by_test_id("stMetricValue")).to_have_text(answer("chelsea.png"))
+    expect(page.get_by_test_id("stMetricValue")).to_have_text(answer("zebra.jpg"))
     expect(page.get_by_test_id("stImage").first).to_be_visible()
 
     page.get_by_text("Upload", exact=True).click()
-    page.locator("input[type=file]").set_input_files(embedded.SAMPLES / "rocket.jpg")
-    expect(page.get_by_test_id("stMetricValue")).to_have_text(answer("rocket.jpg"))
+    page.locator("input[type=file]").set_input_files(embedded.SAMPLES / "guitar.jpg")
+    expect(page.get_by_test_id("stMetricValue")).to_have_text(answer("guitar.jpg"))
     no_error(page)
 
     page.goto(f"{server}/build")
     keys = choose_formats(page)
     count = len(keys) - (len(BUILT_BEFORE) if page.viewport_size == DESKTOP else 0)
-    page.get_by_role("button", name=f"Build {count} files of Demo DeiT").click()
+    page.get_by_role("button", name=f"Build {count} files of DeiT Deploy Tiny").click()
     last = artifact_link(page, keys[-1])
     expect(last).to_be_visible(timeout=240 * SECONDS)
     expect(page.get_by_text("agrees").or_(page.get_by_test_id("stDataFrame")).first).to_be_visible()
@@ -84,7 +84,7 @@ def test_the_main_job(server: str, page: Page, tmp_path: Path, answer: Callable[
     assert path.name == FORMATS[key].filename("demo")
     download.value.save_as(path)
     file = classify.open_artifact(path, "demo", "pretrained")
-    assert file.classify(str(embedded.SAMPLES / "chelsea.png"), Settings()).top[0].label == answer("chelsea.png")
+    assert file.classify(str(embedded.SAMPLES / "zebra.jpg"), Settings()).top[0].label == answer("zebra.jpg")
     no_error(page)
 
 
@@ -168,8 +168,8 @@ def test_files_are_asked_about_labelled_pictures(server: str, page: Page, tmp_pa
     page.goto(f"{server}/evaluate")
     expect(page.get_by_text("A saved run")).to_be_visible()
     with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
-        archive.write(embedded.SAMPLES / "chelsea.png", "pictures/cat/chelsea.png")
-        archive.write(embedded.SAMPLES / "rocket.jpg", "pictures/airplane/rocket.jpg")
+        archive.write(embedded.SAMPLES / "chelsea.png", "pictures/tabby/chelsea.png")
+        archive.write(embedded.SAMPLES / "guitar.jpg", "pictures/acoustic guitar/guitar.jpg")
     page.locator("input[type=file]").last.set_input_files(tmp_path / "mine.zip")
     page.get_by_role("button", name=f"Evaluate {len(choose_formats(page))} files on mine.zip").click()
     expect(page.get_by_role("button", name="mine.zip again")).to_be_visible()

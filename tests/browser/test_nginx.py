@@ -176,7 +176,7 @@ def first_page(websocket: ClientConnection) -> list[ForwardMsg]:
 
 
 def is_classified(told: list[ForwardMsg]) -> bool:
-    return any(message.delta.new_element.metric.body == "cat" for message in told)
+    return any(message.delta.new_element.metric.body == "zebra" for message in told)
 
 
 def test_a_websocket_passes_and_the_app_answers(tmp_path: Path, hosted: Hosted) -> None:

@@ -23,7 +23,7 @@ def test_the_embedded_model_is_ready_at_once_and_float32_one_click_away() -> Non
     app = open_page("device")
     assert not app.exception
     assert app.button(key="build").label == "Build ONNX, to time that as well"
-    assert "The picture: chelsea.png. Choose another on Classify." in texts(app)
+    assert "The picture: zebra.jpg. Choose another on Classify." in texts(app)
 
 
 def test_the_picture_travels_only_when_the_device_asks_for_it() -> None:

@@ -30,7 +30,7 @@ def lines(text: str) -> list[dict[str, Any]]:
 
 def test_a_picture_that_is_called_as_a_formula_is_none(exported: dict[str, str]) -> None:
     name = "=HYPERLINK(1).png"
-    app = upload(open_page(), (name, sample("rocket.jpg")), ("broken.png", b"none"))
+    app = upload(open_page(), (name, sample("guitar.jpg")), ("broken.png", b"none"))
     first, second = lines(exported["CSV"])
     shown = app.dataframe[0].value
     assert (shown["Picture"][0], first["Picture"]) == (name, f"'{name}")

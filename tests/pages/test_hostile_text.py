@@ -108,7 +108,7 @@ def test_names_in_an_archive(own: AppTest) -> None:
 
 
 def test_labelled_pictures_that_the_host_offers() -> None:
-    folder = services.store().root.parent / "datasets" / NAME / "cat"
+    folder = services.store().root.parent / "datasets" / NAME / "tabby"
     folder.mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(folder / "1.png")
     require_plain(open_page("evaluate"))

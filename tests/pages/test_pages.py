@@ -21,6 +21,7 @@ from deploy_core.models.catalogue import MODELS
 from deploy_core.processes.local import WorkerProcess
 from deploy_core.profile.record.saved import read_record
 from pages.charts import theme
+from pages.pictures import sources
 from pages.state import services
 from tests.pages.harness import PAGES, finished, open_page, texts
 
@@ -37,8 +38,21 @@ def test_each_page_opens_without_an_error(name: str) -> None:
 
 def test_a_first_visit_finds_a_photograph_already_classified(answer: Callable[[str], str]) -> None:
     app = open_page()
-    assert app.metric[0].value == answer("chelsea.png") == "cat"
-    assert "Where the time went" in texts(app)
+    assert app.metric[0].value == answer("zebra.jpg") == "zebra"
+    text = texts(app)
+    assert "Where the time went" in text
+    assert "The answer is right" in text
+    assert "right first time for about half of ImageNet's photographs" in text
+    assert "[Roger Hsu](http://www.flickr.com/" in text
+    assert "[CC BY 2.0](https://creativecommons.org/licenses/by/2.0/)" in text
+
+
+def test_the_sample_that_the_model_gets_wrong_is_labelled() -> None:
+    app = open_page()
+    (mistake,) = [title for title, sample in sources.SAMPLES.items() if sample.is_mistaken]
+    assert f"{mistake} (a mistake)" in [option.content for option in app.button_group(key="sample").options]
+    app.button_group(key="sample").set_value(mistake).run()
+    assert "**The answer is wrong.** The picture shows: coffee." in texts(app)
 
 
 def test_random_weights_say_that_the_answer_means_nothing() -> None:
@@ -49,7 +63,7 @@ def test_random_weights_say_that_the_answer_means_nothing() -> None:
 
 def test_the_picker_says_what_a_model_knows_and_what_it_costs() -> None:
     app = open_page()
-    assert "10 everyday classes" in texts(app)
+    assert "5.9 M parameters, 224 × 224 pixels" in texts(app)
     app.button(key="tutorial").click().run()
     assert app.sidebar.selectbox[0].value == "deit_base_patch16_224"
     assert "ImageNet's 1000 classes" in texts(app)
@@ -107,7 +121,7 @@ def test_the_build_page_builds_proves_and_offers_each_file_to_every_visitor() ->
     assert set(frame["Verdict"]) == {"agrees"}
     text = texts(app)
     assert "Every Linear weight takes one byte instead of four" in text
-    assert "shown 4 photographs" in text
+    assert "shown 64 photographs" in text
     assert "PyTorch Mobile 2.1.0" in text
     assert not any(button.key == "build" for button in app.button)
     other = open_page("build")
@@ -118,7 +132,7 @@ def test_the_build_page_builds_proves_and_offers_each_file_to_every_visitor() ->
 def test_a_format_that_was_not_built_is_offered_beside_those_that_were() -> None:
     app = two_chosen()
     app.button_group(key="formats").set_value(["scripted", "quantized", "lite"]).run()
-    assert app.button(key="build").label == "Build 2 files of Demo DeiT (embedded)"
+    assert app.button(key="build").label == "Build 2 files of DeiT Deploy Tiny (included)"
     assert len(app.dataframe[0].value) == 3
 
 
@@ -323,7 +337,7 @@ def evaluated(archive: bytes) -> AppTest:
 
 def test_evaluate_shows_the_saved_run_of_the_embedded_model() -> None:
     app = open_page("evaluate")
-    assert "of 10,000 pictures" in texts(app)
+    assert "of 500 pictures" in texts(app)
     assert len(app.dataframe[0].value) == len(FORMATS)
     app.selectbox(key="confusion").set_value("ONNX, int8").run()
     assert not app.exception
@@ -331,14 +345,14 @@ def test_evaluate_shows_the_saved_run_of_the_embedded_model() -> None:
 
 @pytest.mark.usefixtures("two_built")
 def test_evaluate_asks_the_files_about_pictures_of_ones_own() -> None:
-    pictures = {f"{name}/{shade}.png": picture(shade) for name in ("cat", "truck") for shade in range(0, 250, 50)}
-    app = evaluated(packed(pictures | {"cat/broken*.png": b"none", "frog/": b"", "notes.txt": b""}))
+    pictures = {f"{name}/{shade}.png": picture(shade) for name in ("tabby", "zebra") for shade in range(0, 250, 50)}
+    app = evaluated(packed(pictures | {"tabby/broken*.png": b"none", "pizza/": b"", "notes.txt": b""}))
     assert not app.error
     assert list(app.dataframe[0].value["File"]) == ["Original", "Scripted", "Scripted and quantized"]
     text = texts(app)
     assert "of 10 pictures" in text
-    assert "Cannot be read, so not counted: **1** of the pictures. cat/broken\\*.png" in text
-    assert "No pictures in: frog" in text
+    assert "Cannot be read, so not counted: **1** of the pictures. tabby/broken\\*.png" in text
+    assert "No pictures in: pizza" in text
     assert app.button(key="evaluate").label == "Evaluate 3 files on mine.zip again"
 
 
@@ -351,7 +365,7 @@ def test_pictures_of_unknown_classes_are_refused_in_words() -> None:
 def test_a_model_without_a_saved_run_asks_for_pictures() -> None:
     app = open_page("evaluate")
     app.sidebar.button_group(key="weights").set_value("random").run()
-    assert "needs labelled pictures of 10 everyday classes" in texts(app)
+    assert "needs labelled pictures of ImageNet's 1000 classes" in texts(app)
     assert not app.dataframe
 
 

@@ -25,7 +25,7 @@ def in_the_table(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FORMATS, "toy", *toy.ROWS)
     # The process that pages ask would not know the toy.
     monkeypatch.setattr(services, "abilities", lambda: Abilities(("qnnpack",), dict.fromkeys(FORMATS)))
-    pictures = home / "datasets" / "few" / "cat"
+    pictures = home / "datasets" / "few" / "tabby"
     pictures.mkdir(parents=True)
     Image.new("RGB", (32, 32)).save(pictures / "black.png")
 
