@@ -326,7 +326,7 @@ def test_the_card_states_the_saved_evaluation(saved: Evaluation) -> None:
     assert measure.table(saved) in card
 
 
-def test_no_file_loses_more_than_chance_explains(saved: Evaluation) -> None:
+def test_no_file_surely_loses_half_a_point(saved: Evaluation) -> None:
     changes = [result.change for result in saved.results if result.change]
     assert len(changes) == len(FORMATS) - 1
     assert all(change.interval[1] > -0.005 for change in changes)

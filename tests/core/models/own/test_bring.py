@@ -44,7 +44,9 @@ def test_a_checkpoint_becomes_a_model_file_with_all_of_a_spec(model: Path) -> No
     assert len(answer.top) == len(LABELS)
 
 
-def test_the_original_of_a_catalogue_model_keeps_its_labels_and_preprocessing(tmp_path: Path) -> None:
+def test_the_original_of_a_catalogue_model_keeps_its_labels_and_preprocessing(
+    tmp_path: Path, few_pictures: None
+) -> None:
     limits = replace(settings.load(), home=tmp_path)
     build.build_into(tmp_path, BuildRequest("demo", "pretrained", ("original",)), limits)
     [original] = tmp_path.glob("demo*.safetensors")
@@ -77,7 +79,7 @@ def test_it_goes_through_build_and_bundle_and_keeps_its_labels(
     with zipfile.ZipFile(bundled["bundle"]) as archive:
         assert archive.read("labels.txt").decode().split() == list(LABELS)
         assert json.loads(archive.read("expected.json"))["top"][0]["label"] == LABELS[1]
-        assert "this project trained" not in archive.read("README.md").decode().lower()
+        assert "this project distilled" not in archive.read("README.md").decode().lower()
     assert check.verify(Path(bundled["bundle"]), Settings()).holds
 
 
