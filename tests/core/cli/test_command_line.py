@@ -92,9 +92,10 @@ def test_classify_with_an_artifact_gives_the_originals_answer(
     assert answer["top"][0]["probability"] == pytest.approx(original["top"][0]["probability"], abs=0.05)
 
 
-def test_build(built: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    result = run_json(capsys, "build", "--formats", "scripted, lite", "--out", str(tmp_path), "--engine", "x86")
-    assert (result["model"], result["weights"], result["engine"]) == ("demo", "pretrained", "x86")
+def test_build(pets: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    asked = ["--model", str(pets), "--formats", "scripted, lite", "--out", str(tmp_path), "--engine", "x86"]
+    result = run_json(capsys, "build", *asked)
+    assert (result["model"], result["weights"], result["engine"]) == ("pets", "pretrained", "x86")
     assert [row["format"] for row in result["artifacts"]] == ["original", "scripted", "quantized", "optimized", "lite"]
     promised = {"format", "file", "bytes", "sha256", "seconds", "cosine", "max_abs_difference", "same_top1"}
     promised |= {"available", "error", "delegated_percent", "top1_agreement"}
