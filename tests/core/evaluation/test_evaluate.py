@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import io
 import json
 import re
 import subprocess
@@ -18,7 +20,7 @@ import pytest
 import timm
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.data.imagenet_info import ImageNetInfo
 from torchvision import transforms
@@ -33,10 +35,13 @@ from deploy_core.evaluation.results import Evaluation, read_evaluation, save_eva
 from deploy_core.evaluation.subjects import Subject, open_artifact, open_subject
 from deploy_core.files import sha256
 from deploy_core.formats import FORMATS
+from deploy_core.inference import classify
 from deploy_core.models import catalogue, load
+from deploy_core.models.own.corrections import Corrections
 from deploy_core.settings import Settings
 from deploy_core.training import measure
 from deploy_core.types import Event
+from tests import own_model
 from tests.conftest import PROJECT
 from tests.whole_build import WholeBuild
 
@@ -154,10 +159,27 @@ def test_disagreements_are_the_pictures_whose_answers_differ(
     together = zip(*asked_one_by_one.values(), strict=True)
     differ = {given[0].name for given in together if len({one.answered for one in given}) > 1}
     assert {found.picture for found in evaluation.disagreements} == differ
-    assert evaluation.disagreeing == len(differ) > 0
-    for found in evaluation.disagreements:
-        assert [opinion.subject for opinion in found.opinions] == list(FORMATS)
-        assert found.thumbnail
+    assert evaluation.disagreeing == len(differ)
+
+
+def test_a_disagreement_has_every_opinion_and_a_small_picture(pets: Path, tmp_path: Path, limits: Settings) -> None:
+    """One model always answers with the second class, the other with the first."""
+    state = own_model.state()
+    state["head.bias"][0] += 10
+    save_file(state, tmp_path / "others.safetensors")
+    labels = Corrections(labels=own_model.LABELS)
+    others = own_model.model_file(tmp_path / "others.safetensors", "others", tmp_path / "models", limits, labels)
+    both = [Subject(path.stem, classify.open_model(str(path), "pretrained", limits), BATCH) for path in (pets, others)]
+    for label in ("parrot", "tortoise"):
+        (tmp_path / "set" / label).mkdir(parents=True)
+        Image.new("RGB", (400, 300), "teal").save(tmp_path / "set" / label / "1.png")
+    found = evaluate.evaluate(both, evaluate.open_pictures(tmp_path / "set", load.find(str(pets)), limits), limits)
+    assert found.disagreeing == 2
+    for disagreement, true in zip(found.disagreements, (1, 2), strict=True):
+        assert disagreement.true == true
+        assert [(opinion.subject, opinion.answer) for opinion in disagreement.opinions] == [("pets", 1), ("others", 0)]
+        with Image.open(io.BytesIO(base64.b64decode(disagreement.thumbnail))) as small:
+            assert max(small.size) == evaluate.THUMBNAIL
 
 
 def test_progress_goes_to_the_end(pictures: LabelledSet, opened: tuple[Subject, ...], limits: Settings) -> None:
@@ -305,8 +327,8 @@ def test_the_shipped_weights_score_what_a_plain_computation_gives(fifth: Path, l
     assert (figures.top1, figures.top5) == pytest.approx(plain_scores(fifth))
     saved = read_evaluation(embedded.SAVED_EVALUATION).results[0].score
     assert saved.top1_interval[0] <= figures.top1 <= saved.top1_interval[1]
-    low, high = scores.wilson(round(saved.top5 * saved.count), saved.count)
-    assert low <= figures.top5 <= high
+    low, high = scores.wilson(round(figures.top5 * found.count), found.count)
+    assert low <= saved.top5 <= high
 
 
 @pytest.fixture(scope="module")
