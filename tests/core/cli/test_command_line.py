@@ -255,7 +255,7 @@ def test_an_artifact_of_another_model_is_told(built: Path, capsys: pytest.Captur
     moved.write_bytes(lite.read_bytes())
     # Away from its manifest, nobody can tell which weights are in it.
     assert run_json(capsys, "classify", CAT, "--artifact", str(moved))["weights"] == "unknown"
-    line = refused(capsys, "classify", CAT, "--artifact", str(moved), "--model", "deit_tiny_patch16_224")
+    line = refused(capsys, "classify", CAT, "--artifact", str(moved), "--model", "deit_base_patch16_384")
     assert "Give the model that it was built from" in line
 
 

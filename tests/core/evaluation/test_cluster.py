@@ -282,6 +282,7 @@ def test_the_speed_is_that_of_all_workers_together(two_workers: Cluster, folder:
 
 
 def test_a_worker_that_is_killed_costs_nothing_but_time(two_workers: Cluster, folder: Path, small: str) -> None:
+    wait_for_workers(two_workers.address, 2)
     victim = next(iter(two_workers.workers().values()))
     events: list[Event] = []
 
@@ -303,6 +304,7 @@ def test_a_worker_that_dies_while_the_artifact_is_brought_costs_nothing_but_time
 ) -> None:
     from distributed import Worker, WorkerPlugin
 
+    wait_for_workers(two_workers.address, 2)
     victim = next(iter(two_workers.workers().values()))
     subject_plugin = cluster_worker.subject_plugin
 
@@ -385,7 +387,7 @@ def test_a_cluster_without_workers_or_without_this_project_is_an_error(
         with pytest.raises(ClusterUnavailable, match=f"has no workers. Start some: dask worker {address}"):
             there(small, folder, address)
         with worker(address, tmp_path, "bare", "--no-nanny", project=tmp_path):
-            wait_for_worker(address)
+            wait_for_workers(address, 1)
             with pytest.raises(ClusterUnavailable, match="cannot import deploy_core. Start it in a checkout"):
                 there(small, folder, address)
 
@@ -404,16 +406,16 @@ def test_a_cluster_whose_last_worker_dies_is_not_waited_for(
     folder: Path, tmp_path: Path, impatient: None, small: str
 ) -> None:
     with scheduler(tmp_path) as (address, _), worker(address, tmp_path, "only", "--no-nanny") as only:
-        wait_for_worker(address)
+        wait_for_workers(address, 1)
         with pytest.raises(ClusterUnavailable, match="has no workers"):
             there(small, folder, address, progress=kill(only))
 
 
-def wait_for_worker(address: str) -> None:
+def wait_for_workers(address: str, count: int) -> None:
     from distributed import Client
 
     with Client(address, set_as_default=False) as client:
-        client.wait_for_workers(1, timeout=60)
+        client.wait_for_workers(count, timeout=60)
 
 
 def test_an_address_where_nobody_listens_is_an_error(folder: Path, impatient: None, small: str) -> None:
