@@ -14,8 +14,8 @@ LEAST_SIDE = 512
 
 
 def enough_for(how: Preprocessing) -> int:
-    """The pixels of a picture's short side that ``decode`` should keep: at least twice the size before the crop."""
-    return max(2 * how.resize, LEAST_SIDE)
+    """The pixels of a picture's short side that ``decode`` should keep: at least three times the size before the crop."""
+    return max(3 * how.resize, LEAST_SIDE)
 
 
 def kept_share(size: tuple[int, int], how: Preprocessing) -> float:

@@ -50,7 +50,7 @@ def test_a_first_visit_finds_a_photograph_already_classified(answer: Callable[[s
 def test_the_sample_that_the_model_gets_wrong_is_labelled() -> None:
     app = open_page()
     (mistake,) = [title for title, sample in sources.SAMPLES.items() if sample.is_mistaken]
-    assert f"{mistake} (a mistake)" in [option.content for option in app.button_group(key="sample").options]
+    assert f"{mistake} (a mistake)" in app.button_group(key="sample").options
     app.button_group(key="sample").set_value(mistake).run()
     assert "**The answer is wrong.** The picture shows: coffee." in texts(app)
 
