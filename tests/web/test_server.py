@@ -141,13 +141,13 @@ def test_a_stopped_inference_process_is_a_sentence_and_the_next_answer_comes(ser
     with Visitor(server, 30) as visitor:
         visitor.look()
         child(server, "deploy_core.worker.main").suspend()
-        assert visitor.look("Rocket") < 20
+        assert visitor.look("Guitar") < 20
         assert any("stopped answering" in error for error in visitor.errors)
         visitor.errors.clear()
         assert visitor.look("Coffee") < 20
         child(server, "deploy_core.worker.main").kill()
         # The app notices that the process is gone before it sends it anything.
-        assert visitor.look("Rocket") < 20
+        assert visitor.look("Guitar") < 20
         assert visitor.errors == []
     assert requests.get(f"{server.address}/ready", timeout=10).json() == {"ready": True, "problems": []}
 

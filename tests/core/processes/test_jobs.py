@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import pytest
 from deploy_core import documents
 from deploy_core.build import Build
 from deploy_core.errors import InvalidRequest, JobCancelled, JobFailed, QueueFull
+from deploy_core.files import make_folder
 from deploy_core.processes.job import Job, State
 from deploy_core.processes.jobs import Jobs
 from deploy_core.processes.local import WorkerProcess
@@ -410,7 +412,9 @@ def test_an_error_keeps_its_kind(process: WorkerProcess, gates: Gates) -> None:
 def test_a_real_build_killed_in_the_middle_leaves_nothing_half_made_and_is_built_next_time(
     pets: Path, limits: Settings
 ) -> None:
-    request = BuildRequest(str(pets), "pretrained", ("scripted",))
+    model = make_folder(limits.home / "visitors" / ("a" * 32)) / pets.name
+    shutil.copyfile(pets, model)
+    request = BuildRequest(str(model), "pretrained", ("scripted",))
     store, process = Store(limits), WorkerProcess("worker", limits)
     jobs = Jobs(limits, [process], store.sweep)
     task = Build(request)
