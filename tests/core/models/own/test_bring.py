@@ -62,7 +62,7 @@ def test_a_header_that_names_a_catalogue_model_of_other_classes_is_not_believed(
 
 
 def test_it_goes_through_build_and_bundle_and_keeps_its_labels(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], few_pictures: None
 ) -> None:
     folder = tmp_path / "build"
     keys = ("scripted", "onnx_int8")
@@ -102,7 +102,9 @@ def test_the_command_line_imports_and_answers(
     assert "cannot be read" in refused(capsys, "import", str(checkpoint), "--labels", str(tmp_path / "none.txt"))
 
 
-def test_what_is_made_of_a_visitors_model_is_the_visitors_alone(checkpoint: Path, limits: Settings) -> None:
+def test_what_is_made_of_a_visitors_model_is_the_visitors_alone(
+    checkpoint: Path, limits: Settings, few_pictures: None
+) -> None:
     owners = ("a" * 32, "b" * 32)
     request = None
     store = Store(limits)
