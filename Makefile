@@ -85,7 +85,8 @@ $(VENV)/.installed: requirements.lock requirements.txt | $(BIN)/pip
 	@$(call INSTALL,requirements)
 	touch $@
 
-$(VENV)/.installed-dev: requirements-dev.lock requirements-dev.txt requirements-cluster.txt $(VENV)/.installed
+$(VENV)/.installed-dev: requirements-dev.lock requirements-dev.txt requirements-cluster.txt requirements-training.txt \
+		$(VENV)/.installed
 	@$(call INSTALL,requirements-dev)
 	touch $@
 

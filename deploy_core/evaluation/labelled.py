@@ -95,6 +95,19 @@ def open_set(path: Path, settings: Settings, known: Callable[[str], bool]) -> La
     return LabelledSet(path, tuple(sorted(classes)), entries, len(names) - len(entries), settings)
 
 
+def every_picture(path: Path, settings: Settings) -> Iterator[tuple[str, bytes | None]]:
+    """The name and the bytes of each picture in a folder or archive, wherever it lies, in one pass.
+
+    The bytes are None for a damaged, unreadable or too large picture. Raises InvalidPictureSet as ``open_set`` does for
+    an archive.
+    """
+    with _readable_errors(path):
+        for member in _members(path, settings):
+            is_picture = not member.is_folder and PurePath(member.name).suffix.lower() in SUFFIXES
+            if is_picture and not any(is_hidden(part) for part in member.parts):
+                yield member.name, member.read()
+
+
 def offered(settings: Settings) -> tuple[Path, ...]:
     """The folders and archives in ``datasets`` of the app's home, which the host offers to every visitor.
 

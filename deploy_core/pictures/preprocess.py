@@ -14,7 +14,7 @@ LEAST_SIDE = 512
 
 
 def enough_for(how: Preprocessing) -> int:
-    """The pixels of a picture's short side that ``decode`` should keep: at least three times the size before the crop."""
+    """The pixels of a picture's short side that ``decode`` should keep: at least three times ``how.resize``."""
     return max(3 * how.resize, LEAST_SIDE)
 
 

