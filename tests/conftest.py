@@ -76,6 +76,28 @@ def whole_build(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Who
     return build_once((ours if worker_id == "master" else ours.parent) / "whole build")
 
 
+@pytest.fixture(scope="session")
+def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model file of a small model, for tests that any model will do for."""
+    from safetensors.torch import save_file
+
+    from deploy_core.models.own.corrections import Corrections
+    from tests import own_model
+
+    folder = tmp_path_factory.mktemp("pets")
+    save_file(own_model.state(), folder / "checkpoint.safetensors")
+    labels = Corrections(labels=own_model.LABELS)
+    return own_model.model_file(folder / "checkpoint.safetensors", "pets", folder, Settings(), labels)
+
+
+@pytest.fixture
+def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Builds in this process compare their files on few pictures."""
+    from deploy_core.inference import verify
+
+    monkeypatch.setattr(verify, "PICTURES", 2)
+
+
 @pytest.fixture
 def photos() -> Path:
     if not PHOTOS.is_dir():

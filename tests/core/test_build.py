@@ -8,16 +8,33 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from deploy_core import build, files
 from deploy_core.errors import FormatUnavailable, InvalidArtifact, InvalidCheckpoint, InvalidRequest, StorageFailed
 from deploy_core.formats import FORMATS
 from deploy_core.inference import verify
 from deploy_core.settings import Settings
-from deploy_core.types import BuildRequest, Event, Faithfulness, Unbuilt
+from deploy_core.types import BuildRequest, BuildResult, Event, Faithfulness, Unbuilt
 from tests.whole_build import WholeBuild
 
 ALL = BuildRequest("demo", "pretrained", tuple(FORMATS))
+
+
+@pytest.fixture
+def small(pets: Path) -> BuildRequest:
+    """A build of a small model."""
+    return BuildRequest(str(pets), "pretrained", ("scripted",))
+
+
+@pytest.fixture
+def two(small: BuildRequest) -> BuildRequest:
+    return dataclasses.replace(small, formats=("scripted", "quantized"))
+
+
+def read_result(folder: Path, request: BuildRequest) -> BuildResult:
+    """The build in ``folder``, whose model is the file there, as a build of ``request``."""
+    return dataclasses.replace(build.read_result(folder), model=request.model)
 
 
 def test_the_result_tells_the_truth_about_the_files(whole_build: WholeBuild) -> None:
@@ -29,7 +46,7 @@ def test_the_result_tells_the_truth_about_the_files(whole_build: WholeBuild) -> 
         assert artifact.sha256 == files.sha256(path)
         assert min(artifact.seconds.build, artifact.seconds.sync, artifact.seconds.check, artifact.relative_time) > 0
         assert artifact.faithfulness.same_top1
-        assert artifact.faithfulness.pictures == len(result.reference_pictures) == 4
+        assert artifact.faithfulness.pictures == len(result.reference_pictures) == 64
         assert FORMATS[artifact.format].least_cosine < artifact.faithfulness.cosine <= 1 + 1e-9
         assert not artifact.disagrees
     assert result.unbuilt == ()
@@ -51,7 +68,7 @@ def test_progress_is_steady_and_ends_at_the_end(whole_build: WholeBuild) -> None
     events = whole_build.events
     fractions = [event.fraction for event in events]
     assert fractions == sorted(set(fractions))
-    assert events[0] == Event("Loading Demo DeiT (embedded)", 0.0)
+    assert events[0] == Event("Loading DeiT Deploy Tiny (included)", 0.0)
     assert events[-1] == Event("Done", 1.0)
 
 
@@ -61,7 +78,9 @@ def test_an_archive_carries_the_files_own_name(whole_build: WholeBuild) -> None:
             assert {name.split("/")[0] for name in archive.namelist()} == {path.stem}
 
 
-def test_x86_doubles_the_lite_file_and_qnnpack_does_not(whole_build: WholeBuild, tmp_path: Path) -> None:
+def test_x86_doubles_the_lite_file_and_qnnpack_does_not(
+    whole_build: WholeBuild, tmp_path: Path, few_pictures: None
+) -> None:
     wide = build.build_into(tmp_path, dataclasses.replace(ALL, formats=("lite",), engine="x86"), Settings())
     sizes = {artifact.format: artifact.bytes for artifact in wide.artifacts}
     narrow = {artifact.format: artifact.bytes for artifact in whole_build.result.artifacts}
@@ -88,10 +107,6 @@ def test_a_request_that_makes_no_sense_is_refused_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
-ONE = dataclasses.replace(ALL, formats=("scripted",))
-TWO = dataclasses.replace(ALL, formats=("scripted", "quantized"))
-
-
 def replace_row(monkeypatch: pytest.MonkeyPatch, key: str, **changes: Any) -> None:
     monkeypatch.setitem(FORMATS, key, dataclasses.replace(FORMATS[key], **changes))
 
@@ -101,41 +116,63 @@ def fail(*_: object) -> None:
 
 
 def test_a_format_that_is_not_available_is_listed_and_the_others_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two: BuildRequest, few_pictures: None
 ) -> None:
     replace_row(monkeypatch, "quantized", probe=lambda: "Install what it needs: pip install x==1")
-    result = build.build_into(tmp_path, TWO, Settings())
+    result = build.build_into(tmp_path, two, Settings())
     assert [artifact.format for artifact in result.artifacts] == ["original", "scripted"]
     assert result.unbuilt == (Unbuilt("quantized", False, "Install what it needs: pip install x==1"),)
-    assert build.read_result(tmp_path) == result
+    assert read_result(tmp_path, two) == result
 
 
 def test_where_nothing_of_it_is_available_the_build_is_refused_with_the_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: BuildRequest, few_pictures: None
 ) -> None:
     replace_row(monkeypatch, "scripted", probe=lambda: "This torch lacks it.")
     with pytest.raises(FormatUnavailable, match="'scripted' is not available here. This torch lacks it"):
-        build.build_into(tmp_path, ONE, Settings())
+        build.build_into(tmp_path, small, Settings())
 
 
 @pytest.mark.parametrize("stage", ["convert", "save", "load"])
 def test_a_format_that_fails_shows_its_reason_and_the_others_go_on(
-    stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two: BuildRequest, few_pictures: None
 ) -> None:
     replace_row(monkeypatch, "scripted", **{stage: fail})
-    result = build.build_into(tmp_path, TWO, Settings())
+    result = build.build_into(tmp_path, two, Settings())
     assert [artifact.format for artifact in result.artifacts] == ["original", "quantized"]
     assert [unbuilt.is_available for unbuilt in result.unbuilt] == [True]
     assert "ZeroDivisionError: nobody expected" in result.unbuilt[0].reason
 
 
-def test_a_file_that_answers_otherwise_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_answers_otherwise_is_marked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two: BuildRequest, few_pictures: None
+) -> None:
     load = FORMATS["scripted"].load
     replace_row(monkeypatch, "scripted", load=lambda path: lambda picture: load(path)(picture).roll(1, 1))
     disagrees = {
-        artifact.format: artifact.disagrees for artifact in build.build_into(tmp_path, TWO, Settings()).artifacts
+        artifact.format: artifact.disagrees for artifact in build.build_into(tmp_path, two, Settings()).artifacts
     }
     assert disagrees == {"original": False, "scripted": True, "quantized": False}
+
+
+@pytest.mark.parametrize(("longest", "pictures"), [(0.0, build.FEWEST_PICTURES), (600.0, 12)])
+def test_a_slow_model_is_compared_on_fewer_pictures(
+    longest: float, pictures: int, small: BuildRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "PICTURES", 12)
+    monkeypatch.setattr(build, "LONGEST_CHECK", longest)
+    result = build.build_into(tmp_path, dataclasses.replace(small, formats=("original",)), Settings())
+    assert [artifact.faithfulness.pictures for artifact in result.artifacts] == [pictures]
+
+
+def test_only_the_pictures_that_both_answered_count() -> None:
+    """The file is right about the first picture, and gave up before the second."""
+    both, neither = torch.tensor([1.0, 0.0, 5.0]), torch.tensor([9.0, 0.0, 0.0])
+    for originals, others in (([both, neither], [both]), ([both], [both, neither])):
+        found = verify.compare(originals, others)
+        assert (found.pictures, found.top1_agreement, found.max_abs_difference) == (1, 1.0, 0.0)
+    found = verify.compare([both, neither], [both, both])
+    assert (found.pictures, found.same_top1, found.top1_agreement, found.max_abs_difference) == (2, True, 0.5, 8.0)
 
 
 @pytest.mark.parametrize(
@@ -153,25 +190,27 @@ def test_random_weights_are_not_held_to_their_top1(cosine: float, top1: float, w
 
 
 def test_a_full_disk_stops_the_build_and_leaves_no_manifest_of_an_earlier_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: BuildRequest, few_pictures: None
 ) -> None:
     def no_space(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    build.build_into(tmp_path, ONE, Settings())
+    build.build_into(tmp_path, small, Settings())
     replace_row(monkeypatch, "scripted", save=no_space)
     with pytest.raises(StorageFailed, match="is full"):
-        build.build_into(tmp_path, ONE, Settings())
+        build.build_into(tmp_path, small, Settings())
     with pytest.raises(InvalidArtifact, match="holds no finished build"):
         build.read_result(tmp_path)
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 
-def test_weights_that_cannot_be_loaded_leave_an_earlier_build_alone(tmp_path: Path) -> None:
-    built = build.build_into(tmp_path, ONE, Settings())
+def test_weights_that_cannot_be_loaded_leave_an_earlier_build_alone(
+    tmp_path: Path, small: BuildRequest, few_pictures: None
+) -> None:
+    built = build.build_into(tmp_path, small, Settings())
     with pytest.raises(InvalidCheckpoint):
-        build.build_into(tmp_path, dataclasses.replace(ONE, weights="typo.pth"), Settings())
-    assert build.read_result(tmp_path) == built
+        build.build_into(tmp_path, dataclasses.replace(small, weights="typo.pth"), Settings())
+    assert read_result(tmp_path, small) == built
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"artifacts": 3}', '{"artifacts": [{"format": "x"}]}'])

@@ -22,22 +22,22 @@ import sys
 from pathlib import Path
 import deploy_core as dd
 
-folder = Path(sys.argv[1])
+folder, name = Path(sys.argv[1]), sys.argv[2]
 settings = dd.load_settings()
-spec = dd.find_model("demo")
+spec = dd.find_model(name)
 picture = "deploy_core/embedded/samples/chelsea.png"
-model = dd.open_model("demo", "pretrained", settings)
+model = dd.open_model(name, "pretrained", settings)
 label = model.classify(picture, settings).top[0].label
-result = dd.build_into(folder / "files", dd.BuildRequest("demo", "pretrained", ("scripted",)), settings)
-assert dd.read_result(folder / "files") == result
+result = dd.build_into(folder / "files", dd.BuildRequest(name, "pretrained", ("scripted",)), settings)
+assert dd.read_result(folder / "files").artifacts == result.artifacts
 paths = {artifact.format: folder / "files" / artifact.file for artifact in result.artifacts}
-assert dd.open_artifact(paths["scripted"], "demo", "pretrained").classify(picture, settings).top[0].label == label
+assert dd.open_artifact(paths["scripted"], name, "pretrained").classify(picture, settings).top[0].label == label
 bundle = dd.bundle_file(paths["scripted"], settings)
 assert dd.verify_bundle(bundle, settings).holds
 (folder / "set" / label).mkdir(parents=True)
 (folder / "set" / label / "1.png").write_bytes(Path(picture).read_bytes())
 pictures = dd.open_pictures(folder / "set", spec, settings)
-subject = dd.open_subject("demo", "demo", "pretrained", settings)
+subject = dd.open_subject(name, name, "pretrained", settings)
 assert dd.evaluate([subject], pictures, settings).results[0].score.top1 == 1
 run = dd.profile_files(result, paths, settings, dd.ProfileOptions(threads=(1,), batches=(1,), seconds=2))
 assert [row.format for row in run.rows] == ["original", "scripted"]
@@ -76,8 +76,8 @@ def test_the_generated_documents_are_up_to_date() -> None:
         assert path.read_text() == text, f"run python -m docs.generate: {path.name} is not up to date"
 
 
-def test_a_script_goes_the_whole_way_with_public_names(environment: dict[str, str], tmp_path: Path) -> None:
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
+def test_a_script_goes_the_whole_way_with_public_names(environment: dict[str, str], pets: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path), str(pets)]
     done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("cat ")
+    assert done.stdout.startswith("parrot ")

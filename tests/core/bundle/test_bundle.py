@@ -29,15 +29,21 @@ from deploy_core.bundle.unpack import LARGEST_PIECE
 from deploy_core.bundle.write import write
 from deploy_core.errors import FormatUnavailable, InvalidArtifact, InvalidRequest
 from deploy_core.files import sha256
-from deploy_core.formats import FORMATS, Format, Workbench
+from deploy_core.formats import FORMATS, Format
 from deploy_core.inference import classify
-from deploy_core.models import load
+from deploy_core.inference.verify import reference_pictures
+from deploy_core.models import catalogue, load
 from deploy_core.pictures import decode, preprocess
 from deploy_core.settings import Settings
-from deploy_core.types import Artifact, BuildResult, Delegation, Faithfulness, Finding, Seconds
+from deploy_core.types import Artifact, BuildResult, Delegation, Faithfulness, Finding, Preprocessing, Seconds
+from tests.whole_build import WholeBuild
 
 PROJECT = Path(__file__).parents[3]
 SPEC = load.find("demo")
+LABELS = catalogue.labels(SPEC)
+PICTURE = reference_pictures()[0]
+NUMBERS = 3 * SPEC.input_size**2
+SQUASHED = Preprocessing(36, 32, (0.5, 0.5, 0.5), (0.25, 0.3, 0.35), interpolation="hamming", crop_mode="squash")
 QUICK = ("original", "scripted", "quantized", "optimized", "lite")
 CODE_FOLDERS = sorted(folder.name for folder in APP_CODE.iterdir() if folder.is_dir() and folder != COMMON)
 
@@ -57,7 +63,7 @@ class Built:
             "artifact": self.artifact,
             "build": self.result,
             "sample": self.sample,
-            "labels": embedded.LABELS,
+            "labels": LABELS,
             "preprocessing": SPEC.preprocessing,
             "out": out,
         }
@@ -81,20 +87,15 @@ def artifact_of(row: Format, path: Path) -> Artifact:
 
 
 def result_of(artifact: Artifact, weights: str = "pretrained") -> BuildResult:
-    return BuildResult("demo", weights, "qnnpack", "default", ("chelsea.png",), (artifact,), ())
+    return BuildResult("demo", weights, "qnnpack", "default", (PICTURE.name,), (artifact,), ())
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Built]:
-    folder = tmp_path_factory.mktemp("built")
-    bench = Workbench(load.load("demo", "pretrained", Settings()), "qnnpack", "default")
+def built(whole_build: WholeBuild) -> dict[str, Built]:
     found = {}
     for key in QUICK:
-        row = FORMATS[key]
-        path = folder / row.filename("demo")
-        bench.results[key] = row.convert(bench)
-        row.save(bench, bench.results[key], path)
-        artifact = artifact_of(row, path)
+        path = whole_build.path(key)
+        artifact = artifact_of(FORMATS[key], path)
         found[key] = Built(path, artifact, result_of(artifact), sample(path, artifact, "demo", Settings()))
     return found
 
@@ -133,23 +134,23 @@ def test_a_bundle_says_what_is_true(key: str, built: dict[str, Built], tmp_path:
     pieces = contents(one.write(tmp_path / "bundle.zip"))
     assert set(CONTENTS) | {one.artifact.file} <= set(pieces)
     assert pieces[one.artifact.file] == one.path.read_bytes()
-    assert pieces["labels.txt"].decode().splitlines() == list(embedded.LABELS)
+    assert pieces["labels.txt"].decode().splitlines() == list(LABELS)
     assert pieces["test_input.bin"] == one.sample.tensor
 
     how = json.loads(pieces["preprocessing.json"])
-    assert (how["width"], how["resize_width"], how["resize_height"], how["center_crop"]) == (32, 32, 32, 32)
-    assert "the whole of it to 32 x 32" in " ".join(how["in_words"])
+    assert (how["width"], how["height"], how["resize_short_side"], how["center_crop"]) == (224, 224, 256, 224)
+    assert "the short side is 256 pixels" in " ".join(how["in_words"])
     assert (tuple(how["mean"]), tuple(how["std"])) == (SPEC.preprocessing.mean, SPEC.preprocessing.std)
 
     expected = json.loads(pieces["expected.json"])
     probabilities = torch.tensor(one.sample.logits).softmax(0)
-    assert expected["picture"] == "chelsea.png"
-    assert expected["shape"] == [1, 3, 32, 32]
+    assert expected["picture"] == PICTURE.name
+    assert expected["shape"] == [1, 3, 224, 224]
     assert expected["logits"] == list(one.sample.logits)
     assert expected["tolerance"] == {"cosine": row.least_cosine, "same_top1": True}
     assert [answer["index"] for answer in expected["top"]] == probabilities.topk(5).indices.tolist()
     for answer in expected["top"]:
-        assert answer["label"] == embedded.LABELS[answer["index"]]
+        assert answer["label"] == LABELS[answer["index"]]
         assert answer["probability"] == pytest.approx(float(probabilities[answer["index"]]), abs=1e-6)
 
     versions = json.loads(pieces["versions.json"])
@@ -164,19 +165,19 @@ def test_a_bundle_says_what_is_true(key: str, built: dict[str, Built], tmp_path:
         one.artifact.file,
         one.artifact.sha256,
         row.summary,
-        "Demo DeiT",
+        SPEC.title,
         "0.999912",
         "Apache-2.0",
-        "CIFAR-10",
+        "distilled the model from EfficientNet-Lite0",
     ):
         assert fact in readme
 
 
-def test_where_the_proportion_is_kept_the_short_side_is_named() -> None:
-    how = preprocessing_document(load.find("deit_tiny_patch16_224").preprocessing)
-    assert how["resize_short_side"] == 256
-    assert "the short side is 256 pixels" in " ".join(how["in_words"])
-    assert not {"resize_width", "resize_height"} & set(how)
+def test_where_pictures_are_squashed_both_sides_are_named() -> None:
+    how = preprocessing_document(SQUASHED)
+    assert (how["width"], how["resize_width"], how["resize_height"], how["center_crop"]) == (32, 36, 36, 32)
+    assert "the whole of it to 36 x 36" in " ".join(how["in_words"])
+    assert "resize_short_side" not in how
 
 
 def test_the_sums_hold(lite: Path, tmp_path: Path) -> None:
@@ -211,14 +212,15 @@ import sys
 from pathlib import Path
 from deploy_core.bundle import write
 from deploy_core.bundle.write import Sample
-from deploy_core.models import load
+from deploy_core.models import catalogue, load
 from deploy_core.types import *
 artifact = {one.artifact!r}
-write.write(Path({str(one.path)!r}), artifact, {one.result!r}, {one.sample!r}, {embedded.LABELS!r},
+write.write(Path({str(one.path)!r}), artifact, {one.result!r}, {one.sample!r}, {LABELS!r},
             load.find("demo").preprocessing, Path({str(tmp_path / "bundle.zip")!r}))
 print(*sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-"]
+    done = subprocess.run(command, cwd=PROJECT, input=script, capture_output=True, text=True, check=True)
     assert {"torch", "timm", "torchvision", "streamlit"} & set(done.stdout.split()) == set()
     assert (tmp_path / "bundle.zip").read_bytes() == one.write(tmp_path / "other.zip").read_bytes()
 
@@ -231,14 +233,17 @@ def test_app_code_is_filled_in(
     row = dataclasses.replace(FORMATS["lite"], app_code=folder)
     monkeypatch.setitem(FORMATS, "lite", row)
     pieces = contents(one.write(tmp_path / "bundle.zip"))
+    squashed = contents(one.write(tmp_path / "squashed.zip", preprocessing=SQUASHED))
     code = {name: data.decode() for name, data in pieces.items() if "/" in name}
     whole = "\n".join(code.values())
     assert code
     if "android/Classifier.kt" in code:
         assert "org.pytorch:pytorch_android_lite:2.1.0" in code["android/Classifier.kt"]
-        assert 'INTERPOLATION = "hamming"' in code["android/Resize.kt"]
-        assert 'CROP_MODE = "squash"' in code["android/Picture.kt"]
-    for said in (one.artifact.file, "0.4914, 0.4822, 0.4465", "0.247, 0.2435, 0.2616", "labels.txt"):
+        assert 'INTERPOLATION = "bicubic"' in code["android/Resize.kt"]
+        assert 'CROP_MODE = "center"' in code["android/Picture.kt"]
+        assert 'INTERPOLATION = "hamming"' in squashed["android/Resize.kt"].decode()
+        assert 'CROP_MODE = "squash"' in squashed["android/Picture.kt"].decode()
+    for said in (one.artifact.file, "0.485, 0.456, 0.406", "0.229, 0.224, 0.225", "labels.txt"):
         assert said in whole
     assert not any("${" in data.decode() for name, data in pieces.items() if name not in (one.artifact.file, TENSOR))
     assert "$$" not in whole
@@ -273,7 +278,7 @@ def test_the_python_code_answers_as_the_library(
     picture = embedded.SAMPLES / "coffee.png"
     done = subprocess.run([sys.executable, script, picture], capture_output=True, text=True, check=True)
     prediction = classify.open_model("demo", "pretrained", Settings()).classify(str(picture), Settings())
-    told = [line.split() for line in done.stdout.splitlines()]
+    told = [line.split(maxsplit=1) for line in done.stdout.splitlines()]
     assert told == [[f"{answer.probability:.2%}", answer.label] for answer in prediction.top]
 
 
@@ -287,15 +292,16 @@ def test_labels_with_odd_characters_survive(built: dict[str, Built], tmp_path: P
         "a\u2028b\x85c",
         "d'e",
         "f\tg",
-        "h",
-        "i",
     )
-    pieces = contents(built["lite"].write(tmp_path / "bundle.zip", labels=odd))
-    assert pieces["labels.txt"].decode() == "".join(f"{label}\n" for label in odd)
-    for answer in json.loads(pieces["expected.json"])["top"]:
-        assert answer["label"] == odd[answer["index"]]
+    logits = built["lite"].sample.logits
+    best_first = sorted(range(len(logits)), key=lambda index: -logits[index])
+    named = dict(zip(best_first, odd, strict=False))
+    labels = tuple(named.get(index, f"class {index}") for index in range(len(logits)))
+    pieces = contents(built["lite"].write(tmp_path / "bundle.zip", labels=labels))
+    assert pieces["labels.txt"].decode() == "".join(f"{label}\n" for label in labels)
+    assert [answer["label"] for answer in json.loads(pieces["expected.json"])["top"]] == list(odd[:5])
     assert verify(tmp_path / "bundle.zip", Settings()).holds
-    pieces = contents(built["lite"].write(tmp_path / "broken.zip", labels=("two\r\nlines", *odd[1:])))
+    pieces = contents(built["lite"].write(tmp_path / "broken.zip", labels=("two\r\nlines", *labels[1:])))
     assert pieces["labels.txt"].decode().split("\n")[0] == "two lines"
 
 
@@ -335,13 +341,13 @@ def test_the_top1_of_random_weights_is_not_asked_for(built: dict[str, Built], tm
 
 
 def test_the_top1_of_a_near_tie_is_not_asked_for(built: dict[str, Built], tmp_path: Path) -> None:
-    sample = Sample("chelsea.png", built["lite"].sample.tensor, (2.1, 2.0, *[0.0] * 8))
+    sample = Sample(PICTURE.name, built["lite"].sample.tensor, (2.1, 2.0, *[0.0] * 998))
     pieces = contents(built["lite"].write(tmp_path / "bundle.zip", sample=sample))
     assert json.loads(pieces["expected.json"])["tolerance"]["same_top1"] is False
 
 
 def test_the_sample_is_the_test_picture(built: dict[str, Built]) -> None:
-    picture = decode.decode((embedded.SAMPLES / "chelsea.png").read_bytes(), Settings())
+    picture = decode.decode(PICTURE.read_bytes(), Settings())
     tensor = preprocess.preprocess(picture, SPEC.preprocessing)
     assert built["lite"].sample.tensor == tensor.astype("<f4").tobytes()
     assert len(built["lite"].sample.logits) == SPEC.classes
@@ -398,7 +404,7 @@ def test_other_logits_do_not_hold(lite: Path, tmp_path: Path) -> None:
 
 
 def test_logits_that_overflow_do_not_hold(lite: Path, tmp_path: Path) -> None:
-    path = pack(changed(contents(lite), "expected.json", logits=[1e300] * 10), tmp_path / "huge.zip")
+    path = pack(changed(contents(lite), "expected.json", logits=[1e300] * 1000), tmp_path / "huge.zip")
     assert not verify(path, Settings()).holds
 
 
@@ -560,12 +566,12 @@ def falsify(name: str, data: bytes) -> Callable[[dict[str, bytes]], dict[str, by
         (restate("versions.json", format="onnx"), "a format or a file"),
         (restate("versions.json", file="../evil.ptl"), "a format or a file|should hold one"),
         (restate("versions.json", model="no-such-model"), "names a model"),
-        (restate("versions.json", model="deit_tiny_patch16_224"), "is no input of"),
+        (restate("versions.json", model="deit_base_patch16_384"), "is no input of"),
         (restate("expected.json", logits=[1.0]), "is no answer of"),
-        (restate("expected.json", logits=[float("nan")] * 10), "is no answer of"),
+        (restate("expected.json", logits=[float("nan")] * 1000), "is no answer of"),
         (restate("expected.json", logits=["many"]), "no Expected of this version"),
         (damage("test_input.bin", b"abc"), "is no input of"),
-        (damage("test_input.bin", struct.pack("<f", float("nan")) * 3072), "is no input of"),
+        (damage("test_input.bin", struct.pack("<f", float("nan")) * NUMBERS), "is no input of"),
         (falsify("labels.txt", b"other\n"), "'labels.txt' is not what SHA256SUMS says"),
         (falsify("README.md", b"other\n"), "'README.md' is not what SHA256SUMS says"),
         (falsify("SHA256SUMS", b"\xff nonsense"), "is not what SHA256SUMS says"),

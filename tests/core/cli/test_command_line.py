@@ -23,6 +23,7 @@ from deploy_core.cli.main import main
 from deploy_core.errors import ClusterUnavailable
 from deploy_core.evaluation import cluster
 from deploy_core.formats import FORMATS
+from deploy_core.models import catalogue
 from deploy_core.models.catalogue import MODELS
 from deploy_core.profile.measure.run import profile
 from deploy_core.profile.record.record import Record
@@ -35,7 +36,7 @@ from deploy_core.types import BuildRequest
 from tests.whole_build import WholeBuild
 
 CAT = str(embedded.SAMPLES / "chelsea.png")
-pytestmark = pytest.mark.usefixtures("home")
+pytestmark = pytest.mark.usefixtures("home", "few_pictures")
 
 
 def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
@@ -65,7 +66,7 @@ def test_models(capsys: pytest.CaptureFixture[str]) -> None:
     rows = run_json(capsys, "models")
     assert [row["name"] for row in rows] == list(MODELS)
     assert all(list(row) == ["name", "source", "parameters", "input_size", "classes"] for row in rows)
-    assert rows[0] == {"name": "demo", "source": "embedded", "parameters": 3140756, "input_size": 32, "classes": 10}
+    assert rows[0] == {"name": "demo", "source": "embedded", "parameters": 5910800, "input_size": 224, "classes": 1000}
 
 
 def test_classify(capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,7 +74,8 @@ def test_classify(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(answer) == ["model", "weights", "source", "top", "milliseconds"]
     assert (answer["model"], answer["weights"], answer["source"]) == ("demo", "pretrained", CAT)
     assert [list(row) for row in answer["top"]] == [["index", "label", "probability"]] * 3
-    assert all(embedded.LABELS[row["index"]] == row["label"] for row in answer["top"])
+    labels = catalogue.labels(MODELS["demo"])
+    assert all(labels[row["index"]] == row["label"] for row in answer["top"])
     probabilities = [row["probability"] for row in answer["top"]]
     assert probabilities == sorted(probabilities, reverse=True)
     assert set(answer["milliseconds"]) == {"read", "preprocess", "inference"}
@@ -90,9 +92,10 @@ def test_classify_with_an_artifact_gives_the_originals_answer(
     assert answer["top"][0]["probability"] == pytest.approx(original["top"][0]["probability"], abs=0.05)
 
 
-def test_build(built: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    result = run_json(capsys, "build", "--formats", "scripted, lite", "--out", str(tmp_path), "--engine", "x86")
-    assert (result["model"], result["weights"], result["engine"]) == ("demo", "pretrained", "x86")
+def test_build(pets: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    asked = ["--model", str(pets), "--formats", "scripted, lite", "--out", str(tmp_path), "--engine", "x86"]
+    result = run_json(capsys, "build", *asked)
+    assert (result["model"], result["weights"], result["engine"]) == ("pets", "pretrained", "x86")
     assert [row["format"] for row in result["artifacts"]] == ["original", "scripted", "quantized", "optimized", "lite"]
     promised = {"format", "file", "bytes", "sha256", "seconds", "cosine", "max_abs_difference", "same_top1"}
     promised |= {"available", "error", "delegated_percent", "top1_agreement"}
@@ -104,14 +107,16 @@ def test_build(built: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) 
 
 
 def test_a_build_that_lacks_a_format_says_so_in_its_row_and_its_status(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pets: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: object) -> None:
         raise ZeroDivisionError("nobody expected this")
 
     def outcome(**changes: Any) -> tuple[int, dict[str, Any]]:
         monkeypatch.setitem(FORMATS, "quantized", dataclasses.replace(FORMATS["quantized"], **changes))
-        status = main(["build", "--formats", "scripted,quantized", "--out", str(tmp_path), "--json"])
+        status = main(
+            ["build", "--model", str(pets), "--formats", "scripted,quantized", "--out", str(tmp_path), "--json"]
+        )
         return status, json.loads(capsys.readouterr().out)["artifacts"][-1]
 
     status, row = outcome(probe=lambda: "Install it: pip install it==1")
@@ -133,8 +138,10 @@ def test_bundle_and_verify(built: Path, capsys: pytest.CaptureFixture[str], tmp_
     assert "holds no finished build" in refused(capsys, "bundle", str(out))
 
 
-def test_a_bundle_of_what_the_app_built(capsys: pytest.CaptureFixture[str], limits: Settings, tmp_path: Path) -> None:
-    request = BuildRequest("demo", "pretrained", ("scripted",))
+def test_a_bundle_of_what_the_app_built(
+    pets: Path, capsys: pytest.CaptureFixture[str], limits: Settings, tmp_path: Path
+) -> None:
+    request = BuildRequest(str(pets), "pretrained", ("scripted",))
     with open_shelf(Store(limits), request) as shelf:
         build.build(request, shelf, limits)
     file = next(row["file"] for row in run_json(capsys, "store")["artifacts"] if row["format"] == "scripted")
@@ -218,8 +225,8 @@ def test_random_weights_say_that_the_answer_means_nothing(capsys: pytest.Capture
         (["classify"], "SOURCE"),
         (["classify", "nowhere.jpg"], "nowhere.jpg"),
         (["classify", CAT, "--model", "vgg"], "no model 'vgg'"),
-        (["classify", CAT, "--top", "11"], "knows 10 classes"),
-        (["classify", CAT, "--top", "0"], "knows 10 classes"),
+        (["classify", CAT, "--top", "1001"], "knows 1000 classes"),
+        (["classify", CAT, "--top", "0"], "knows 1000 classes"),
         (["classify", CAT, "--top", "many"], "invalid int value"),
         (["classify", CAT, "--weights", "nowhere.pth"], "no checkpoint file nowhere.pth"),
         (["classify", CAT, "--artifact", "nowhere.ptl"], "no artifact nowhere.ptl"),
@@ -248,7 +255,7 @@ def test_an_artifact_of_another_model_is_told(built: Path, capsys: pytest.Captur
     moved.write_bytes(lite.read_bytes())
     # Away from its manifest, nobody can tell which weights are in it.
     assert run_json(capsys, "classify", CAT, "--artifact", str(moved))["weights"] == "unknown"
-    line = refused(capsys, "classify", CAT, "--artifact", str(moved), "--model", "deit_tiny_patch16_224")
+    line = refused(capsys, "classify", CAT, "--artifact", str(moved), "--model", "deit_base_patch16_384")
     assert "Give the model that it was built from" in line
 
 
@@ -271,8 +278,9 @@ def test_the_default_model_is_a_setting(capsys: pytest.CaptureFixture[str], monk
     assert run_json(capsys, "classify", CAT, "--weights", "random")["model"] == "deit_tiny_patch16_224"
 
 
-def test_json_is_alone_on_standard_output(environment: dict[str, str], tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "deploy_core", "build", "--formats", "scripted", "--json", "--out", str(tmp_path)]
+def test_json_is_alone_on_standard_output(environment: dict[str, str], pets: Path, tmp_path: Path) -> None:
+    asked = ["--model", str(pets), "--formats", "scripted", "--json", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "deploy_core", "build", *asked]
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
     assert len(json.loads(finished.stdout)["artifacts"]) == 2
     assert "Building Scripted" in finished.stderr
@@ -334,8 +342,8 @@ def test_a_scheduler_that_anybody_may_reach_is_told(
         raise ClusterUnavailable("Nobody is there.", "Wait.")
 
     monkeypatch.setattr(cluster, "evaluate", nobody)
-    (tmp_path / "cat").mkdir()
-    (tmp_path / "cat" / "1.png").write_bytes(Path(CAT).read_bytes())
+    (tmp_path / "tabby").mkdir()
+    (tmp_path / "tabby" / "1.png").write_bytes(Path(CAT).read_bytes())
     assert main(["evaluate", "demo", "--data", str(tmp_path), "--scheduler", address]) == 2
     *told, last = capsys.readouterr().err.splitlines()
     assert last == "deploy_core: Nobody is there. Wait."

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from deploy_core.errors import InvalidPictureSet
 from deploy_core.evaluation.class_names import ClassNames
 from deploy_core.models import load
+from deploy_core.models.own import card
+from tests.own_model import SHAPE
 
-DEMO = ClassNames(load.find("demo"))
+# Only a person's own model has labels of its own.
+PETS = ClassNames(replace(card.without_file(SHAPE, "pets", ("cat", "dog", "ship")), file=Path("pets.safetensors")))
 IMAGENET = ClassNames(load.find("deit_base_patch16_224"))
 
 
@@ -24,8 +30,15 @@ def test_a_class_has_many_names(name: str, index: int) -> None:
     assert IMAGENET.indices([name]) == {name: index}
 
 
-def test_the_embedded_classes_are_known_by_their_labels() -> None:
-    assert DEMO.indices(["cat", "Truck"]) == {"cat": 3, "Truck": 9}
+def test_the_embedded_model_knows_the_same_classes() -> None:
+    embedded = ClassNames(load.find("demo"))
+    assert embedded.labels == IMAGENET.labels
+    assert embedded.indices(["n02391049", "School Bus"]) == {"n02391049": 340, "School Bus": 779}
+
+
+def test_the_classes_of_an_own_model_are_known_by_their_labels() -> None:
+    assert PETS.indices(["cat", "Ship"]) == {"cat": 0, "Ship": 2}
+    assert not PETS.knows("n02123045")
 
 
 @pytest.mark.parametrize("name", ["crane", "maillot"])
@@ -34,15 +47,20 @@ def test_a_name_of_two_classes_names_neither(name: str) -> None:
 
 
 def test_unknown_folders_are_named_with_a_guess() -> None:
-    with pytest.raises(InvalidPictureSet, match="no class 'cats', 'boat'.*Did you mean 'cat'.*airplane, automobile"):
-        DEMO.indices(["cats", "dog", "boat"])
+    with pytest.raises(InvalidPictureSet, match="no class 'cats', 'boat'.*Did you mean 'cat'.*: cat, dog, ship"):
+        PETS.indices(["cats", "dog", "boat"])
+
+
+def test_the_names_of_many_classes_are_not_listed() -> None:
+    with pytest.raises(InvalidPictureSet, match="no class 'zebras'.*Did you mean 'zebra'.*ids work too: n02114367"):
+        IMAGENET.indices(["zebras"])
 
 
 def test_many_unknown_folders_are_counted() -> None:
     with pytest.raises(InvalidPictureSet, match="'a', 'b', 'c' and 2 more"):
-        DEMO.indices(list("abcde"))
+        PETS.indices(list("abcde"))
 
 
 def test_two_folders_of_one_class_are_refused() -> None:
     with pytest.raises(InvalidPictureSet, match="cat, Cat mean the same class"):
-        DEMO.indices(["cat", "Cat", "dog"])
+        PETS.indices(["cat", "Cat", "dog"])

@@ -44,6 +44,8 @@ from tests.conftest import PROJECT
 SHARDS = 5
 SHARD = 24
 PICTURES = SHARD * SHARDS - 10
+# Classes of ImageNet, and of the small model.
+CLASSES = ("pizza", "tabby", "zebra")
 
 
 @dataclass(frozen=True)
@@ -143,12 +145,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     generator = np.random.default_rng(0)
     root = tmp_path_factory.mktemp("labelled") / "pictures"
     for number in range(PICTURES - 1):
-        place = root / ("bird", "cat", "ship")[number % 3]
+        place = root / CLASSES[number % 3]
         place.mkdir(parents=True, exist_ok=True)
         coarse = generator.integers(0, 256, (4, 4, 3), dtype=np.uint8)
         Image.fromarray(coarse).resize((48, 40)).save(place / f"{number:04}.jpg")
-    Image.new("RGB", (2000, 2000), "teal").save(root / "ship" / "large.bmp")
-    (root / "cat" / "broken.jpg").write_bytes(b"\xff\xd8 and no more")
+    Image.new("RGB", (2000, 2000), "teal").save(root / "pizza" / "large.bmp")
+    (root / "tabby" / "broken.jpg").write_bytes(b"\xff\xd8 and no more")
     return root
 
 
@@ -156,7 +158,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def archive(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("archive") / "pictures.tar"
     with tarfile.open(path, "w") as file:
-        file.add(folder / "cat", "pictures/cat")
+        file.add(folder / "tabby", "pictures/tabby")
     return path
 
 
@@ -171,18 +173,30 @@ def quantized(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def opened(path: Path) -> LabelledSet:
-    return evaluate.open_pictures(path, load.find("demo"), Settings())
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The model file of a small model, which answers soon."""
+    folder = tmp_path_factory.mktemp("small")
+    save_file(own_model.state(), folder / "pets.safetensors")
+    labels = Corrections(labels=CLASSES)
+    return str(own_model.model_file(folder / "pets.safetensors", "pets", folder / "models", Settings(), labels))
+
+
+def opened(path: Path, model: str = "demo") -> LabelledSet:
+    return evaluate.open_pictures(path, load.find(model), Settings())
 
 
 @functools.cache
-def here(what: str, weights: str, path: Path) -> Evaluation:
-    subject = open_subject(what, "demo", weights, Settings())
-    return without_speed(evaluate.evaluate([subject], opened(path), Settings()))
+def here(model: str, path: Path, what: str = "", weights: str = "pretrained") -> Evaluation:
+    subject = open_subject(what or model, model, weights, Settings())
+    return without_speed(evaluate.evaluate([subject], opened(path, model), Settings()))
 
 
-def there(what: str, weights: str, path: Path, address: str, **options: Any) -> Evaluation:
-    return without_speed(cluster.evaluate(what, "demo", weights, opened(path), address, Settings(), **options))
+def there(
+    model: str, path: Path, address: str, what: str = "", weights: str = "pretrained", **options: Any
+) -> Evaluation:
+    pictures = opened(path, model)
+    return without_speed(cluster.evaluate(what or model, model, weights, pictures, address, Settings(), **options))
 
 
 def without_speed(evaluation: Evaluation) -> Evaluation:
@@ -190,15 +204,20 @@ def without_speed(evaluation: Evaluation) -> Evaluation:
     return replace(evaluation, results=tuple(results))
 
 
-def test_a_model_gets_the_figures_it_gets_here(two_workers: Cluster, folder: Path) -> None:
-    found = there("demo", "pretrained", folder, two_workers.address)
-    assert found == here("demo", "pretrained", folder)
-    assert (found.count, found.unreadable) == (PICTURES, ("cat/broken.jpg",))
+def test_a_model_gets_the_figures_it_gets_here(two_workers: Cluster, archive: Path) -> None:
+    assert there("demo", archive, two_workers.address) == here("demo", archive)
+    assert two_workers.holds() == []
+
+
+def test_all_pictures_count_and_what_cannot_be_read_is_named(two_workers: Cluster, folder: Path, small: str) -> None:
+    found = there(small, folder, two_workers.address)
+    assert found == here(small, folder)
+    assert (found.count, found.unreadable) == (PICTURES, ("tabby/broken.jpg",))
     assert two_workers.holds() == []
 
 
 def test_a_shared_folder_gives_the_same_while_few_shards_are_on_their_way(
-    two_workers: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch
+    two_workers: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch, small: str
 ) -> None:
     shards = evaluate.shards
     sent: list[Shard] = []
@@ -212,9 +231,9 @@ def test_a_shared_folder_gives_the_same_while_few_shards_are_on_their_way(
     def progress(_: Event) -> None:
         ahead.append(len(sent) - len(ahead))
 
-    expected = here("demo", "pretrained", folder)
+    expected = here(small, folder)
     monkeypatch.setattr(cluster, "shards", noted)
-    found = there("demo", "pretrained", folder, two_workers.address, shared_data=True, progress=progress)
+    found = there(small, folder, two_workers.address, shared_data=True, progress=progress)
     assert found == expected
     assert len(sent) == SHARDS
     assert not any(any(shard.data) for shard in sent)
@@ -222,16 +241,16 @@ def test_a_shared_folder_gives_the_same_while_few_shards_are_on_their_way(
 
 
 def test_an_artifact_gets_the_figures_it_gets_here(two_workers: Cluster, archive: Path, quantized: Path) -> None:
-    found = there(str(quantized), "random", archive, two_workers.address)
-    assert found == here(str(quantized), "random", archive)
+    found = there("demo", archive, two_workers.address, str(quantized), "random")
+    assert found == here("demo", archive, str(quantized), "random")
     assert found.results[0].subject == "quantized"
 
 
 def test_a_visitors_checkpoint_is_sent(two_workers: Cluster, archive: Path, tmp_path: Path) -> None:
     checkpoint = tmp_path / "mine.pth"
     torch.save(load.load("demo", "random", Settings()).module.state_dict(), checkpoint)
-    found = there("demo", str(checkpoint), archive, two_workers.address)
-    assert found == replace(here("demo", "random", archive), weights=str(checkpoint))
+    found = there("demo", archive, two_workers.address, weights=str(checkpoint))
+    assert found == replace(here("demo", archive, weights="random"), weights=str(checkpoint))
 
 
 def test_a_visitors_model_and_its_files_are_sent(two_workers: Cluster, tmp_path: Path) -> None:
@@ -255,14 +274,15 @@ def test_a_visitors_model_and_its_files_are_sent(two_workers: Cluster, tmp_path:
         assert found.labels == own_model.LABELS
 
 
-def test_the_speed_is_that_of_all_workers_together(two_workers: Cluster, folder: Path) -> None:
+def test_the_speed_is_that_of_all_workers_together(two_workers: Cluster, folder: Path, small: str) -> None:
     started = time.perf_counter()
-    found = cluster.evaluate("demo", "demo", "pretrained", opened(folder), two_workers.address, Settings())
+    found = cluster.evaluate(small, small, "pretrained", opened(folder, small), two_workers.address, Settings())
     took = time.perf_counter() - started
     assert found.results[0].score.images_per_second >= found.count / took
 
 
-def test_a_worker_that_is_killed_costs_nothing_but_time(two_workers: Cluster, folder: Path) -> None:
+def test_a_worker_that_is_killed_costs_nothing_but_time(two_workers: Cluster, folder: Path, small: str) -> None:
+    wait_for_workers(two_workers.address, 2)
     victim = next(iter(two_workers.workers().values()))
     events: list[Event] = []
 
@@ -271,8 +291,8 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(two_workers: Cluster, fo
         if len(events) == 3:
             os.kill(victim, signal.SIGKILL)
 
-    found = there("demo", "pretrained", folder, two_workers.address, progress=kill_in_the_middle)
-    assert found == here("demo", "pretrained", folder)
+    found = there(small, folder, two_workers.address, progress=kill_in_the_middle)
+    assert found == here(small, folder)
     assert [event.fraction for event in events] == sorted({event.fraction for event in events})
     assert events[2].fraction < 0.5
     assert events[-1] == Event(f"{PICTURES + 1} of {PICTURES + 1} pictures", 1.0)
@@ -280,10 +300,11 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(two_workers: Cluster, fo
 
 
 def test_a_worker_that_dies_while_the_artifact_is_brought_costs_nothing_but_time(
-    two_workers: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch
+    two_workers: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch, small: str
 ) -> None:
     from distributed import Worker, WorkerPlugin
 
+    wait_for_workers(two_workers.address, 2)
     victim = next(iter(two_workers.workers().values()))
     subject_plugin = cluster_worker.subject_plugin
 
@@ -308,7 +329,7 @@ def test_a_worker_that_dies_while_the_artifact_is_brought_costs_nothing_but_time
         return Deadly()
 
     monkeypatch.setattr(cluster, "subject_plugin", deadly)
-    assert there("demo", "pretrained", folder, two_workers.address) == here("demo", "pretrained", folder)
+    assert there(small, folder, two_workers.address) == here(small, folder)
     assert victim not in two_workers.workers().values()
 
 
@@ -325,8 +346,8 @@ def test_the_command_gives_the_same_figures(
     assert printed("--scheduler", two_workers.address) == printed()
 
 
-def test_a_folder_that_a_worker_does_not_see_is_an_error(two_workers: Cluster, tmp_path: Path) -> None:
-    picture = tmp_path / "pictures" / "cat" / "1.png"
+def test_a_folder_that_a_worker_does_not_see_is_an_error(two_workers: Cluster, tmp_path: Path, small: str) -> None:
+    picture = tmp_path / "pictures" / "tabby" / "1.png"
     picture.parent.mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(picture)
 
@@ -334,41 +355,41 @@ def test_a_folder_that_a_worker_does_not_see_is_an_error(two_workers: Cluster, t
         (tmp_path / "pictures").rename(tmp_path / "hidden")
 
     with pytest.raises(InvalidPictureSet, match="sees no folder .*/pictures. Mount it there"):
-        there("demo", "random", tmp_path / "pictures", two_workers.address, progress=hide, shared_data=True)
+        there(small, tmp_path / "pictures", two_workers.address, progress=hide, shared_data=True)
 
 
-def test_an_archive_cannot_be_shared(archive: Path) -> None:
+def test_an_archive_cannot_be_shared(archive: Path, small: str) -> None:
     with pytest.raises(InvalidRequest, match="pictures.tar is an archive.*leave --shared-data out"):
-        there("demo", "pretrained", archive, "tcp://127.0.0.1:9", shared_data=True)
+        there(small, archive, "tcp://127.0.0.1:9", shared_data=True)
 
 
-def test_an_error_on_a_worker_comes_back_as_itself(two_workers: Cluster, folder: Path, tmp_path: Path) -> None:
+def test_an_error_on_a_worker_comes_back_as_itself(two_workers: Cluster, archive: Path, tmp_path: Path) -> None:
     damaged = tmp_path / ORIGINAL.filename("demo")
     damaged.write_bytes(b"no safetensors")
     with pytest.raises(InvalidArtifact, match="is damaged. Build it again"):
-        there(str(damaged), "pretrained", folder, two_workers.address)
+        there("demo", archive, two_workers.address, str(damaged))
     assert two_workers.holds() == []
 
 
 def test_a_worker_with_other_versions_is_refused(
-    two_workers: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch
+    two_workers: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch, small: str
 ) -> None:
     ours = ORIGINAL.versions()
     monkeypatch.setattr(type(ORIGINAL), "versions", lambda _: ours | {"torch": "1.0"})
     with pytest.raises(ClusterUnavailable, match=f"The worker tcp://.* has torch {ours['torch']}, not 1.0. Install"):
-        there("demo", "random", folder, two_workers.address)
+        there(small, folder, two_workers.address)
 
 
 def test_a_cluster_without_workers_or_without_this_project_is_an_error(
-    folder: Path, tmp_path: Path, impatient: None
+    folder: Path, tmp_path: Path, impatient: None, small: str
 ) -> None:
     with scheduler(tmp_path) as (address, _):
         with pytest.raises(ClusterUnavailable, match=f"has no workers. Start some: dask worker {address}"):
-            there("demo", "random", folder, address)
+            there(small, folder, address)
         with worker(address, tmp_path, "bare", "--no-nanny", project=tmp_path):
-            wait_for_worker(address)
+            wait_for_workers(address, 1)
             with pytest.raises(ClusterUnavailable, match="cannot import deploy_core. Start it in a checkout"):
-                there("demo", "random", folder, address)
+                there(small, folder, address)
 
 
 def kill(process: subprocess.Popen[bytes]) -> Progress:
@@ -381,40 +402,44 @@ def kill(process: subprocess.Popen[bytes]) -> Progress:
     return progress
 
 
-def test_a_cluster_whose_last_worker_dies_is_not_waited_for(folder: Path, tmp_path: Path, impatient: None) -> None:
+def test_a_cluster_whose_last_worker_dies_is_not_waited_for(
+    folder: Path, tmp_path: Path, impatient: None, small: str
+) -> None:
     with scheduler(tmp_path) as (address, _), worker(address, tmp_path, "only", "--no-nanny") as only:
-        wait_for_worker(address)
+        wait_for_workers(address, 1)
         with pytest.raises(ClusterUnavailable, match="has no workers"):
-            there("demo", "random", folder, address, progress=kill(only))
+            there(small, folder, address, progress=kill(only))
 
 
-def wait_for_worker(address: str) -> None:
+def wait_for_workers(address: str, count: int) -> None:
     from distributed import Client
 
     with Client(address, set_as_default=False) as client:
-        client.wait_for_workers(1, timeout=60)
+        client.wait_for_workers(count, timeout=60)
 
 
-def test_an_address_where_nobody_listens_is_an_error(folder: Path, impatient: None) -> None:
+def test_an_address_where_nobody_listens_is_an_error(folder: Path, impatient: None, small: str) -> None:
     with pytest.raises(ClusterUnavailable, match="No Dask scheduler answers at tcp://127.0.0.1:9"):
-        there("demo", "random", folder, "tcp://127.0.0.1:9")
+        there(small, folder, "tcp://127.0.0.1:9")
 
 
 @pytest.mark.parametrize("address", ["", "somewhere", "127.0.0.1", "http://127.0.0.1:8786", "tcp://127.0.0.1:eighty"])
-def test_a_malformed_address_is_refused(address: str, folder: Path) -> None:
+def test_a_malformed_address_is_refused(address: str, folder: Path, small: str) -> None:
     with pytest.raises(InvalidRequest, match=f"'{address}' is not the address of a scheduler"):
-        there("demo", "random", folder, address)
+        there(small, folder, address)
 
 
-def test_encryption_that_is_not_set_up_is_an_error(folder: Path) -> None:
+def test_encryption_that_is_not_set_up_is_an_error(folder: Path, small: str) -> None:
     with pytest.raises(InvalidRequest, match="no certificate for TLS"):
-        there("demo", "random", folder, "tls://127.0.0.1:8786")
+        there(small, folder, "tls://127.0.0.1:8786")
 
 
-def test_without_dask_the_error_names_the_install_command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_dask_the_error_names_the_install_command(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, small: str
+) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ClusterUnavailable, match="pip install -r requirements-cluster.txt"):
-        there("demo", "random", folder, "tcp://127.0.0.1:8786")
+        there(small, folder, "tcp://127.0.0.1:8786")
 
 
 def test_every_error_survives_the_way_between_processes() -> None:
@@ -424,7 +449,9 @@ def test_every_error_survives_the_way_between_processes() -> None:
         assert (type(error), error.problem, error.remedy) == (kind, "Something is wrong.", "Mend it.")
 
 
-def test_a_scheduler_that_dies_is_not_waited_for(two_workers: Cluster, folder: Path, impatient: None) -> None:
+def test_a_scheduler_that_dies_is_not_waited_for(
+    two_workers: Cluster, folder: Path, impatient: None, small: str
+) -> None:
     """The last of this file: it ends the cluster that the others share."""
     with pytest.raises(ClusterUnavailable, match=f"The cluster at {two_workers.address} was lost"):
-        there("demo", "random", folder, two_workers.address, progress=kill(two_workers.scheduler))
+        there(small, folder, two_workers.address, progress=kill(two_workers.scheduler))

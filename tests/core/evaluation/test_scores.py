@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import random
+import statistics
 
 import pytest
 
@@ -44,6 +46,20 @@ def test_perfectly_calibrated_answers_have_no_error() -> None:
     assert scores.score(replies, (0,) * 10, {"cat": 0}).ece == pytest.approx(0.0)
 
 
+def test_the_error_that_chance_alone_gives_is_that_of_calibrated_answers() -> None:
+    """The mean of the ``ece`` of answers that are right as often as their probabilities say."""
+    chance = random.Random(3)
+    probabilities = tuple(chance.betavariate(2, 1) for _ in range(500))
+    found = []
+    for _ in range(200):
+        answers = tuple(int(chance.random() >= probability) for probability in probabilities)
+        replies = PredictionColumns(answers, probabilities, (True,) * 500)
+        found.append(scores.score(replies, (0,) * 500, {"cat": 0}))
+    assert found[0].ece_by_chance == pytest.approx(statistics.fmean(each.ece for each in found), rel=0.05)
+    few = scores.score(ANSWERS, TRUE, CLASSES)
+    assert few.ece_by_chance > found[0].ece_by_chance
+
+
 def test_wilson_gives_the_published_interval() -> None:
     """Newcombe, "Two-sided confidence intervals for the single proportion", 1998, table I: 81 of 263."""
     assert scores.wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
@@ -55,8 +71,15 @@ def test_a_change_counts_only_the_pictures_that_one_has_right() -> None:
     ours = PredictionColumns((0, 0, 1, 1), (0.9,) * 4, (True,) * 4)
     theirs = PredictionColumns((0, 1, 0, 1), (0.9,) * 4, (True,) * 4)
     found = scores.paired_difference(ours, theirs, (0, 0, 0, 0))
-    assert (found.gained, found.lost, found.top1) == (1, 1, 0.0)
+    assert (found.flipped, found.gained, found.lost, found.top1) == (2, 1, 1, 0.0)
     assert found.interval == pytest.approx((-scores.Z * math.sqrt(3) / 6, scores.Z * math.sqrt(3) / 6))
+
+
+def test_another_wrong_answer_is_flipped_and_neither_gained_nor_lost() -> None:
+    ours = PredictionColumns((0, 2, 2), (0.9,) * 3, (True,) * 3)
+    theirs = PredictionColumns((0, 1, 2), (0.9,) * 3, (True,) * 3)
+    found = scores.paired_difference(ours, theirs, (0, 0, 0))
+    assert (found.flipped, found.gained, found.lost) == (1, 0, 0)
 
 
 def test_few_equal_answers_leave_a_loss_possible() -> None:

@@ -123,7 +123,8 @@ def test_the_tutorials_file_names() -> None:
     ]
 
 
-def test_the_default_leaves_the_slow_pass_out_and_the_tutorials_way_has_it(model: LoadedModel, tmp_path: Path) -> None:
+def test_the_default_leaves_the_slow_pass_out_and_the_tutorials_way_has_it(pets: Path, tmp_path: Path) -> None:
+    model = load.load(str(pets), "pretrained", Settings())
     graphs = {}
     for way in ("default", "tutorial"):
         bench = Workbench(model, "qnnpack", way)

@@ -27,7 +27,7 @@ from tests.whole_build import WholeBuild
 EXECUTORCH = ("executorch", "executorch_int8")
 ONNX = ("onnx", "onnx_int8")
 KEYS = EXECUTORCH + ONNX
-PHOTOGRAPHS = ("chelsea.png", "rocket.jpg", "coffee.png", "astronaut.png")
+PHOTOGRAPHS = ("zebra.jpg", "chelsea.png", "pizza.jpg", "coffee.png")
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_a_program_for_one_picture_refuses_two(key: str, whole_build: WholeBuild
     run = _load(whole_build, key)
     with pytest.raises(InvalidRequest, match=r"demo_executorch.*\.pte .*one picture at a time, not for 2"):
         run(photographs[:2])
-    assert run(photographs[:1]).shape == (1, 10)
+    assert run(photographs[:1]).shape == (1, 1000)
 
 
 @pytest.mark.parametrize(
@@ -107,11 +107,11 @@ def test_int8_products_do_not_overflow_where_the_processor_would_let_them(
 def test_onnx_int8_is_as_near_to_the_original_as_its_int8_weights_allow(
     whole_build: WholeBuild, photographs: torch.Tensor
 ) -> None:
-    """Of these four 0.9997 is the least; with products that overflow, 0.9989."""
+    """Of these four 0.9994 is the least."""
     int8, original = _load(whole_build, "onnx_int8"), _load(whole_build, "onnx")
     for picture in photographs:
         cosine = torch.nn.functional.cosine_similarity(int8(picture[None]), original(picture[None]))
-        assert float(cosine) > 0.9995
+        assert float(cosine) > 0.9992
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -169,8 +169,8 @@ def test_the_graph_is_one_file_that_browsers_and_old_runtimes_read(key: str, who
     assert not any(tensor.external_data for tensor in model.graph.initializer)
     assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 18)]
     assert model.ir_version == 8
-    assert _shapes(model.graph.input) == {"input": ["batch", 3, 32, 32]}
-    assert _shapes(model.graph.output) == {"logits": ["batch", 10]}
+    assert _shapes(model.graph.input) == {"input": ["batch", 3, 224, 224]}
+    assert _shapes(model.graph.output) == {"logits": ["batch", 1000]}
 
 
 def test_the_patch_convolution_and_attention_stay_float_in_the_int8_graph(whole_build: WholeBuild) -> None:
@@ -178,9 +178,9 @@ def test_the_patch_convolution_and_attention_stay_float_in_the_int8_graph(whole_
     operators = [node.op_type for node in graph.node]
     assert "ConvInteger" not in operators
     assert operators.count("Conv") == 1
-    # Four Linear layers and two products of attention in each of seven blocks, and the two heads.
-    assert operators.count("MatMulInteger") == 7 * 4 + 2
-    assert operators.count("MatMul") == 7 * 2
+    # Four Linear layers and two products of attention in each of twelve blocks, and the two heads.
+    assert operators.count("MatMulInteger") == 12 * 4 + 2
+    assert operators.count("MatMul") == 12 * 2
 
 
 @pytest.mark.parametrize("key", ONNX)
@@ -193,7 +193,7 @@ def test_the_graph_tells_no_paths_of_this_machine(key: str, whole_build: WholeBu
 def test_a_batch_answers_as_its_pictures_do_one_by_one(whole_build: WholeBuild, photographs: torch.Tensor) -> None:
     run = _load(whole_build, "onnx")
     together = run(photographs)
-    assert together.shape == (len(photographs), 10)
+    assert together.shape == (len(photographs), 1000)
     assert torch.allclose(together, torch.cat([run(picture[None]) for picture in photographs]), atol=1e-4)
 
 

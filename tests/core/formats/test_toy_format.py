@@ -14,7 +14,7 @@ import pytest
 from deploy_core import embedded
 from deploy_core.cli.main import main
 from deploy_core.formats import FORMATS
-from deploy_core.inference import capacity
+from deploy_core.inference import capacity, verify
 from deploy_core.processes.task import Task, Work
 from deploy_core.profile.measure import isolated
 from deploy_core.profile.record.saved import read_record
@@ -29,15 +29,17 @@ from tests.core.formats import toy
 def in_the_table() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(FORMATS, "toy", *toy.ROWS)
+        patch.setattr(verify, "PICTURES", 2)
         yield
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def built(pets: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What ``build --formats toy --json`` printed."""
     printed = io.StringIO()
+    asked = ["--model", str(pets), "--formats", "toy", "--json", "--out", str(tmp_path_factory.mktemp("toy"))]
     with contextlib.redirect_stdout(printed):
-        assert main(["build", "--formats", "toy", "--json", "--out", str(tmp_path_factory.mktemp("toy"))]) == 0
+        assert main(["build", *asked]) == 0
     return json.loads(printed.getvalue())
 
 
@@ -52,16 +54,19 @@ def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
-def test_the_command_line_builds_and_asks_it(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = folder / "demo_boxed.toy"
-    built = answer(capsys, "build", "--formats", "toy", "--out", str(tmp_path))
+def test_the_command_line_builds_and_asks_it(
+    folder: Path, pets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = folder / "pets_boxed.toy"
+    asked = ("build", "--model", str(pets), "--formats", "toy", "--out", str(tmp_path))
+    built = answer(capsys, *asked)
     row = built["artifacts"][1]
     assert (row["format"], row["file"], row["delegated_percent"]) == ("toy", file.name, 50.0)
     assert row["findings"] == [{"holds": True, "text": "Toy Runtime 1.0 reads the file."}]
-    assert main(["build", "--formats", "toy", "--out", str(tmp_path)]) == 0
+    assert main(asked) == 0
     assert "Toy box" in capsys.readouterr().out
     assert main(["classify", str(embedded.SAMPLES / "chelsea.png"), "--artifact", str(file)]) == 0
-    assert "demo_boxed.toy is a Toys program, and loading it runs it" in capsys.readouterr().err
+    assert "pets_boxed.toy is a Toys program, and loading it runs it" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["build", "--help"])
     assert "onnx_int8,toy" in "".join(capsys.readouterr().out.split())
@@ -70,7 +75,7 @@ def test_the_command_line_builds_and_asks_it(folder: Path, tmp_path: Path, capsy
 
 def test_its_bundle_holds(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = tmp_path / "toy.zip"
-    answer(capsys, "bundle", str(folder / "demo_boxed.toy"), "--out", str(bundle))
+    answer(capsys, "bundle", str(folder / "pets_boxed.toy"), "--out", str(bundle))
     assert main(["verify", str(bundle)]) == 0
     printed, warning = capsys.readouterr()
     assert "answers as its bundle states" in printed
@@ -95,6 +100,6 @@ def test_a_profile_records_it(
     assert [(row.format, row.run_engine, row.delegated_percent) for row in run.rows][1] == ("toy", "toy engine", 50.0)
     assert "numpy" in run.host.versions
     assert "Toy box" in [cells[0] for cells in tables.cells(run)]
-    assert "toy,demo_boxed.toy" in tables.as_csv(run)
+    assert "toy,pets_boxed.toy" in tables.as_csv(run)
     assert [row.format for row in run.rows if shipping.TARGETS["phone"].takes(row.format)] == ["toy"]
     assert [row.format for row in run.rows if shipping.TARGETS["web"].takes(row.format)] == []

@@ -37,7 +37,7 @@ def test_by_default_everything_is_offered() -> None:
 
 
 def test_the_host_names_what_it_offers() -> None:
-    host = Settings(models="demo, deit_tiny_patch16_224", formats="lite,onnx_int8", largest_parameters=5_000_000)
+    host = Settings(models="demo, deit_small_patch16_224", formats="lite,onnx_int8", largest_parameters=6_000_000)
     assert capacity.offered_models(host) == ("demo",)
     assert capacity.offered_formats(host) == ("original", "lite", "onnx_int8")
     with pytest.raises(InvalidRequest, match="names 'vgg', which is not one of the models"):

@@ -23,7 +23,7 @@ from deploy_core.settings import Settings
 
 MODEL = "deit_tiny_patch16_224"
 PATH = f"/timm/{MODEL}.fb_in1k/resolve/main/model.safetensors"
-PICTURE = embedded.SAMPLES / "rocket.jpg"
+PICTURE = embedded.SAMPLES / "zebra.jpg"
 
 
 @pytest.fixture(scope="module")

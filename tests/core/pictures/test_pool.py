@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from PIL import Image
 
 from deploy_core import embedded
 from deploy_core.errors import DeployError, InvalidPicture
+from deploy_core.files import make_folder
 from deploy_core.models import load
 from deploy_core.pictures import pool
 from deploy_core.pictures.pool import AT_ONCE, Decoders
@@ -148,13 +150,19 @@ def test_the_process_is_bounded_and_bare(hasty: Settings, monkeypatch: pytest.Mo
         reading.close()
 
 
-def test_a_mutated_picture_of_any_kind_ends_no_process_that_serves_others(hasty: Settings, tmp_path: Path) -> None:
+def test_a_mutated_picture_of_any_kind_ends_no_process_that_serves_others(
+    hasty: Settings, pets: Path, tmp_path: Path
+) -> None:
     """With the requests of a page. ``benchmarks.hostile`` does the same with 10,000 pictures."""
     settings = replace(hasty, home=tmp_path, picture_pixels=1_000_000)
+    # A small model, in a visitor's folder: the process opens no other file.
+    model = make_folder(tmp_path / "visitors" / ("a" * 32)) / pets.name
+    shutil.copyfile(pets, model)
+    asked = ModelChoice(str(model), "pretrained")
     reading, kinds = Decoders(settings), originals()
     process = WorkerProcess("inference process", settings)
     inference = Inference(process, reading, seconds=settings.answer_seconds)
-    inference.classify(ModelChoice("demo", "pretrained"), PICTURE, "a cat")
+    inference.classify(asked, PICTURE, "a cat")
     serving = process.process_id
     chance, names = random.Random(7), list(kinds)
     outcomes: dict[str, set[str]] = {name: set() for name in names}
@@ -168,7 +176,7 @@ def test_a_mutated_picture_of_any_kind_ends_no_process_that_serves_others(hasty:
         started = time.monotonic()
         refusal = None
         try:
-            inference.classify(ModelChoice("demo", "pretrained"), data, name)
+            inference.classify(asked, data, name)
         except InvalidPicture as error:
             refusal = error
         assert refusal is None or (refusal.problem.endswith(".") and refusal.remedy.endswith("."))
@@ -187,7 +195,7 @@ def test_a_mutated_picture_of_any_kind_ends_no_process_that_serves_others(hasty:
         assert all("refused" in found for found in outcomes.values()), outcomes
         assert any("picture" in found for found in outcomes.values()), outcomes
         for name, data in kinds.items():
-            inference.classify(ModelChoice("demo", "pretrained"), data, name)
+            inference.classify(asked, data, name)
         assert process.process_id == serving
     finally:
         inference.close()

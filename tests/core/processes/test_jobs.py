@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import pytest
 from deploy_core import documents
 from deploy_core.build import Build
 from deploy_core.errors import InvalidRequest, JobCancelled, JobFailed, QueueFull
+from deploy_core.files import make_folder
 from deploy_core.processes.job import Job, State
 from deploy_core.processes.jobs import Jobs
 from deploy_core.processes.local import WorkerProcess
@@ -29,7 +31,6 @@ from tests.core.processes.fake_worker import AloneStages, Passed, Stages, Thread
 
 STAGES = ["Loading", "Exporting", "Checking"]
 FAKE = "tests.core.processes.fake_worker"
-REAL = BuildRequest("demo", "pretrained", ("scripted",))
 
 
 class Gates:
@@ -408,10 +409,15 @@ def test_an_error_keeps_its_kind(process: WorkerProcess, gates: Gates) -> None:
     process.close()
 
 
-def test_a_real_build_killed_in_the_middle_leaves_nothing_half_made_and_is_built_next_time(limits: Settings) -> None:
+def test_a_real_build_killed_in_the_middle_leaves_nothing_half_made_and_is_built_next_time(
+    pets: Path, limits: Settings
+) -> None:
+    model = make_folder(limits.home / "visitors" / ("a" * 32)) / pets.name
+    shutil.copyfile(pets, model)
+    request = BuildRequest(str(model), "pretrained", ("scripted",))
     store, process = Store(limits), WorkerProcess("worker", limits)
     jobs = Jobs(limits, [process], store.sweep)
-    task = Build(REAL)
+    task = Build(request)
     name = jobs.submit(task)
     until(lambda: jobs.look(name), State.RUNNING, stage="Checking")
     assert process.process_id is not None
@@ -419,12 +425,12 @@ def test_a_real_build_killed_in_the_middle_leaves_nothing_half_made_and_is_built
     error = finished(jobs, name).error
     assert error is not None
     assert "killed while" in error.problem
-    whole = store.find(REAL)
+    whole = store.find(request)
     assert "scripted" not in whole
     assert list(store.root.iterdir()) == [stored.folder for stored in whole.values()], "nothing half-made is left"
     job = finished(jobs, jobs.submit(task))
     assert job.state is State.DONE
-    assert list(store.find(REAL)) == ["original", "scripted"]
+    assert list(store.find(request)) == ["original", "scripted"]
     started = time.monotonic()
     assert finished(jobs, jobs.submit(task)).state is State.DONE
     assert time.monotonic() - started < 2, "what is built is not built again"

@@ -15,18 +15,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from deploy_core import build, embedded, files
 from deploy_core.build import Answers
 from deploy_core.errors import DamagedArtifact, InvalidArtifact, InvalidCheckpoint, StorageFailed
 from deploy_core.formats import FORMATS
 from deploy_core.inference.verify import Reference
+from deploy_core.models.own.corrections import Corrections
 from deploy_core.settings import Settings
 from deploy_core.storage import entry, store
 from deploy_core.storage.entry import Stored, address
 from deploy_core.storage.shelf import open_shelf
 from deploy_core.storage.store import Store
 from deploy_core.types import Artifact, BuildRequest, Faithfulness, Seconds
+from tests.own_model import LABELS, model_file, state
 
 REQUEST = BuildRequest("demo", "pretrained", ("scripted",))
 SIZE = 100_000
@@ -56,8 +59,8 @@ def keep(made: Store, key: str = "scripted", request: BuildRequest = REQUEST, si
             delegation=None,
             findings=(),
         )
-        reference = Reference("chelsea.png", torch.zeros(1, 3, 32, 32))
-        shelf.keep(artifact, Answers((reference,), embedded.LABELS, (torch.arange(10.0),)))
+        reference = Reference("zebra.jpg", torch.zeros(1, 3, 32, 32))
+        shelf.keep(artifact, Answers(reference, LABELS, (torch.arange(3.0),)))
     stored = made.entry(address(request, row))
     assert stored is not None
     return stored
@@ -86,8 +89,8 @@ def test_what_decides_the_content_decides_the_address(key: str, change: dict[str
     assert address(other, FORMATS[key]) != address(REQUEST, FORMATS[key])
 
 
-@pytest.mark.parametrize("what", ["seed", "labels", "preprocessing", "version", "weights"])
-def test_seed_labels_preprocessing_versions_and_weights_are_part_of_the_address(
+@pytest.mark.parametrize("what", ["seed", "preprocessing", "version", "weights"])
+def test_seed_preprocessing_versions_and_weights_are_part_of_the_address(
     what: str, made: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from deploy_core.formats import format
@@ -97,11 +100,9 @@ def test_seed_labels_preprocessing_versions_and_weights_are_part_of_the_address(
     before = address(request, FORMATS["lite"])
     if what == "seed":
         monkeypatch.setattr(load, "RANDOM_SEED", 1)
-    elif what == "labels":
-        monkeypatch.setattr(embedded, "LABELS", ("cat", "dog"))
     elif what == "preprocessing":
         spec = load.find("demo")
-        other = dataclasses.replace(spec, preprocessing=dataclasses.replace(spec.preprocessing, resize=36))
+        other = dataclasses.replace(spec, preprocessing=dataclasses.replace(spec.preprocessing, resize=248))
         monkeypatch.setattr(load, "MODELS", {"demo": other})
     elif what == "version":
         monkeypatch.setattr(format, "_version", lambda _: "9.9")
@@ -110,6 +111,20 @@ def test_seed_labels_preprocessing_versions_and_weights_are_part_of_the_address(
         retrained.write_bytes(embedded.WEIGHTS.read_bytes() + b" ")
         monkeypatch.setattr(embedded, "WEIGHTS", retrained)
     assert address(request, FORMATS["lite"]) != before
+
+
+def test_the_labels_of_an_own_model_are_part_of_the_address(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "pets.safetensors"
+    save_file(state(), checkpoint)
+
+    def key(labels: tuple[str, ...]) -> str:
+        model = model_file(checkpoint, "pets", tmp_path / "models", Settings(), Corrections(labels=labels))
+        # The weights are named apart from the model file, whose header holds the labels.
+        return address(BuildRequest(str(model), str(checkpoint), ("lite",)), FORMATS["lite"])
+
+    first = key(LABELS)
+    assert key(("a", "b", "c")) != first
+    assert key(LABELS) == first
 
 
 def test_a_checkpoint_counts_by_its_content(made: Store, tmp_path: Path) -> None:
@@ -284,18 +299,19 @@ def test_a_full_disk_is_told_and_leaves_nothing_behind(made: Store) -> None:
     assert made.size() == 0
 
 
-def test_a_real_build_on_a_full_disk(made: Store, limits: Settings) -> None:
+def test_a_real_build_on_a_full_disk(made: Store, limits: Settings, few_pictures: None) -> None:
     with largest_file(2_000_000), pytest.raises(StorageFailed, match="space"), open_shelf(made, REQUEST) as shelf:
         build.build(REQUEST, shelf, limits)
     made.sweep()
     assert made.size() == 0
 
 
-def test_a_build_finds_what_an_earlier_one_made(made: Store, limits: Settings) -> None:
+def test_a_build_finds_what_an_earlier_one_made(made: Store, limits: Settings, pets: Path, few_pictures: None) -> None:
     messages: list[str] = []
-    with open_shelf(made, REQUEST) as shelf:
-        first = build.build(REQUEST, shelf, limits)
-    both = dataclasses.replace(REQUEST, formats=("scripted", "lite"))
+    one = BuildRequest(str(pets), "pretrained", ("scripted",))
+    with open_shelf(made, one) as shelf:
+        first = build.build(one, shelf, limits)
+    both = dataclasses.replace(one, formats=("scripted", "lite"))
     with open_shelf(made, both) as shelf:
         second = build.build(both, shelf, limits, lambda event: messages.append(event.message))
     assert first.artifacts == second.artifacts[:2]
@@ -307,4 +323,4 @@ def test_a_build_finds_what_an_earlier_one_made(made: Store, limits: Settings) -
     stored = made.find(both)["lite"]
     tensor = torch.frombuffer(bytearray(stored.tensor()), dtype=torch.float32).view(1, 3, 32, 32)
     assert row.load(stored.path)(tensor)[0].tolist() == pytest.approx(stored.expected().logits, abs=1e-4)
-    assert stored.expected().labels == embedded.LABELS
+    assert stored.expected().labels == LABELS

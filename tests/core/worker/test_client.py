@@ -26,6 +26,9 @@ DEVICE = PROJECT / "device"
 DEIT = load.find("deit_base_distilled_patch16_224").preprocessing
 BILINEAR = Preprocessing(resize=50, crop=48, mean=(0.5, 0.5, 0.5), std=(0.5, 0.25, 0.125), interpolation="bilinear")
 SQUASHED = Preprocessing(36, 32, (0.5, 0.5, 0.5), (0.5, 0.25, 0.125), crop_mode="squash")
+HAMMING = Preprocessing(
+    32, 32, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), interpolation="hamming", crop_mode="squash"
+)
 
 SIZES = ((640, 480), (481, 641), (224, 224), (32, 32), (19, 27), (1200, 40), (33, 905), (300, 700))
 
@@ -40,7 +43,7 @@ def test_the_browser_side_passes_its_own_tests() -> None:
     assert "# fail 0" in found.stdout or "fail 0" in found.stdout
 
 
-WAYS = {"demo": embedded.PREPROCESSING, "deit": DEIT, "bilinear": BILINEAR, "squashed": SQUASHED}
+WAYS = {"deit": DEIT, "bilinear": BILINEAR, "squashed": SQUASHED, "hamming": HAMMING}
 
 
 def noise(width: int, height: int) -> NDArray[np.uint8]:

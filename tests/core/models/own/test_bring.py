@@ -44,13 +44,15 @@ def test_a_checkpoint_becomes_a_model_file_with_all_of_a_spec(model: Path) -> No
     assert len(answer.top) == len(LABELS)
 
 
-def test_the_original_of_a_catalogue_model_keeps_its_labels_and_preprocessing(tmp_path: Path) -> None:
+def test_the_original_of_a_catalogue_model_keeps_its_labels_and_preprocessing(
+    tmp_path: Path, few_pictures: None
+) -> None:
     limits = replace(settings.load(), home=tmp_path)
     build.build_into(tmp_path, BuildRequest("demo", "pretrained", ("original",)), limits)
     [original] = tmp_path.glob("demo*.safetensors")
     brought = load.find(str(model_file(original, original.name, tmp_path / "models", limits)))
-    assert catalogue.labels(brought) == embedded.LABELS
-    assert brought.preprocessing == embedded.PREPROCESSING
+    assert catalogue.labels(brought) == catalogue.labels(load.find("demo"))
+    assert brought.preprocessing == load.find("demo").preprocessing
 
 
 def test_a_header_that_names_a_catalogue_model_of_other_classes_is_not_believed(tmp_path: Path) -> None:
@@ -60,7 +62,7 @@ def test_a_header_that_names_a_catalogue_model_of_other_classes_is_not_believed(
 
 
 def test_it_goes_through_build_and_bundle_and_keeps_its_labels(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], few_pictures: None
 ) -> None:
     folder = tmp_path / "build"
     keys = ("scripted", "onnx_int8")
@@ -77,7 +79,7 @@ def test_it_goes_through_build_and_bundle_and_keeps_its_labels(
     with zipfile.ZipFile(bundled["bundle"]) as archive:
         assert archive.read("labels.txt").decode().split() == list(LABELS)
         assert json.loads(archive.read("expected.json"))["top"][0]["label"] == LABELS[1]
-        assert "this project trained" not in archive.read("README.md").decode().lower()
+        assert "this project distilled" not in archive.read("README.md").decode().lower()
     assert check.verify(Path(bundled["bundle"]), Settings()).holds
 
 
@@ -100,7 +102,9 @@ def test_the_command_line_imports_and_answers(
     assert "cannot be read" in refused(capsys, "import", str(checkpoint), "--labels", str(tmp_path / "none.txt"))
 
 
-def test_what_is_made_of_a_visitors_model_is_the_visitors_alone(checkpoint: Path, limits: Settings) -> None:
+def test_what_is_made_of_a_visitors_model_is_the_visitors_alone(
+    checkpoint: Path, limits: Settings, few_pictures: None
+) -> None:
     owners = ("a" * 32, "b" * 32)
     request = None
     store = Store(limits)
