@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Locator, Page, Playwright, Route, expec
 from deploy_core import documents, embedded
 from deploy_core.formats import FORMATS
 from deploy_core.inference import verify
-from deploy_core.models import load
+from deploy_core.models import catalogue, load
 from deploy_core.pictures import decode, preprocess
 from deploy_core.profile.device import report
 from deploy_core.settings import Settings
@@ -302,7 +302,9 @@ def test_the_camera_is_classified_live(server: str, launch: Callable[..., Browse
     start(page, server)
     finished(page)
     page.get_by_role("button", name="Live camera").click()
-    expect(page.get_by_test_id("seen")).to_have_text(re.compile("|".join(embedded.LABELS)))
+    expect(page.get_by_test_id("seen")).to_have_text(
+        re.compile("|".join(re.escape(label) for label in catalogue.labels(load.find("demo"))))
+    )
     expect(page.get_by_text("frames/s")).to_be_visible()
     page.get_by_role("button", name="Stop the camera").click()
     finished(page)
