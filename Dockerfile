@@ -1,7 +1,7 @@
 # For Hugging Face Spaces and any other host of containers; docs/hosting.md says how.
 FROM node:20.20.2-bookworm-slim@sha256:2cf067cfed83d5ea958367df9f966191a942351a2df77d6f0193e162b5febfc0 AS client
 COPY device/package.json device/package-lock.json device/.npmrc /client/
-RUN cd /client && npm ci --omit=dev
+RUN cd /client && npm ci --omit=dev && gzip -k node_modules/onnxruntime-web/dist/*.wasm
 
 FROM python:3.11.17-slim-bookworm@sha256:0a310eeecf4e1f5a0743f9a6520c90c88d089c903ca5fd283f501e3a805f5f89
 

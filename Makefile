@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Named after the lock file's content, because its date is meaningless in a fresh checkout or a copy.
 LOCK := $(firstword $(shell cksum < device/package-lock.json))
-CLIENT := device/node_modules/.lock-$(LOCK)
+CLIENT := device/node_modules/.packed-$(LOCK)
 FETCHED := .cache/client
 PORT ?= 8501
 
@@ -103,6 +103,7 @@ $(PIP_AUDIT)/bin/pip-audit:
 $(CLIENT):
 	@rm -rf $(FETCHED) && mkdir -p $(FETCHED) && cp device/package.json device/package-lock.json device/.npmrc $(FETCHED) \
 	&& (cd $(FETCHED) && npm ci --prefer-offline --fetch-retries 1 --fetch-retry-mintimeout 1000) \
+	&& gzip -k $(FETCHED)/node_modules/onnxruntime-web/dist/*.wasm \
 	&& touch $(FETCHED)/node_modules/$(@F) && rm -rf device/node_modules && mv $(FETCHED)/node_modules device/ \
 	|| echo "npm could not fetch what browsers need now, so the page 'On your device' may not work. The rest works."
 	@rm -rf $(FETCHED)

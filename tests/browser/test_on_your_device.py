@@ -23,12 +23,14 @@ from deploy_core.models import catalogue, load
 from deploy_core.pictures import decode, preprocess
 from deploy_core.profile.device import report
 from deploy_core.settings import Settings
+from pages.device import client
 from tests.browser import chromium
 from tests.browser.app import DESKTOP, PHONE, SECONDS
 from tests.conftest import PHOTOS
 from tests.whole_build import WholeBuild
 
 HOW = load.find("demo").preprocessing
+DIST = client.FOLDER / "node_modules" / "onnxruntime-web" / "dist"
 # Of a value between -2 and 2: decoders of JPEG may round a colour differently, and one more step apart is 0.016.
 INPUT_BOUND = 0.05
 LEAST_COSINE = {"onnx": 0.9999, "onnx_int8": 0.999}
@@ -403,6 +405,13 @@ def test_the_pages_are_isolated_and_only_the_browser_side_is_served(server: str)
     assert answer.headers["cross-origin-embedder-policy"] == "require-corp"
     wasm = requests.get(f"{server}/client/node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm", timeout=60)
     assert wasm.headers["content-type"] == "application/wasm"
+    # The copy that ``make`` compressed; compressing it for each visitor took most of a second.
+    packed = DIST / "ort-wasm-simd-threaded.wasm.gz"
+    assert wasm.headers["content-encoding"] == "gzip"
+    assert int(wasm.headers["content-length"]) == packed.stat().st_size
+    plain = requests.get(wasm.url, headers={"Accept-Encoding": "identity"}, timeout=60)
+    assert "content-encoding" not in plain.headers
+    assert plain.content == wasm.content
     script = requests.get(f"{server}/client/src/main.js", timeout=30)
     assert script.headers["cache-control"] == "no-cache"
     again = requests.get(f"{server}/client/src/main.js", headers={"If-None-Match": script.headers["etag"]}, timeout=30)

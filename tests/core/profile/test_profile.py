@@ -580,7 +580,7 @@ def test_the_difference_of_two_files_is_named_with_its_reason(saved: Record) -> 
         slow, samples_ms=tuple(value * 4 for value in fast.samples_ms), median_ms=fast.median_ms * 4
     )
     assert re.search(
-        r"slower .* Most of it is in copies and layout, \+4\d\.\d\d ms \(aten::copy_ \+4\d\.\d\d ms, the prepacked patch",
+        r"slower .* Most of it is in copies and layout, \+4\d\.\d+ ms \(aten::copy_ \+4\d\.\d+ ms, the prepacked patch",
         reasons.explanation(fast, slow),
     )
     assert reasons.explanation(fast, fast) == verdicts.between(fast, fast).text
