@@ -283,7 +283,8 @@ def test_a_graphics_chip_that_fails_in_mid_run_costs_its_own_row_only(
     page.add_init_script(ONE_CORE)
     page.set_default_timeout(60 * SECONDS)
     start(page, server)
-    expect(page.get_by_text("Timing ONNX, int8 on WebGPU")).to_be_visible(timeout=60 * SECONDS)
+    # A graphics chip in software needs long for a model of 224 pixels.
+    expect(page.get_by_text("Timing ONNX, int8 on WebGPU")).to_be_visible(timeout=240 * SECONDS)
     for process in psutil.Process().children(recursive=True):
         if "--type=gpu-process" in " ".join(process.cmdline()):
             process.kill()

@@ -21,6 +21,7 @@ from deploy_core.models.catalogue import MODELS
 from deploy_core.processes.local import WorkerProcess
 from deploy_core.profile.record.saved import read_record
 from pages.charts import theme
+from pages.parts.text import escaped
 from pages.pictures import sources
 from pages.state import services
 from tests.pages.harness import PAGES, finished, open_page, texts
@@ -213,7 +214,7 @@ def test_a_run_from_another_machine_is_brought_in_and_compared() -> None:
     app.file_uploader(key="run_file").upload("pi.json", document, "application/json").run()
     assert not app.exception
     assert "Cortex-A76" in texts(app)
-    assert "the same files, AMD EPYC and Cortex-A76" in texts(app)
+    assert f"the same files, {escaped(saved.host.cpu)} and Cortex-A76" in texts(app)
     assert "brought from elsewhere" in texts(app).lower()
     assert app.query_params["run"] == there.run_id
 

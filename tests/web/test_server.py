@@ -67,7 +67,8 @@ def end(process: psutil.Process) -> None:
     """Kills a process, and waits until the system has taken its memory back."""
     process.kill()
     with suppress(psutil.NoSuchProcess):
-        while process.status() != psutil.STATUS_ZOMBIE:
+        # Its parent can collect it only when its last thread has ended.
+        while process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1:
             time.sleep(0.01)
 
 
