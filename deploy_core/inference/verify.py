@@ -37,6 +37,11 @@ def reference_pictures() -> tuple[Path, ...]:
     return (embedded.samples()[0].path, *embedded.photographs())[:PICTURES]
 
 
+def reference_names() -> tuple[str, ...]:
+    """The file names of the reference pictures, in their order."""
+    return tuple(path.name for path in reference_pictures())
+
+
 def references(spec: ModelSpec, settings: Settings) -> Iterator[Reference]:
     """The reference pictures as inputs of a model, one after another, so that not all are in memory at a time."""
     return (_reference(path, spec, settings) for path in reference_pictures())

@@ -97,7 +97,7 @@ class Store:
     def result(self, request: BuildRequest) -> BuildResult:
         """The finished artifacts of ``request`` as one build."""
         artifacts = tuple(stored.artifact for stored in self.find(request).values())
-        pictures = tuple(path.name for path in verify.reference_pictures())
+        pictures = verify.reference_names()
         return BuildResult(request.model, request.weights, request.engine, request.optimize, pictures, artifacts, ())
 
     def entries(self) -> list[Stored]:

@@ -22,7 +22,7 @@ from deploy_core.models import load
 from deploy_core.models.load import LoadedModel
 from deploy_core.pictures import pool
 from deploy_core.settings import Settings
-from deploy_core.training.export import export, read_weights
+from deploy_core.training.export import export
 
 HEADS = ("head", "head_dist")
 
@@ -34,11 +34,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=embedded.WEIGHTS, help="where the calibrated weights go")
     arguments = parser.parse_args()
     limits = settings.load()
-    spec = load.find("demo")
-    model = LoadedModel(
-        spec, "pretrained", load.module_of(spec, read_weights(arguments.weights), arguments.weights.name), ()
-    )
-    logits, true = answers(model, evaluate.open_pictures(arguments.data, spec, limits), limits)
+    model = load.load("demo", str(arguments.weights), limits)
+    logits, true = answers(model, evaluate.open_pictures(arguments.data, model.spec, limits), limits)
     divisor = temperature(logits[::2], true[::2])
     print(f"temperature {divisor:.4f}, from every other of {len(true)} photographs")
     for name, divided in (("before", logits[1::2]), ("after", logits[1::2] / divisor)):

@@ -26,7 +26,7 @@ from deploy_core.training.recipe import Phase, Recipe
 from deploy_core.training.student import normalized
 
 CHECKPOINT_SECONDS = 120.0
-TELL_SECONDS = 15.0
+REPORT_SECONDS = 15.0
 LONGEST_GRADIENT = 1.0
 AVERAGE_WARM_UP = 20
 
@@ -126,7 +126,7 @@ class Distillation:
     def train(self, tell: Callable[[str], None], at_checkpoint: Callable[[], None]) -> None:
         """Trains to the end, and calls ``at_checkpoint`` before it writes a checkpoint. Raises StorageFailed."""
         began = self.clock() - self.seconds
-        told = saved = self.seconds
+        reported = saved = self.seconds
         losses: list[torch.Tensor] = []
         agreements: list[torch.Tensor] = []
         while self.share < 1:
@@ -134,14 +134,14 @@ class Distillation:
             losses.append(loss)
             agreements.append(agreement)
             self.seconds = self.clock() - began
-            if self.seconds - told >= TELL_SECONDS or self.share >= 1:
+            if self.seconds - reported >= REPORT_SECONDS or self.share >= 1:
                 left = self.seconds * max(0.0, 1 / self.share - 1) / 60
-                speed = len(losses) * self.recipe.batch / max(self.seconds - told, 1e-3)
+                speed = len(losses) * self.recipe.batch / max(self.seconds - reported, 1e-3)
                 tell(
                     f"{left:.1f} minutes left, loss {torch.stack(losses).mean():.3f}, agrees with the teacher "
                     f"{torch.stack(agreements).mean():.0%}, {speed:.0f} pictures/s of {self._phase.size} pixels"
                 )
-                told = self.seconds
+                reported = self.seconds
                 losses.clear()
                 agreements.clear()
             if self.seconds - saved >= CHECKPOINT_SECONDS or self.share >= 1:

@@ -1,4 +1,4 @@
-"""Writes weights in half precision, and reads them again."""
+"""Writes weights in half precision."""
 
 from __future__ import annotations
 
@@ -8,13 +8,6 @@ import torch
 from torch import nn
 
 from deploy_core.files import atomic_write
-
-
-def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """The weights in a file of ``export``, in float32."""
-    from safetensors.torch import load_file
-
-    return {name: tensor.float() for name, tensor in load_file(path).items()}
 
 
 def export(model: nn.Module, path: Path) -> None:

@@ -163,20 +163,20 @@ def wait_for(port: int, log: Path) -> None:
 
 
 def first_page(websocket: ClientConnection) -> list[ForwardMsg]:
-    """All that a browser is told when it opens the first page."""
+    """The messages that a browser gets when it opens the first page."""
     message = BackMsg()
     message.rerun_script.query_string = ""
     websocket.send(message.SerializeToString())
-    told: list[ForwardMsg] = []
-    while not told or told[-1].WhichOneof("type") != "script_finished":
+    messages: list[ForwardMsg] = []
+    while not messages or messages[-1].WhichOneof("type") != "script_finished":
         received = websocket.recv(timeout=60)
         assert isinstance(received, bytes)
-        told.append(ForwardMsg.FromString(received))
-    return told
+        messages.append(ForwardMsg.FromString(received))
+    return messages
 
 
-def is_classified(told: list[ForwardMsg]) -> bool:
-    return any(message.delta.new_element.metric.body == "zebra" for message in told)
+def is_classified(messages: list[ForwardMsg]) -> bool:
+    return any(message.delta.new_element.metric.body == "zebra" for message in messages)
 
 
 def test_a_websocket_passes_and_the_app_answers(tmp_path: Path, hosted: Hosted) -> None:
@@ -227,7 +227,7 @@ def test_an_upload_that_goes_silent_is_let_go(tmp_path: Path, hosted: Hosted) ->
         allowed = (f"Cookie: _streamlit_xsrf={token}", f"X-Xsrftoken: {token}")
         sizes = ("Content-Type: multipart/form-data; boundary=x", "Content-Length: 1000")
         with front.websocket() as websocket, front.connection() as upload:
-            new_session = next(told for told in first_page(websocket) if told.WhichOneof("type") == "new_session")
+            new_session = next(one for one in first_page(websocket) if one.WhichOneof("type") == "new_session")
             before = hosted.connections()
             upload.sendall(begun_upload(new_session.new_session.initialize.session_id, *allowed, *sizes))
             upload.settimeout(0.5)

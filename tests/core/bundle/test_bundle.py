@@ -278,8 +278,8 @@ def test_the_python_code_answers_as_the_library(
     picture = embedded.SAMPLES / "coffee.png"
     done = subprocess.run([sys.executable, script, picture], capture_output=True, text=True, check=True)
     prediction = classify.open_model("demo", "pretrained", Settings()).classify(str(picture), Settings())
-    told = [line.split(maxsplit=1) for line in done.stdout.splitlines()]
-    assert told == [[f"{answer.probability:.2%}", answer.label] for answer in prediction.top]
+    printed = [line.split(maxsplit=1) for line in done.stdout.splitlines()]
+    assert printed == [[f"{answer.probability:.2%}", answer.label] for answer in prediction.top]
 
 
 def test_labels_with_odd_characters_survive(built: dict[str, Built], tmp_path: Path) -> None:

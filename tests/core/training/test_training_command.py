@@ -15,11 +15,11 @@ from safetensors.torch import save_file
 from deploy_core import embedded
 from deploy_core.cli.main import main as deploy_core_main
 from deploy_core.errors import DeployError, InvalidCheckpoint, InvalidPictureSet
-from deploy_core.models import catalogue
+from deploy_core.models import catalogue, checkpoints
 from deploy_core.models.spec import Architecture
 from deploy_core.pictures import decode, preprocess
 from deploy_core.settings import Settings
-from deploy_core.training import export, heads, photographs, student, teacher
+from deploy_core.training import heads, photographs, student, teacher
 from deploy_core.training.__main__ import main
 from deploy_core.training.recipe import Phase, Recipe
 from deploy_core.training.run import IMAGENET, Job, train
@@ -87,7 +87,7 @@ def test_without_labels_imagenet_is_learnt_from_trained_weights(
     )
     assert lines[1] == "44 photographs on cpu, 1000 classes; 0 cannot be read"
     assert (tmp_path / "run" / "labels.txt").read_text().splitlines() == list(catalogue.labels(IMAGENET))
-    learnt, begun = (export.read_weights(path) for path in (tmp_path / "run" / "weights.safetensors", start))
+    learnt, begun = (checkpoints.read(path).state for path in (tmp_path / "run" / "weights.safetensors", start))
     assert learnt.keys() == begun.keys()
     distances = [float((learnt[name] - begun[name]).abs().max()) for name in begun]
     assert 0 < max(distances) < 0.5
@@ -107,7 +107,7 @@ def test_trained_weights_keep_all_but_their_heads_for_other_classes(tmp_path: Pa
     assert shape == replace(SHAPE, classes=5)
     pupil = student.new_student(replace(shape, classes=2), 0)
     assert student.begin_with(pupil, tmp_path / "five.safetensors")
-    begun, trained = pupil.state_dict(), export.read_weights(tmp_path / "five.safetensors")
+    begun, trained = pupil.state_dict(), checkpoints.read(tmp_path / "five.safetensors").state
     assert {name for name in begun if begun[name].shape != trained[name].shape} == {
         "head.weight", "head.bias", "head_dist.weight", "head_dist.bias",
     }  # fmt: skip
