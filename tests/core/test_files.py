@@ -43,8 +43,8 @@ import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, resource.RLIM_INFINITY))
 from deploy_core.cli.main import main
-from deploy_core.inference import verify
-verify.PICTURES = 2
+from deploy_core.inference import verdicts
+verdicts.MOST_PICTURES = 2
 for formats in ("scripted", "lite"):
     print(main(["build", "--out", f"{sys.argv[1]}/{formats}", "--formats", formats]))
 """
