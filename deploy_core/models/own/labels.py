@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -57,7 +58,12 @@ def labels_in_notes(notes: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 def clean_labels(labels: Sequence[str]) -> tuple[str, ...]:
-    """The labels as one printable line each, so that no label can break a table, a file of labels, or a page."""
-    return tuple(
-        "".join(letter if letter.isprintable() else " " for letter in label).strip()[:LONGEST_LABEL] for label in labels
-    )
+    """The labels as one printable line each, so that no label can break a table, a file of labels, or a page.
+
+    Their letters are in Unicode's composed form.
+    """
+    return tuple(_printable(unicodedata.normalize("NFC", label)).strip()[:LONGEST_LABEL] for label in labels)
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text)

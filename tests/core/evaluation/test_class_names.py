@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,3 +65,12 @@ def test_many_unknown_folders_are_counted() -> None:
 def test_two_folders_of_one_class_are_refused() -> None:
     with pytest.raises(InvalidPictureSet, match="cat, Cat mean the same class"):
         PETS.indices(["cat", "Cat", "dog"])
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("of_labels", ["NFC", "NFD"])
+def test_a_name_is_known_however_its_letters_are_composed(form: str, of_labels: str) -> None:
+    labels = tuple(unicodedata.normalize(of_labels, label) for label in ("café", "naïve fish", "Straße"))
+    names = ClassNames(replace(card.without_file(SHAPE, "x", labels), file=Path("x.safetensors")))
+    folders = [unicodedata.normalize(form, name) for name in ("CAFÉ", "naïve-fish", "strasse")]
+    assert [*names.indices(folders).values()] == [0, 1, 2]
