@@ -148,7 +148,9 @@ def storage_failed(folder: Path, error: OSError) -> StorageFailed:
     if error.errno == errno.ENOSPC:
         return StorageFailed(f"The disk that holds {folder} is full.", "Free some space and try again.")
     if error.errno == errno.EDQUOT:
-        return StorageFailed(f"Your quota on the disk that holds {folder} is used up.", "Free some space and try again.")
+        return StorageFailed(
+            f"Your quota on the disk of {folder} is used up.", "Free some space and try again."
+        )
     if error.errno == errno.EFBIG:
         return StorageFailed(
             f"A file in {folder} may not be as large as this one.", "Name a folder on another disk, or raise the limit."
