@@ -101,7 +101,7 @@ def require_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise StorageFailed(
-            f"{folder} has {free / 1e6:.3g} MB free, and {needed / 1e6:.3g} MB are needed.",
+            f"{folder} has {free / 1e6:.1f} MB free, and {needed / 1e6:.1f} MB are needed.",
             "Free some space, or name a folder on another disk.",
         )
 
@@ -148,9 +148,7 @@ def storage_failed(folder: Path, error: OSError) -> StorageFailed:
     if error.errno == errno.ENOSPC:
         return StorageFailed(f"The disk that holds {folder} is full.", "Free some space and try again.")
     if error.errno == errno.EDQUOT:
-        return StorageFailed(
-            f"Your quota on the disk of {folder} is used up.", "Free some space and try again."
-        )
+        return StorageFailed(f"Your quota on the disk of {folder} is used up.", "Free some space and try again.")
     if error.errno == errno.EFBIG:
         return StorageFailed(
             f"A file in {folder} may not be as large as this one.", "Name a folder on another disk, or raise the limit."

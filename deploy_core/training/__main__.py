@@ -15,12 +15,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 
 from deploy_core import embedded, settings
-from deploy_core.cli.parser import Parser
-from deploy_core.errors import DeployError
+from deploy_core.errors import DeployError, InvalidRequest
 from deploy_core.files import sha256
 from deploy_core.training import student, teacher
 from deploy_core.training.recipe import USUAL_BATCH, Recipe, going_on
@@ -62,11 +62,17 @@ def _job(options: argparse.Namespace, device: str) -> Job:
     return Job(options.photos, options.out, recipe, options.labels, start, options.test)
 
 
-def _parser() -> Parser:
-    parser = Parser(
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InvalidRequest(f"{message[0].upper()}{message[1:]}.", f"See '{self.prog} --help'.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
         prog="python -m deploy_core.training",
         description="Distil a DeiT from EfficientNet-Lite0 on your own photographs.",
     )
+    parser.register("type", Path, settings.expanded)
     add = parser.add_argument
     add("--photos", type=Path, required=True, metavar="PATH", help="a folder of photographs, or a tar or zip of one")
     add("--labels", action="store_true", help="the folders in PATH are the classes to learn (ImageNet's)")

@@ -8,12 +8,12 @@ The temperature is divided out of both heads, so every file that is built from t
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import torch
 from torch.nn.functional import cross_entropy
 
 from deploy_core import embedded, settings
-from deploy_core.cli import paths
 from deploy_core.evaluation import evaluate, scores
 from deploy_core.evaluation.labelled import LabelledSet
 from deploy_core.evaluation.scores import PredictionColumns, Score
@@ -29,9 +29,9 @@ HEADS = ("head", "head_dist")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("weights", type=paths.path, help="the weights of a training run")
-    parser.add_argument("--data", type=paths.path, required=True, help="photographs in one folder for each class")
-    parser.add_argument("--out", type=paths.path, default=embedded.WEIGHTS, help="where the calibrated weights go")
+    parser.add_argument("weights", type=Path, help="the weights of a training run")
+    parser.add_argument("--data", type=Path, required=True, help="photographs in one folder for each class")
+    parser.add_argument("--out", type=Path, default=embedded.WEIGHTS, help="where the calibrated weights go")
     arguments = parser.parse_args()
     limits = settings.load()
     model = load.load("demo", str(arguments.weights), limits)

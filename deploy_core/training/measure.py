@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from deploy_core import build, embedded, settings
-from deploy_core.cli import paths
 from deploy_core.evaluation import evaluate, scores
 from deploy_core.evaluation.results import Evaluation, save_evaluation
 from deploy_core.evaluation.subjects import open_artifact
@@ -26,7 +25,7 @@ from deploy_core.types import BuildRequest, Event
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--data", type=paths.path, required=True, help="photographs in one folder for each class")
+    parser.add_argument("--data", type=Path, required=True, help="photographs in one folder for each class")
     parser.add_argument("--save", action="store_true", help="show this evaluation on the page Evaluate")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

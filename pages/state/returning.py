@@ -57,7 +57,10 @@ def is_waiting() -> bool:
 def note(picked: ModelSpec) -> None:
     """Remembers the visitor's models and which model is picked, for a reload."""
     if own_model.brought():
-        secret = st.session_state.setdefault("own_token", Returns.new_secret())
+        if "own_token" not in st.session_state:
+            st.session_state["own_token"] = Returns.new_secret()
+            st.rerun()  # the component, drawn first, gets it then
+        secret = st.session_state["own_token"]
         sources = st.session_state.get("own_sources", {})
         reference = picked.reference if picked.file else None
         services.returns().note(secret, Left(session.visitor(), reference, dict(sources)))
