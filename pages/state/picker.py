@@ -68,7 +68,7 @@ def draw() -> bool:
         default = settings.load().default_model
         st.session_state["model"] = default if default in offered else offered[0]
     if own:
-        st.session_state.pop("own_notice", None)
+        returning.settle()
     with st.sidebar:
         st.subheader("Model")
         st.selectbox(
@@ -76,6 +76,7 @@ def draw() -> bool:
             [*offered, *own],
             format_func=lambda name: f"{own[name].title} (yours)" if name in own else catalogue.MODELS[name].title,
             key="model",
+            on_change=returning.settle,
             label_visibility="collapsed",
             filter_mode=None,
         )

@@ -18,7 +18,7 @@ OWN = "own"
 KEY = "own_secret"
 LONGEST_SECRET = 100
 GONE = "Your own model was deleted, because you were away for too long or the server started again. Bring it again."
-PRIVATE = "This link was copied with an own model. Only the person who brought it can see it."
+PRIVATE = "This link was copied from a page with somebody's own model. Only the tab that brought it can show it."
 # Tells the page what the tab keeps, or keeps what the page says. Some browsers refuse to keep anything.
 ASK = """
 export default function ({ data, setStateValue }) {
@@ -52,6 +52,11 @@ def is_waiting() -> bool:
         st.session_state["returned"] = True
         _come_back(str(kept)[:LONGEST_SECRET], was_own)
     return False
+
+
+def settle() -> None:
+    """Takes the banner away: the visitor has picked a model, or brought one."""
+    st.session_state.pop("own_notice", None)
 
 
 def note(picked: ModelSpec) -> None:

@@ -59,7 +59,7 @@ def test_a_link_tells_that_the_model_was_private(own: Page) -> None:
     assert "model=own" in own.url
     other = own.context.new_page()
     other.goto(own.url)
-    expect(other.get_by_text("copied with an own model")).to_be_visible()
+    expect(other.get_by_text("copied from a page with somebody")).to_be_visible()
     expect(other.get_by_test_id("stMetricValue")).to_be_visible()
     assert "My Pets" not in (other.text_content("body") or "")
     assert other.evaluate(KEPT) is None
