@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from safetensors.torch import save_file
 
-from tests.browser.app import Server
+from tests.browser.app import DESKTOP, Server
 from tests.browser.steps import close_sidebar, no_error, open_sidebar, visit
 from tests.own_model import LABELS, state
 
@@ -87,6 +87,7 @@ def test_a_made_up_secret_opens_nothing(own: Page, app: Server) -> None:
     assert "My Pets" not in (other.text_content("body") or "")
 
 
+@pytest.mark.only_at(DESKTOP)
 def test_another_model_that_was_picked_stays_picked(own: Page) -> None:
     open_sidebar(own)
     own.get_by_role("combobox", name="Model").click()
