@@ -14,7 +14,7 @@ import pytest
 from deploy_core import embedded
 from deploy_core.cli.main import main
 from deploy_core.formats import FORMATS
-from deploy_core.inference import capacity, verify
+from deploy_core.inference import capacity, verdicts
 from deploy_core.processes.task import Task, Work
 from deploy_core.profile.measure import isolated
 from deploy_core.profile.record.saved import read_record
@@ -29,7 +29,7 @@ from tests.core.formats import toy
 def in_the_table() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(FORMATS, "toy", *toy.ROWS)
-        patch.setattr(verify, "PICTURES", 2)
+        patch.setattr(verdicts, "MOST_PICTURES", 2)
         yield
 
 
