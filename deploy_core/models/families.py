@@ -130,13 +130,13 @@ FAMILIES: Mapping[str, ModelFamily] = {
 
 
 def of_tensors(names: Container[str], variant: Variant, told: str = "") -> str:
-    """The key of the family of the tensors ``names``: the one that is ``told``, if it fits, else the most special."""
+    """The key of the family of the tensors ``names``: the most special one that fits, if it is shown or ``told``."""
     fitting = [
         key
         for key, row in FAMILIES.items()
         if all(tensor in names for tensor in row.tensors) and row.takes(variant) and (row.is_shown or key == told)
     ]
-    return told if told in fitting else max(fitting or ["vit"], key=lambda key: len(FAMILIES[key].tensors))
+    return max(fitting or ["vit"], key=lambda key: len(FAMILIES[key].tensors))
 
 
 def titles(form: str = "{}") -> str:

@@ -1,8 +1,8 @@
 """Unpickles files of ``torch.save`` and of ``pickle`` as data. Nothing in a file is run or imported.
 
 A pickle names classes and functions, and asks to call them. Here every name becomes one of four things: a function or
-type from the table ``CALLABLE``, which builds data; a number type of torch or numpy; a stand-in for a class, which
-forgets what it is given; or, if the pickle calls anything else, a refusal with that name. torch's own reader of plain
+type from ``_table``, which builds data; a number type of torch or numpy; a stand-in for a class, which forgets what it
+is given; or, if the pickle calls a function or a class of the standard library, a refusal with that name. torch's own reader of plain
 weights refuses pickles of protocol 4 and later, and every name that it does not know.
 """
 
@@ -12,6 +12,7 @@ import collections
 import functools
 import io
 import pickle
+import sys
 import tarfile
 import warnings
 import zipfile
@@ -152,9 +153,11 @@ class _Unpickler(pickle.Unpickler):
         known = _table().get(path)
         if known is not None:
             return known if isinstance(known, type) or not callable(known) else _Allowed(known)
-        is_data = path.startswith(tuple(f"{start}." for start in DATA_MODULES)) or path in {
-            f"builtins.{name}" for name in SKIPPED_BUILTINS
-        }
+        is_data = (
+            path.startswith(tuple(f"{start}." for start in DATA_MODULES))
+            or path in {f"builtins.{name}" for name in SKIPPED_BUILTINS}
+            or _is_somebodys_class(path)
+        )
         return (_Called if is_data else _Uncalled)(name, (StandIn,), {"path": path})
 
     def _nested(self, data: bytes) -> Any:
@@ -162,6 +165,11 @@ class _Unpickler(pickle.Unpickler):
         if self.depth >= MOST_NESTED:
             raise pickle.UnpicklingError("nested too deep")
         return _load(io.BytesIO(data), self.depth + 1)
+
+
+def _is_somebodys_class(path: str) -> bool:
+    """Whether the name is that of a class outside the standard library: a configuration, an enumeration, a module."""
+    return path.split(".")[0] not in sys.stdlib_module_names and path.rpartition(".")[2].lstrip("_")[:1].isupper()
 
 
 class _Bag(SimpleNamespace):

@@ -318,7 +318,7 @@ def _(folder: Path) -> Made:
     tensors = {
         key.replace("ls1.gamma", "gamma_1").replace("ls2.gamma", "gamma_2"): v for key, v in state(module).items()
     }
-    return Made(saved(folder, {"model": tensors}), logits(module), None, {"resize": 35}, {"heads": HEADS})
+    return Made(saved(folder, {"model": tensors}), logits(module), None, {"mean": IMAGENET[0]}, {"heads": HEADS})
 
 
 @case("the authors", "DINOv2's register_tokens")

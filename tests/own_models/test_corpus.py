@@ -13,7 +13,7 @@ from deploy_core.models import load
 from deploy_core.models.own import bring
 from deploy_core.models.own.corrections import Corrections
 from deploy_core.settings import Settings
-from tests.own_models import corpus
+from tests.own_models import document
 from tests.own_models.corpus import CASES, Case
 
 NO_SLANDER = re.compile(r"damaged|code", re.IGNORECASE)
@@ -52,13 +52,4 @@ def test_there_are_many() -> None:
 
 
 def test_the_document_lists_them() -> None:
-    from docs import generate
-
-    written = (Path(generate.DOCS) / "own-models.md").read_text()
-    assert written == corpus_document()
-
-
-def corpus_document() -> str:
-    from tests.own_models import document
-
-    return document.text(corpus.CASES)
+    assert document.PATH.read_text() == document.text(CASES)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from deploy_core.errors import InvalidCheckpoint, InvalidRequest
-from deploy_core.models import checkpoints, families, refusals
+from deploy_core.models import checkpoints, families, namings, refusals
 from deploy_core.models.families import FAMILIES, TIMMS_EPS, Variant
 from deploy_core.models.own.timm_facts import POOLINGS
 from deploy_core.models.own.told import Told
@@ -38,6 +38,9 @@ def architecture_of(
     wide heads, ``eps`` and the class token. Raises InvalidCheckpoint for any other model, and for one that contradicts
     what is ``told``.
     """
+    unknown = [key for key in state if namings.NAMINGS[-1].renamed(key) != key]
+    if unknown and refusals.kind_of(unknown):
+        raise refusals.model(name, unknown)
     if HEAD not in state:
         heads = [key for key in state if "head" in key or "classifier" in key]
         raise _not_a_vit(
@@ -45,7 +48,7 @@ def architecture_of(
         )
     missing = [key for key in (POSITIONS, PATCHES, *MATRICES) if key not in state]
     if missing:
-        raise _not_a_vit(name, refusals.kind_of(state) or f"it has no {missing[0]}")
+        raise _not_a_vit(name, f"it has no {missing[0]}")
     patches, positions = state[PATCHES], state[POSITIONS]
     if patches.ndim != 4 or patches.shape[1] != 3 or patches.shape[2] != patches.shape[3]:
         raise _not_a_vit(name, f"its patches are {checkpoints.shape(patches)}, not those of color pictures")
