@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deploy_core.inference.file_answers import DeviceQuestion, FileAnswer
 from deploy_core.models.hub import HubName
@@ -142,7 +142,7 @@ class TakeIn(Task[TakenIn]):
     upload: VisitorsFile
     name: str
     corrections: Corrections
-    documents: dict[str, str]
+    documents: dict[str, str] = field(default_factory=dict)
     kind = "take_in"
     answer = TakenIn
 

@@ -424,7 +424,7 @@ NOTES: Mapping[str, Callable[[], Any]] = {
     "random states": lambda: [random.getstate(), np.random.get_state(), torch.get_rng_state()],
     "a numpy generator": lambda: np.random.default_rng(3),
     "paths": lambda: [pathlib.Path("/data"), pathlib.PureWindowsPath("C:/data")],
-    "dates": lambda: [datetime.datetime(2026, 1, 2), datetime.timedelta(1)],  # noqa: DTZ001
+    "dates": lambda: [datetime.datetime(2026, 1, 2), datetime.timedelta(1)],
     "defaultdict, Counter, deque": lambda: [
         collections.defaultdict(list, a=[1]),
         collections.Counter("aab"),

@@ -116,8 +116,8 @@ def _base(name: str) -> _Base:
     """Read from the model that timm builds, without weights."""
     import timm
     import torch
-    from timm.models.deit import VisionTransformerDistilled
     from timm.layers import Attention, Mlp
+    from timm.models.deit import VisionTransformerDistilled
     from timm.models.vision_transformer import Block, VisionTransformer
 
     with torch.device("meta"):
