@@ -78,6 +78,15 @@ def read(path: Path, name: str = "", part: str = "") -> Checkpoint:
     )
 
 
+def tensors(path: Path) -> Mapping[str, torch.Tensor]:
+    """The tensors of a file by its own names, whatever model they are of. Raises InvalidCheckpoint."""
+    document, _ = _document(path, path.name)
+    found = wrappings.dictionaries(document)
+    if not found:
+        raise _no_tensors(document, path.name)
+    return found[0].tensors
+
+
 @dataclass(frozen=True)
 class _Candidate:
     """A model in a file: where it is, and its tensors by timm's names, before query, key and value are joined."""

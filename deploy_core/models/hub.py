@@ -95,10 +95,10 @@ def fetch_repository(
     folder: Path,
     progress: Progress,
     settings: Settings,
-    admit: Callable[[int], None],
     weights: tuple[str, ...],
     documents: tuple[str, ...],
     check: Callable[[Mapping[str, str]], object],
+    admit: Callable[[int], None],
 ) -> Repository:
     """Downloads a repository into ``folder``, without sending any token of this machine.
 

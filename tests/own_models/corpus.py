@@ -85,7 +85,7 @@ def of_timm(name: str = "vit_tiny_patch16_224", **options: Any) -> Any:
 def of_transformers(kind: str = "ViTForImageClassification", **options: Any) -> Any:
     import transformers
 
-    config_class = transformers.DeiTConfig if kind.startswith("DeiT") else transformers.ViTConfig
+    config_class: Any = transformers.DeiTConfig if kind.startswith("DeiT") else transformers.ViTConfig
     config = config_class(
         **{
             "hidden_size": WIDTH,
@@ -185,11 +185,15 @@ def _timm_folder(name: str, options: Mapping[str, Any], is_zip: bool = False) ->
         place = folder / "pets"
         arguments = {**TINY, **options}
         save_for_hf(
-            module, place, model_config={"label_names": list(LABELS)}, model_args=arguments, safe_serialization=True
+            module,
+            str(place),
+            model_config={"label_names": list(LABELS)},
+            model_args=arguments,
+            safe_serialization=True,
         )
-        how = timm.data.resolve_model_data_config(
-            module, pretrained_cfg=json.loads((place / "config.json").read_text())["pretrained_cfg"]
-        )
+        resolve: Any = timm.data
+        config = json.loads((place / "config.json").read_text())
+        how = resolve.resolve_model_data_config(module, pretrained_cfg=config["pretrained_cfg"])
         expected = {
             "mean": tuple(how["mean"]),
             "std": tuple(how["std"]),
@@ -337,7 +341,16 @@ def _(folder: Path) -> Made:
     return Made(saved(folder, document, "model_best.pth.tar"), logits(module), None, expected)
 
 
-PREFIXES = ("module.", "model.", "_orig_mod.", "_orig_mod.module.", "model.module.", "net.", "vit.", "backbone.")
+PREFIXES: tuple[str, ...] = (
+    "module.",
+    "model.",
+    "_orig_mod.",
+    "_orig_mod.module.",
+    "model.module.",
+    "net.",
+    "vit.",
+    "backbone.",
+)
 PREFIXES += ("model._orig_mod.encoder.vit.", "student.backbone.")
 
 

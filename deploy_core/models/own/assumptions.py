@@ -99,7 +99,7 @@ TOPICS: Mapping[str, Topic] = {
         lambda spec: tuple(
             Alternative(text, Corrections(pooling=pooling))
             for pooling, text in POOLING_WORDS.items()
-            if pooling != _pooling(spec)
+            if pooling != _pooling(spec) and spec.architecture and spec.architecture.kind.class_token
         ),
         lambda spec: Corrections(pooling=_pooling(spec)),
         "--pooling",

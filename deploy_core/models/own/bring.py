@@ -83,7 +83,7 @@ def fetch(source: HubName, folder: Path, progress: Progress, settings: Settings,
     Raises as ``hub.fetch_repository``.
     """
     weights = hub.fetch_repository(
-        source, folder, progress, settings, admit, beside.WEIGHTS, told.DOCUMENTS, lambda texts: [told.beside(texts)]
+        source, folder, progress, settings, beside.WEIGHTS, told.DOCUMENTS, told.beside, admit
     )
     return Brought(weights.weights, weights.documents)
 
@@ -107,7 +107,7 @@ def _write(
     read = checkpoints.read(found.weights, name, corrections.part or "")
     _require_size(read.state, name, settings)
     tell(read)
-    known = _of_own_card(read.notes, path)
+    known = _of_own_card(read, path)
     if known is None:
         known = told.beside(found.documents).or_else(told.of_notes(read.notes))
     trained = shapes.architecture_of(read.state, name, known, read.naming.norm_eps)
@@ -144,14 +144,15 @@ def _write(
     return card.read(path)
 
 
-def _of_own_card(notes: Mapping[str, Any], path: Path) -> Told | None:
-    """What the header of a model file says; None for any other file."""
-    text = notes.get(card.MODEL_KEY)
+def _of_own_card(read: Checkpoint, path: Path) -> Told | None:
+    """What the header of a model file says; None for any other file, and for a header of another model."""
+    text = read.notes.get(card.MODEL_KEY)
     try:
         spec = card.from_header(text, path) if isinstance(text, str) else None
     except InvalidCheckpoint:
         spec = None
-    if spec is None:
+    head = read.state.get(shapes.HEAD)
+    if spec is None or head is None or not head.ndim or head.shape[0] != spec.classes:
         return None
     how, shape = spec.preprocessing, spec.architecture
     return Told(

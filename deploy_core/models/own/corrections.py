@@ -115,8 +115,8 @@ def _open_topics(shape: Architecture, told: Told, reads_class_token: bool) -> It
         yield "normalization"
     if told.picture is None or told.picture.crop != shape.size:
         yield "picture"
-    # Tensors show a mean of the patches by their names, or by the lack of a class token.
-    could_be_either = shape.family in ("vit", "deit") and shape.kind.class_token and not shape.kind.fc_norm
+    # Tensors show a mean of the patches by the name of the norm after it.
+    could_be_either = shape.family in ("vit", "deit") and not shape.kind.fc_norm
     if told.pooling is None and could_be_either and not reads_class_token:
         yield "pooling"
     if told.heads is None:

@@ -116,17 +116,17 @@ def _base(name: str) -> _Base:
     """Read from the model that timm builds, without weights."""
     import timm
     import torch
-    from timm.layers import Attention, Mlp
-    from timm.models.deit import VisionTransformerDistilled
-    from timm.models.vision_transformer import Block, VisionTransformer
+    from timm.models import deit, vision_transformer
+
+    plain: Any = vision_transformer
 
     with torch.device("meta"):
         module: Any = timm.create_model(name, pretrained=False)
     block = module.blocks[0]
     odd = ""
-    if type(module) not in (VisionTransformer, VisionTransformerDistilled) or type(block) is not Block:
+    if type(module) not in (plain.VisionTransformer, deit.VisionTransformerDistilled) or type(block) is not plain.Block:
         odd = f"blocks of the kind {type(block).__name__}"
-    elif type(block.attn) is not Attention or type(block.mlp) is not Mlp:
+    elif type(block.attn) is not plain.Attention or type(block.mlp) is not plain.Mlp:
         odd = f"{type(block.attn).__name__} and {type(block.mlp).__name__}"
     elif type(block.mlp.act) is not torch.nn.GELU or block.mlp.act.approximate != "none":
         odd = f"the activation {type(block.mlp.act).__name__}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import timm
@@ -46,7 +47,7 @@ VARIANTS = (
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 def test_a_variant_is_what_timm_builds_and_what_its_tensors_show(variant: Variant) -> None:
     shape = replace(SHAPE, variant=variant)
-    module = load.create(card.without_file(shape, "mine", LABELS))
+    module: Any = load.create(card.without_file(shape, "mine", LABELS))
     assert (module.num_prefix_tokens, module.global_pool) == (shape.prefix_tokens, variant.pooling)
     assert {part.eps for part in module.modules() if isinstance(part, torch.nn.LayerNorm)} == {variant.norm_eps}
     told = Told(pooling=variant.pooling)

@@ -21,11 +21,12 @@ from tests.core.cli.test_command_line import run_json
 from tests.own_model import LABELS, state
 
 # It differs from every DeiT: no class token, and the head reads the mean of the patches.
+VARIANT = Variant(class_token=False, pooling="avg", fc_norm=True)
 TOY = ModelFamily(
     title="ToyViT",
     timm_name="vit_tiny_patch16_224",
     tensors=("fc_norm.weight",),
-    variant=Variant(class_token=False, pooling="avg", fc_norm=True),
+    variant=VARIANT,
     head_width=32,
     mean=(0.5, 0.5, 0.5),
     std=(0.5, 0.5, 0.5),
@@ -52,7 +53,7 @@ def test_a_checkpoint_of_it_is_imported_and_classified(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     document = run_json(capsys, "import", str(checkpoint), "--out", str(tmp_path / "models"))
-    assert document["architecture"] == documents.plain(replace(SHAPE, variant=TOY.variant))
+    assert document["architecture"] == documents.plain(replace(SHAPE, variant=VARIANT))
     assert document["preprocessing"]["mean"] == list(TOY.mean)
     answer = run_json(capsys, "classify", PICTURE, "--model", document["file"])
     assert answer["top"][0]["index"] == 1
