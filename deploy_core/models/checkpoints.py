@@ -315,7 +315,7 @@ def _require_honest_size(path: Path, name: str) -> None:
             )
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except (zipfile.BadZipFile, OSError):
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return
     unpacked = sum(entry.file_size for entry in members)
     if unpacked > path.stat().st_size:

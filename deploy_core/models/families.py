@@ -19,7 +19,7 @@ class Variant:
     """What plain Vision Transformers of the same size differ in. The defaults are the first ViT's.
 
     ``class_token`` and ``registers`` are tokens before the patches; ``prefix_positions`` says whether they have
-    position embeddings. ``pooling`` is what the head reads: the class token (``token``) or the mean of the patches (``avg``).
+    position embeddings. ``pooling`` is what the head reads: the class token (``token``) or the patches' mean (``avg``).
     ``fc_norm``: the last norm comes after the pooling. ``layer_scale``: each branch of a block is scaled (CaiT,
     https://arxiv.org/abs/2103.17239). ``pre_norm``: a norm comes before the blocks, and the patches have no bias.
     ``norm_eps`` is the epsilon of every norm.

@@ -2,8 +2,8 @@
 
 A pickle names classes and functions, and asks to call them. Here every name becomes one of four things: a function or
 type from ``_table``, which builds data; a number type of torch or numpy; a stand-in for a class, which forgets what it
-is given; or, if the pickle calls a function or a class of the standard library, a refusal with that name. torch's own reader of plain
-weights refuses pickles of protocol 4 and later, and every name that it does not know.
+is given; or, if the pickle calls a function or a class of the standard library, a refusal with that name. torch's own
+reader of plain weights refuses pickles of protocol 4 and later, and every name that it does not know.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def is_script(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return any("/code/" in name or name.endswith("/constants.pkl") for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError):
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return False
 
 

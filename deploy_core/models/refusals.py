@@ -68,7 +68,7 @@ MODELS: tuple[tuple[str, str], ...] = (
     (r"attn\.[qk]_norm\.", "a ViT that normalizes queries and keys"),
     (r"relative_position|rel_pos", "a ViT with relative positions"),
     (r"to_patch_embedding|to_qkv", "a ViT of vit-pytorch, which names its tensors by number"),
-    (r"token_mixer|mlp_tokens|attention_downsample|blocks\.\d+\.\d+\.(?:c|m)\.", "a mixer or a hybrid with convolutions"),
+    (r"token_mixer|mlp_tokens|attention_downsample|blocks\.\d+\.\d+\.(?:c|m)\.", "a mixer or a hybrid"),
     (r"layer[1-4]\.\d+\.(?:conv|bn)\d", "a ResNet"),
     (r"conv_stem|conv_pwl|conv_pw\.|features\.\d+\.(?:conv|block|weight|\d)|features\.denseblock|dense_?block|"
      r"conv1\.weight|stem\.", "a convolutional network"),

@@ -24,7 +24,7 @@ def draw(spec: ModelSpec) -> None:
     chosen: Corrections | None = None
     with st.container(border=True):
         st.markdown(
-            ":material/help: **Assumed, because nothing in the checkpoint says it.** If something else is right, click it."
+            ":material/help: **Assumed, because nothing in the checkpoint says it.** Click what is right instead."
         )
         for key, topic in topics.items():
             with st.container(horizontal=True, vertical_alignment="center"):

@@ -28,9 +28,9 @@ MOST_OTHERS = 4
 @st.dialog("Bring your own model", width="medium", icon=":material/upload_file:", on_dismiss=own_model.close_dialog)
 def draw() -> None:
     st.markdown(
-        f"A fine-tuned {families.titles('**{}**')} with its own classes, as timm, transformers or torchvision save it. You "
-        "can classify with it, build, profile and bundle it like any other model. Only you see it, and it is deleted soon "
-        "after you leave."
+        f"A fine-tuned {families.titles('**{}**')} with its own classes, as timm, transformers or torchvision save it. "
+        "You can classify with it, build, profile and bundle it like any other model. Only you see it, and it is "
+        "deleted soon after you leave."
     )
     origin = st.segmented_control("From", ["File", "Hugging Face Hub"], default="File", required=True, key="own_from")
     name, files = "", []
@@ -42,8 +42,8 @@ def draw() -> None:
             key="own_checkpoint",
         )
         st.caption(
-            f"{' and '.join(DOCUMENTS)} say how pictures are prepared: drop them with the weights. Code in a checkpoint is "
-            "never run."
+            f"{' and '.join(DOCUMENTS)} say how pictures are prepared: drop them with the weights. Code in a "
+            "checkpoint is never run."
         )
     else:
         name = st.text_input("Name on the Hub", placeholder=f"{PREFIX}owner/name", key="own_name")

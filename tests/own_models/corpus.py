@@ -1,4 +1,4 @@
-"""Checkpoints as timm, transformers and torchvision save them, and as training scripts wrap them: small, random weights.
+"""Checkpoints as timm, transformers and torchvision save them, and as training scripts wrap them: small and random.
 
 Each case is written to a folder and says what the library itself answers. docs/own-models.md lists the cases.
 """
@@ -243,10 +243,40 @@ def _transformers(
     return make
 
 
-SQUASH = {"do_resize": True, "size": {"height": SIZE, "width": SIZE}, "resample": 2, "image_mean": [0.5] * 3, "image_std": [0.5] * 3, "do_normalize": True, "do_rescale": True, "rescale_factor": 1 / 255}  # fmt: skip
-AS_SQUASH = {"resize": SIZE, "crop": SIZE, "crop_mode": "squash", "interpolation": "bilinear", "mean": HALF[0], "std": HALF[1]}  # fmt: skip
-DEIT = SQUASH | {"size": {"height": 37, "width": 37}, "resample": 3, "do_center_crop": True, "crop_size": {"height": SIZE, "width": SIZE}, "image_mean": list(IMAGENET[0]), "image_std": list(IMAGENET[1])}  # fmt: skip
-AS_DEIT = {"resize": 37, "crop": SIZE, "crop_mode": "squash", "interpolation": "bicubic", "mean": IMAGENET[0], "std": IMAGENET[1]}  # fmt: skip
+SQUASH = {
+    "do_resize": True,
+    "size": {"height": SIZE, "width": SIZE},
+    "resample": 2,
+    "image_mean": [0.5] * 3,
+    "image_std": [0.5] * 3,
+    "do_normalize": True,
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+}
+AS_SQUASH = {
+    "resize": SIZE,
+    "crop": SIZE,
+    "crop_mode": "squash",
+    "interpolation": "bilinear",
+    "mean": HALF[0],
+    "std": HALF[1],
+}
+DEIT = SQUASH | {
+    "size": {"height": 37, "width": 37},
+    "resample": 3,
+    "do_center_crop": True,
+    "crop_size": {"height": SIZE, "width": SIZE},
+    "image_mean": list(IMAGENET[0]),
+    "image_std": list(IMAGENET[1]),
+}
+AS_DEIT = {
+    "resize": 37,
+    "crop": SIZE,
+    "crop_mode": "squash",
+    "interpolation": "bicubic",
+    "mean": IMAGENET[0],
+    "std": IMAGENET[1],
+}
 EDGE = SQUASH | {"size": {"shortest_edge": 36}, "do_center_crop": True, "crop_size": SIZE}
 AS_EDGE = AS_SQUASH | {"resize": 36, "crop_mode": "center"}
 RAW = SQUASH | {"do_rescale": False, "image_mean": [127.5] * 3, "image_std": [127.5] * 3}
@@ -442,7 +472,7 @@ NOTES: Mapping[str, Callable[[], Any]] = {
         collections.defaultdict(list, a=[1]),
         collections.Counter("aab"),
         collections.deque([1]),
-    ],  # fmt: skip
+    ],
     "Namespace and SimpleNamespace": lambda: [argparse.Namespace(a=1), types.SimpleNamespace(b=2)],
     "torch versions, sizes and types": lambda: [
         torch.__version__,
@@ -530,7 +560,7 @@ OTHERS = {
     "resnet18": "a ResNet",
     "efficientnet_lite0": "convolutional",
     "vit_base_patch16_siglip_224": "SigLIP",
-    "mixer_s32_224": "mixer",
+    "mixer_s32_224": "a mixer",
 }
 
 

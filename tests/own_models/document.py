@@ -11,9 +11,9 @@ PATH = DOCS / "own-models.md"
 HEAD = """# Checkpoints that are taken
 
 `import` and the page read a file, a folder, a zip of one, or a repository on the Hub by what is in it, not by its name.
-Each line is a checkpoint that the tests make with the library itself (random weights, small sizes). *Taken*: the logits
-are the library's within 0.00001, and labels and preprocessing are what the library would use. *Refused*: with a sentence
-that names the cause.
+Each line is a checkpoint that the tests make with the library itself: small, with random weights. *Taken*: its logits
+are the library's within 0.00001, and labels and preprocessing are what the library would use. *Refused*: with a
+sentence that names the cause.
 
 `config.json` (timm, transformers) and `preprocessor_config.json` are read where they lie beside the weights. What
 nothing tells is **assumed**: normalization, how pictures are framed, what the head reads, and the number of heads (one

@@ -121,7 +121,8 @@ def _odd_widths(state: Mapping[str, torch.Tensor], width: int) -> str:
 
 def _require_told(shape: Architecture, told: Told, name: str) -> None:
     """Raises InvalidCheckpoint if the tensors are not those of the model that a file beside them describes."""
-    wrong = next((key for key, value in told.numbers.items() if getattr(shape, key) != value), None)
+    actual = {key: getattr(shape.kind if hasattr(shape.kind, key) else shape, key) for key in told.numbers}
+    wrong = next((key for key, value in told.numbers.items() if actual[key] != value), None)
     if wrong is None and told.labels and told.source.startswith("config") and len(told.labels) != shape.classes:
         raise InvalidCheckpoint(
             f"{told.source} names {len(told.labels)} classes, and {name} has {shape.classes}.",
@@ -129,7 +130,7 @@ def _require_told(shape: Architecture, told: Told, name: str) -> None:
         )
     if wrong is not None:
         raise InvalidCheckpoint(
-            f"{told.source} says that its {wrong} is {told.numbers[wrong]}, not {getattr(shape, wrong)} as in {name}.",
+            f"{told.source} says that its {wrong} is {told.numbers[wrong]}, not {actual[wrong]} as in {name}.",
             "Give the config.json that was saved with these weights, or the weights alone.",
         )
     if shape.kind.pooling == "token" and not shape.kind.class_token:

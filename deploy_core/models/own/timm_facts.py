@@ -61,7 +61,17 @@ def of(name: str, arguments: Mapping[str, Any], pooling: Any) -> Facts:
         field: arguments[key] if _is_whole(arguments.get(key)) else base.numbers[field]
         for key, field in (("embed_dim", "width"), ("depth", "depth"), ("patch_size", "patch"))
     }
+    told_pooling = arguments.get("global_pool") or (None if pooling else base.pooling)
+    if told_pooling:
+        # A mean of the patches comes before the last norm, unless the arguments or the architecture say otherwise.
+        usual_norm = base.numbers["fc_norm"] if told_pooling == base.pooling else told_pooling == "avg"
+        numbers["fc_norm"] = arguments["fc_norm"] if isinstance(arguments.get("fc_norm"), bool) else usual_norm
+    for key, field in (("reg_tokens", "registers"), ("class_token", "class_token")):
+        given = arguments.get(key)
+        numbers[field] = given if isinstance(given, int) else base.numbers[field]
     heads: Any = arguments.get("num_heads")
+    if heads is not None and not _is_whole(heads):
+        raise InvalidCheckpoint(f"config.json says that num_heads is {heads!r}.", "Correct it: it is a whole number.")
     return Facts(
         family=_family(plain),
         heads=int(heads) if _is_whole(heads) else base.heads,
@@ -139,5 +149,12 @@ def _base(name: str) -> _Base:
         0 if odd else block.attn.num_heads,
         str(module.global_pool),
         1e-6 if odd else float(block.norm1.eps),
-        {"width": module.embed_dim, "depth": len(module.blocks), "patch": module.patch_embed.patch_size[0]},
+        {
+            "width": module.embed_dim,
+            "depth": len(module.blocks),
+            "patch": module.patch_embed.patch_size[0],
+            "registers": module.num_reg_tokens,
+            "class_token": module.has_class_token,
+            "fc_norm": isinstance(module.fc_norm, torch.nn.LayerNorm),
+        },
     )

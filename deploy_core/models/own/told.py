@@ -117,15 +117,15 @@ def of_transformers(config: Mapping[str, Any]) -> Told:
     return Told(
         source=CONFIG,
         family="deit" if kind == "deit" else None,
-        heads=_whole(config.get("num_attention_heads", 12)),
+        heads=_certain(config, "num_attention_heads") or 12,
         pooling="token",
         norm_eps=_number(config.get("layer_norm_eps", 1e-12)),
         labels=labels or ("LABEL_0", "LABEL_1"),
         numbers=_numbers(
             {
-                "width": config.get("hidden_size"),
-                "depth": config.get("num_hidden_layers"),
-                "hidden": config.get("intermediate_size"),
+                "width": _certain(config, "hidden_size"),
+                "depth": _certain(config, "num_hidden_layers"),
+                "hidden": _certain(config, "intermediate_size"),
                 "patch": sizes["patch"],
                 "size": sizes["image"],
             }
@@ -261,6 +261,13 @@ def _one(value: Any) -> int | None:
 
 def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**9 else None
+
+
+def _certain(config: Mapping[str, Any], key: str) -> int | None:
+    """A whole number that may be missing, but not be anything else. Raises InvalidCheckpoint."""
+    if key in config and _whole(config[key]) is None:
+        raise InvalidCheckpoint(f"{CONFIG} says that {key} is {config[key]!r}.", "Correct it: it is a whole number.")
+    return _whole(config.get(key))
 
 
 def _number(value: Any) -> float | None:

@@ -15,7 +15,7 @@ import pytest
 from safetensors.torch import save
 
 from deploy_core import embedded
-from deploy_core.errors import InvalidCheckpoint, InvalidRequest, JobFailed, QueueFull, StorageFailed
+from deploy_core.errors import InvalidRequest, JobFailed, QueueFull, StorageFailed
 from deploy_core.inference.open_models import OpenModels
 from deploy_core.models import hub, load
 from deploy_core.models.hub import HubName
