@@ -8,34 +8,41 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from deploy_core import documents, memory
 from deploy_core.errors import DeployError, FormatUnavailable, InvalidArtifact, InvalidRequest, StorageFailed
 from deploy_core.files import atomic_write, make_folder, remove, require_space, sha256
 from deploy_core.formats import FORMATS, ORIGINAL, Format, Workbench, engines, in_build_order
-from deploy_core.inference import capacity, verify
+from deploy_core.inference import capacity, proof
 from deploy_core.inference.classify import Classifier
-from deploy_core.inference.verify import Reference
+from deploy_core.inference.proof import Reference
 from deploy_core.models import load
 from deploy_core.models.load import LoadedModel
 from deploy_core.models.own import card
 from deploy_core.models.spec import BYTES_PER_WEIGHT, ModelSpec
 from deploy_core.processes.task import Task
 from deploy_core.settings import Settings
-from deploy_core.types import Artifact, BuildRequest, BuildResult, Event, Progress, Seconds, Unbuilt, part_of, silent
-
-if TYPE_CHECKING:
-    import torch
+from deploy_core.types import (
+    Artifact,
+    BuildRequest,
+    BuildResult,
+    EngineAnswer,
+    Event,
+    KnownAnswer,
+    Progress,
+    Proof,
+    Seconds,
+    Unbuilt,
+    Verdict,
+    part_of,
+    silent,
+)
 
 MANIFEST = "build.json"
 OPTIMIZE_CHOICES = ("default", "tutorial")
 LOADING_EFFORT = 1.0
-CHECKING_EFFORT = 1.0
-TIMED_ROUNDS = 3
-# A large model is compared on as many reference pictures as it answers in this time.
-LONGEST_CHECK = 10.0
-FEWEST_PICTURES = 8
+CHECKING_EFFORT = 3.0
 
 log = logging.getLogger(__name__)
 
@@ -61,17 +68,8 @@ class Destination(Protocol):
     def path(self, row: Format) -> Path:
         """The path of the row's finished file."""
 
-    def keep(self, artifact: Artifact, answers: Answers) -> None:
-        """Records a file that was written and checked."""
-
-
-@dataclass(frozen=True)
-class Answers:
-    """An artifact's answers to reference pictures: logits, float32 (classes,) for each. ``first`` is the first one."""
-
-    first: Reference
-    labels: tuple[str, ...]
-    logits: tuple[torch.Tensor, ...]
+    def keep(self, artifact: Artifact, known: KnownAnswer) -> None:
+        """Records a file that was written and proven."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ class Folder:
     def path(self, row: Format) -> Path:
         return self.folder / row.filename(self.model)
 
-    def keep(self, artifact: Artifact, answers: Answers) -> None:
+    def keep(self, artifact: Artifact, known: KnownAnswer) -> None:
         """Does nothing: ``build_into`` writes the manifest at the end."""
 
 
@@ -125,11 +123,11 @@ def build(
         model = load.load(
             request.model, request.weights, settings, stages.begin(f"Loading {spec.title}", LOADING_EFFORT)
         )
-        original = _ask(_classifier(request, model, model.module), settings)
+        reference = Reference(_classifier(request, model, model.module), settings)
         bench = Workbench(model, request.engine, request.optimize)
     for position, row in enumerate(todo):
         try:
-            artifacts[row.key] = _make(row, bench, request, original, destination, stages, settings)
+            artifacts[row.key] = _make(row, bench, request, reference, destination, stages)
         except StorageFailed:
             raise
         except DeployError as error:
@@ -146,7 +144,6 @@ def build(
         weights=request.weights,
         engine=request.engine,
         optimize=request.optimize,
-        reference_pictures=verify.reference_names(),
         artifacts=tuple(artifacts[row.key] for row in rows if row.key in artifacts),
         unbuilt=tuple(unbuilt[row.key] for row in rows if row.key in unbuilt),
     )
@@ -214,10 +211,9 @@ def _make(
     row: Format,
     bench: Workbench,
     request: BuildRequest,
-    original: Answers,
+    reference: Reference,
     destination: Destination,
     stages: _Stages,
-    settings: Settings,
 ) -> Artifact:
     stages.begin(f"Building {row.title}", row.effort)
     started = time.perf_counter()
@@ -230,8 +226,7 @@ def _make(
 
     stages.begin(f"Checking {row.title}", CHECKING_EFFORT)
     path = destination.path(row)
-    answers, relative_time = _examined(row, path, bench, request, original.first, settings)
-    faithfulness = verify.compare(original.logits, answers.logits)
+    proven, known = _proven(row, path, bench, request, reference)
     findings = row.inspect(path)
     digest = sha256(path)
     artifact = Artifact(
@@ -240,23 +235,29 @@ def _make(
         bytes=path.stat().st_size,
         sha256=digest,
         seconds=Seconds(build=built - started, sync=synced - built, check=time.perf_counter() - synced),
-        faithfulness=faithfulness,
-        relative_time=relative_time,
-        disagrees=verify.disagrees(faithfulness, row.least_cosine, request.weights),
+        proof=proven,
+        disagrees=proven.verdict is Verdict.CHANGES or proven.cosine < row.least_cosine,
         delegation=bench.delegations.get(row.key),
         findings=findings,
     )
-    destination.keep(artifact, answers)
+    destination.keep(artifact, known)
     return artifact
 
 
-def _examined(
-    row: Format, path: Path, bench: Workbench, request: BuildRequest, timed: Reference, settings: Settings
-) -> tuple[Answers, float]:
-    """A file's answers, and its time divided by the original's. The file is out of memory again afterwards."""
-    yardstick = _classifier(request, bench.model, bench.model.module)
-    classifier = _classifier(request, bench.model, row.load(path))
-    return _ask(classifier, settings), _relative_time(classifier, yardstick, timed.tensor)
+def _proven(
+    row: Format, path: Path, bench: Workbench, request: BuildRequest, reference: Reference
+) -> tuple[Proof, KnownAnswer]:
+    """A file's proof, and its answer to the first picture. The file is out of memory again afterwards."""
+    file = _classifier(request, bench.model, row.load(path))
+    proven = proof.prove(file, row, reference)
+    first = reference.inputs(0, 1)
+    answers = [EngineAnswer(proven.engine, tuple(file.logits(first).tolist()))]
+    on_phone = proof.prove_as_on_phone(path, row, reference, file)
+    if on_phone:
+        answers.insert(0, EngineAnswer(on_phone.proof.engine, tuple(on_phone.first_logits.tolist())))
+        proven = replace(proven, phone=on_phone.proof)
+    picture, tensor = reference.views(1)[0].file, first.numpy().astype("<f4").tobytes()
+    return proven, KnownAnswer(picture, tensor, tuple(answers), file.labels)
 
 
 def _converted(row: Format, bench: Workbench) -> Any:
@@ -270,31 +271,6 @@ def _converted(row: Format, bench: Workbench) -> Any:
 
 def _classifier(request: BuildRequest, model: LoadedModel, run: Callable[..., Any]) -> Classifier:
     return Classifier(model.spec, request.weights, model.labels, run)
-
-
-def _ask(classifier: Classifier, settings: Settings) -> Answers:
-    """Asks one picture at a time, as a phone does: dynamic int8 scales activations over a whole batch."""
-    started = time.perf_counter()
-    references = verify.references(classifier.spec, settings)
-    first = next(references)
-    logits = [classifier.logits(first.tensor)]
-    for reference in references:
-        if len(logits) >= FEWEST_PICTURES and time.perf_counter() - started > LONGEST_CHECK:
-            break
-        logits.append(classifier.logits(reference.tensor))
-    return Answers(first, classifier.labels, tuple(logits))
-
-
-def _relative_time(artifact: Classifier, original: Classifier, tensor: torch.Tensor) -> float:
-    """The best time of each, measured in turn. Other work on the machine can only add time."""
-    rounds = [(_seconds(artifact, tensor), _seconds(original, tensor)) for _ in range(TIMED_ROUNDS)]
-    return min(ours for ours, _ in rounds) / min(theirs for _, theirs in rounds)
-
-
-def _seconds(classifier: Classifier, tensor: torch.Tensor) -> float:
-    started = time.perf_counter()
-    classifier.logits(tensor)
-    return time.perf_counter() - started
 
 
 def _first_line(error: Exception) -> str:

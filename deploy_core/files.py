@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from deploy_core.errors import StorageFailed
+from deploy_core.errors import DeployError, StorageFailed
 
 CHUNK = 1024 * 1024
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -24,7 +23,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Gives a temporary path to write to. On success the file is synced and renamed to ``path``, else removed.
 
     The temporary path has the final file name in a temporary folder, because torch writes that name into its archives.
-    Raises StorageFailed if the disk is full or read-only.
+    Raises StorageFailed if the disk is full or read-only, also where a library says so in its own words.
     """
     workplace = path.parent / f".{uuid.uuid4().hex}.part"
     try:
@@ -38,8 +37,22 @@ def atomic_write(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         raise storage_failed(path.parent, error) from error
+    except DeployError:
+        raise
+    except Exception:
+        _require_more(temporary)
+        raise
     finally:
         shutil.rmtree(workplace, ignore_errors=True)
+
+
+def _require_more(unfinished: Path) -> None:
+    """Raises StorageFailed if nothing more can be written to a file. Libraries in C++ and Rust do not say that."""
+    try:
+        with unfinished.open("ab") as file:
+            file.write(bytes(CHUNK))
+    except OSError as error:
+        raise storage_failed(unfinished.parents[1], error) from error
 
 
 def write_json(path: Path, document: Any) -> None:
@@ -88,7 +101,7 @@ def require_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise StorageFailed(
-            f"{folder} has {free / 1e6:.0f} MB free, and this build needs about {needed / 1e6:.0f} MB.",
+            f"{folder} has {free / 1e6:.1f} MB free, and {needed / 1e6:.1f} MB are needed.",
             "Free some space, or name a folder on another disk.",
         )
 
@@ -132,8 +145,14 @@ def _changed(path: Path) -> int:
 
 def storage_failed(folder: Path, error: OSError) -> StorageFailed:
     """An error of the operating system as a sentence for people."""
-    if error.errno in FULL:
+    if error.errno == errno.ENOSPC:
         return StorageFailed(f"The disk that holds {folder} is full.", "Free some space and try again.")
+    if error.errno == errno.EDQUOT:
+        return StorageFailed(f"Your quota on the disk of {folder} is used up.", "Free some space and try again.")
+    if error.errno == errno.EFBIG:
+        return StorageFailed(
+            f"A file in {folder} may not be as large as this one.", "Name a folder on another disk, or raise the limit."
+        )
     return StorageFailed(
         f"{folder} cannot be written ({error.strerror or error}).", "Name a folder that you may write to."
     )

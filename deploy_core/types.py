@@ -114,27 +114,117 @@ def part_of(progress: Progress, start: float, end: float) -> Progress:
     return tell
 
 
-@dataclass(frozen=True)
-class Faithfulness:
-    """How near an artifact's answers are to the original's, over several pictures, asked one at a time.
+class Verdict(StrEnum):
+    """What a file does to the original's answers. The values are words for people (``inference/verdicts.py``)."""
 
-    ``top1_agreement`` and ``top5_overlap`` are means over the pictures, 0..1; a class that the original holds for as
-    likely as its first (``verify.NEAR_TIE``) agrees with it, too. ``cosine`` is the logits' smallest cosine similarity
-    on any of them, ``max_abs_difference`` the largest difference of any logit; ``same_top1`` speaks of the first
-    picture alone.
+    SAME = "same answers"
+    UNDECIDED = "differs only where the original itself is undecided"
+    CHANGES = "changes answers"
+
+
+@dataclass(frozen=True)
+class PictureView:
+    """A shipped photograph, or a part of it.
+
+    ``box`` holds the left, top, right and bottom edge as shares of the photograph's sides.
+    """
+
+    file: str
+    box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    is_mirrored: bool = False
+
+
+@dataclass(frozen=True)
+class MovedPicture:
+    """A picture on which the margin between the original's first two answers moved far.
+
+    ``original`` and ``file`` are the labels of the first answers. ``margin`` and ``margin_after`` are distances of the
+    logits of the original's first two answers: in its own answer, and in the file's.
+    """
+
+    view: PictureView
+    original: str
+    file: str
+    margin: float
+    margin_after: float
+
+
+@dataclass(frozen=True)
+class PhoneProof:
+    """The same comparison under the quantized ``engine`` of phones, on few pictures, because it is slow elsewhere.
+
+    ``cosine`` and ``max_abs_difference`` compare with the original, the ``_here`` ones with this machine's own engine.
+    """
+
+    engine: str
+    pictures: int
+    flips: int
+    cosine: float
+    max_abs_difference: float
+    cosine_here: float
+    max_abs_difference_here: float
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How a file's answers differ from the original's, over several pictures.
+
+    - ``engine``: what computed the file's answers
+    - ``flips``: the pictures whose first answer is another one; ``decided_flips``: those of them where the original's
+      first answer is ahead of the file's by ``verdicts.NEAR_TIE`` or more
+    - ``flip_interval``: the 95 % interval of the share of flips
+    - ``margin_median``: of the distance between the logits of the original's first two answers
+    - ``move_median``, ``move_p95``: how far the file moves that margin
+    - ``within_reach``: the share of the original's margins that are smaller than ``move_p95``
+    - ``top5_overlap``: the mean share of the first five answers that are the same
+    - ``cosine``, ``max_abs_difference``: of the logits, on the picture where each is worst
+    - ``verdict``: None where there is none; ``no_verdict`` then says why, in a sentence
+    - ``moved``: the pictures whose margin moved most
     """
 
     pictures: int
-    same_top1: bool
-    top1_agreement: float
+    engine: str
+    flips: int
+    decided_flips: int
+    flip_interval: tuple[float, float]
+    margin_median: float
+    move_median: float
+    move_p95: float
+    within_reach: float
     top5_overlap: float
     cosine: float
     max_abs_difference: float
+    verdict: Verdict | None
+    no_verdict: str
+    moved: tuple[MovedPicture, ...]
+    phone: PhoneProof | None = None
 
     @property
-    def agreeing_pictures(self) -> int:
-        """On how many of the ``pictures`` the first class agrees with the original's."""
-        return round(self.top1_agreement * self.pictures)
+    def agreement(self) -> float:
+        """The share of pictures with the original's first answer, or one that the original finds as likely."""
+        return 1 - self.decided_flips / self.pictures
+
+
+@dataclass(frozen=True)
+class EngineAnswer:
+    """The logits (classes,) that one engine computes from a file and a picture."""
+
+    engine: str
+    logits: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class KnownAnswer:
+    """A file's answer to one picture, to check other runtimes with.
+
+    ``input`` is float32 (1, 3, S, S), little-endian. ``answers`` are those of the engine that computes as phones
+    do, and of this machine's own where that is another one.
+    """
+
+    picture: str
+    input: bytes
+    answers: tuple[EngineAnswer, ...]
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -199,9 +289,7 @@ class Seconds:
 class Artifact:
     """A built file, and the proof of what it is worth.
 
-    ``relative_time`` is the time of one inference in that of the original's, both measured in turn and at their best
-    during the check: a hint, not a profile.
-    ``disagrees`` marks a file whose answers are beyond the bound of its format (``Format.least_cosine``).
+    ``disagrees`` marks a file that changes answers, or whose cosine is below its format's ``Format.least_cosine``.
     """
 
     format: str
@@ -209,8 +297,7 @@ class Artifact:
     bytes: int
     sha256: str
     seconds: Seconds
-    faithfulness: Faithfulness
-    relative_time: float
+    proof: Proof
     disagrees: bool
     delegation: Delegation | None
     findings: tuple[Finding, ...]
@@ -237,7 +324,6 @@ class BuildResult:
     weights: str
     engine: str
     optimize: str
-    reference_pictures: tuple[str, ...]
     artifacts: tuple[Artifact, ...]
     unbuilt: tuple[Unbuilt, ...]
 

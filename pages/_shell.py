@@ -31,8 +31,8 @@ page = st.navigation(
 try:
     session.note_session()
     home.require(settings.load())
-    picker.draw()
-    page.run()
+    if picker.draw():
+        page.run()
 except DeployError as error:
     notices.show(error)
 except Exception:

@@ -14,7 +14,7 @@ from pages.parts.text import escaped
 from pages.state import picker, services
 
 WHAT = """
-A file can agree with the original on 64 photographs and still lose on others. Only many labelled pictures show
+A file can agree with the original on 200 photographs and still lose on others. Only many labelled pictures show
 what int8 costs: here the original and every file classify each of them, and the page counts.
 
 - **Top-1** is the share of pictures whose true class comes first, with its 95 % interval (Wilson's).
@@ -72,6 +72,7 @@ def show_saved() -> None:
 def show(evaluation: Evaluation) -> None:
     figures.headline(evaluation)
     figures.table(evaluation)
+    figures.verdicts(evaluation)
     left, right = st.columns(2, gap="large")
     with left:
         charts.accuracy(evaluation)

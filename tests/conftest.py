@@ -93,9 +93,9 @@ def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Builds in this process compare their files on few pictures."""
-    from deploy_core.inference import verify
+    from deploy_core.inference import verdicts
 
-    monkeypatch.setattr(verify, "PICTURES", 2)
+    monkeypatch.setattr(verdicts, "MOST_PICTURES", 2)
 
 
 @pytest.fixture

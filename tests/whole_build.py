@@ -14,10 +14,11 @@ import pytest
 
 from deploy_core import build, documents
 from deploy_core.formats import FORMATS
+from deploy_core.inference import proof
 from deploy_core.settings import Settings
 from deploy_core.storage.shelf import Shelf, open_shelf
 from deploy_core.storage.store import Store
-from deploy_core.types import Artifact, BuildRequest, BuildResult, Event
+from deploy_core.types import Artifact, BuildRequest, BuildResult, Event, KnownAnswer
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,9 @@ def _build(folder: Path, home: Path) -> WholeBuild:
         # As python is found when it is called by its path: without the environment's own programs.
         patch.setenv("PATH", "/usr/bin:/bin")
         patch.setattr(build, "Folder", _also_on(shelf))
-        # All pictures are compared, however busy the machine is.
-        patch.setattr(build, "LONGEST_CHECK", 600.0)
+        # The verdict gets its pictures, however busy the machine is.
+        patch.setattr(proof, "ENOUGH_TIME", 600.0)
+        patch.setattr(proof, "MOST_TIME", 600.0)
         result = build.build_into(folder, request, Settings(), events.append)
     return WholeBuild(folder, home, result, tuple(events), printed.getvalue())
 
@@ -74,11 +76,11 @@ def _also_on(shelf: Shelf) -> type[build.Folder]:
     """A folder as destination, whose files are put into the store, too."""
 
     class FolderAndShelf(build.Folder):
-        def keep(self, artifact: Artifact, answers: build.Answers) -> None:
-            super().keep(artifact, answers)
+        def keep(self, artifact: Artifact, known: KnownAnswer) -> None:
+            super().keep(artifact, known)
             row = FORMATS[artifact.format]
             with shelf.writing(row) as path:
                 shutil.copyfile(self.path(row), path)
-            shelf.keep(artifact, answers)
+            shelf.keep(artifact, known)
 
     return FolderAndShelf

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deploy_core import documents
 from deploy_core.bundle.contents import (
@@ -19,10 +20,11 @@ from deploy_core.bundle.contents import (
     TENSOR,
     VERSIONS,
     BundleCheck,
+    EngineCheck,
     Expected,
     Versions,
 )
-from deploy_core.bundle.sample import ask
+from deploy_core.bundle.sample import ask, cosine_of
 from deploy_core.bundle.unpack import check_sums, extract, invalid, opened, read_entries, temporary_folder
 from deploy_core.errors import FormatUnavailable
 from deploy_core.formats import FORMATS, Format
@@ -30,6 +32,7 @@ from deploy_core.models import catalogue
 from deploy_core.models.own import card
 from deploy_core.models.spec import ModelSpec
 from deploy_core.settings import Settings
+from deploy_core.types import EngineAnswer, Verdict
 
 
 def verify(bundle: Path, settings: Settings) -> BundleCheck:
@@ -48,8 +51,8 @@ def verify(bundle: Path, settings: Settings) -> BundleCheck:
             sums = {name: hashlib.sha256(data).hexdigest() for name, data in pieces.items() if name != SUMS}
             sums[versions.file] = extract(archive, entries, versions, path, settings)
             check_sums(pieces[SUMS], sums)
-        logits = ask(row, path, spec, pieces[TENSOR])
-    return _compared(versions, expected, logits)
+        answers = ask(row, path, spec, pieces[TENSOR])
+    return _compared(versions, expected, answers)
 
 
 def _stated(pieces: Mapping[str, bytes]) -> tuple[Versions, Expected]:
@@ -93,21 +96,38 @@ def _spec(versions: Versions, pieces: Mapping[str, bytes], expected: Expected) -
     return spec
 
 
-def _compared(versions: Versions, expected: Expected, logits: tuple[float, ...]) -> BundleCheck:
-    stated, found = np.array(expected.logits), np.array(logits)
-    with np.errstate(all="ignore"):  # stated numbers may overflow: then there is no cosine, and no match
-        cosine = float(stated @ found / (np.linalg.norm(stated) * np.linalg.norm(found)))
-    same_top1 = bool(stated.argmax() == found.argmax())
-    tolerance = expected.tolerance
-    holds = cosine >= tolerance.cosine and (same_top1 or not tolerance.same_top1)
-    verdict = "answers as its bundle states" if holds else "does not answer as its bundle states"
+def _compared(versions: Versions, expected: Expected, answers: tuple[EngineAnswer, ...]) -> BundleCheck:
+    checks = tuple(_checked(expected, answer) for answer in answers)
+    holds = all(check.holds for check in checks)
+    words = "answers as its bundle states" if holds else "does not answer as its bundle states"
+    details = "; ".join(
+        f"{check.engine}: {f'{check.verdict}, ' if check.verdict else ''}cosine {check.cosine:.6f}" for check in checks
+    )
     return BundleCheck(
         format=versions.format,
         file=versions.file,
         holds=holds,
+        engines=checks,
+        text=f"{versions.file} {words} (a cosine of at least {expected.tolerance.cosine} is asked for). {details}.",
+    )
+
+
+def _checked(expected: Expected, answer: EngineAnswer) -> EngineCheck:
+    stated, found = np.array(expected.logits), np.array(answer.logits)
+    tolerance = expected.tolerance
+    verdict = _verdict(stated, found, tolerance.near_tie) if tolerance.same_top1 else None
+    cosine = cosine_of(stated, found)
+    return EngineCheck(
+        engine=answer.engine,
+        holds=cosine >= tolerance.cosine and verdict is not Verdict.CHANGES,
+        verdict=verdict,
         cosine=cosine,
         max_abs_difference=float(np.abs(stated - found).max()),
-        same_top1=same_top1,
-        text=f"{versions.file} {verdict}: cosine {cosine:.6f} (at least {tolerance.cosine} is asked for), "
-        f"{'the same' if same_top1 else 'another'} top-1.",
     )
+
+
+def _verdict(stated: NDArray[np.float64], found: NDArray[np.float64], near_tie: float) -> Verdict:
+    first, answered = stated.argmax(), found.argmax()
+    if first == answered:
+        return Verdict.SAME
+    return Verdict.UNDECIDED if stated[first] - stated[answered] < near_tie else Verdict.CHANGES

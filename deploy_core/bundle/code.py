@@ -9,13 +9,14 @@ from string import Template
 from deploy_core.bundle.contents import (
     APP_CODE,
     COMMON,
+    ENGINE_TIE,
     README,
     TEMPLATE,
 )
 from deploy_core.bundle.preprocessing import interpolation_words
 from deploy_core.formats import Format
 from deploy_core.models.spec import ModelSpec
-from deploy_core.types import Artifact, Preprocessing
+from deploy_core.types import Artifact, Preprocessing, Verdict
 
 
 def app_code(row: Format, values: Mapping[str, object]) -> dict[str, bytes]:
@@ -38,6 +39,9 @@ def code_values(row: Format, artifact: Artifact, spec: ModelSpec, how: Preproces
         "resampling": how.interpolation.upper(),
         "filter": how.interpolation,
         "crop_mode": how.crop_mode,
+        "least_cosine": row.least_cosine,
+        "near_tie": ENGINE_TIE,
+        **{f"verdict_{verdict.name.lower()}": verdict.value for verdict in Verdict},
         "timm_name": spec.timm_name,
         "timm_options": dict(spec.timm_options),
     }

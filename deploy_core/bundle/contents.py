@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy_core.models.spec import Architecture
-from deploy_core.types import Answer, Runtime
+from deploy_core.types import Answer, Runtime, Verdict
 
 README, LABELS, PREPROCESSING = "README.md", "labels.txt", "preprocessing.json"
 TENSOR, EXPECTED, VERSIONS, SUMS = "test_input.bin", "expected.json", "versions.json", "SHA256SUMS"
 CONTENTS = (README, LABELS, PREPROCESSING, TENSOR, EXPECTED, VERSIONS, SUMS)
+
+# Another engine moved the margin between an int8 file's first two answers by up to 0.26 of a logit
+# (docs/decisions/0009-proof.md).
+ENGINE_TIE = 0.5
 
 APP_CODE = Path(__file__).parent / "app_code"
 COMMON = APP_CODE / "common"
@@ -22,25 +26,30 @@ PIECES = frozenset(CONTENTS) | {
 
 
 @dataclass(frozen=True)
-class Sample:
-    """A file's answer to one picture: the input as bytes, float32 (1, 3, S, S) little-endian, and the logits."""
+class Tolerance:
+    """How close the answer of another runtime must be: the cosine of the logits, and the first answer.
 
-    picture: str
-    tensor: bytes
+    With ``same_top1``, another first answer is allowed if its logit is less than ``near_tie`` behind.
+    """
+
+    cosine: float
+    same_top1: bool
+    near_tie: float = 0.0
+
+
+@dataclass(frozen=True)
+class OtherEngine:
+    """The logits of another engine, and how near they are to those of the first."""
+
+    engine: str
+    cosine: float
+    max_abs_difference: float
     logits: tuple[float, ...]
 
 
 @dataclass(frozen=True)
-class Tolerance:
-    """How close the answer of another runtime must be."""
-
-    cosine: float
-    same_top1: bool
-
-
-@dataclass(frozen=True)
 class Expected:
-    """``expected.json``: the artifact's answer to the test picture."""
+    """``expected.json``: the artifact's answer to the test picture, computed by ``engine``."""
 
     picture: str
     input: str
@@ -48,6 +57,8 @@ class Expected:
     top: tuple[Answer, ...]
     tolerance: Tolerance
     logits: tuple[float, ...]
+    engine: str = ""
+    others: tuple[OtherEngine, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,15 +96,24 @@ class Versions:
 
 
 @dataclass(frozen=True)
+class EngineCheck:
+    """How one engine answered here. ``verdict`` is None for random weights, whose first answer means nothing."""
+
+    engine: str
+    holds: bool
+    verdict: Verdict | None
+    cosine: float
+    max_abs_difference: float
+
+
+@dataclass(frozen=True)
 class BundleCheck:
-    """The result of ``check.verify``: whether the artifact answers as its bundle states, and the differences."""
+    """The result of ``check.verify``: whether the artifact answers as its bundle states, under each engine here."""
 
     format: str
     file: str
     holds: bool
-    cosine: float
-    max_abs_difference: float
-    same_top1: bool
+    engines: tuple[EngineCheck, ...]
     text: str
 
 

@@ -12,6 +12,7 @@ from deploy_core.bundle.contents import (
     kind_of_weights,
 )
 from deploy_core.formats import Format
+from deploy_core.inference import proof_words
 from deploy_core.models.spec import ModelSpec
 from deploy_core.types import Artifact, BuildResult
 
@@ -42,7 +43,7 @@ def readme(
         "megabytes": f"{artifact.bytes / 1e6:.2f}",
         "sha256": artifact.sha256,
         "built_with": ", ".join(packages + [f"option {value}" for value in options]),
-        "faithfulness": "\n".join(f"- {line}" for line in _faithfulness(row, artifact)),
+        "proof": "\n".join(f"- {line}" for line in _proof(row, artifact)),
         "runtimes_list": "\n".join(
             f"- {runtime.name} {runtime.version} or later, {runtime.places}: {runtime.install}"
             for runtime in row.runtimes
@@ -50,20 +51,18 @@ def readme(
         or "- Python, with the packages named above",
         "app_code_rows": "".join(f"| `{name}` | code that uses it, to start from |\n" for name in code),
         "cosine": expected.tolerance.cosine,
-        "top1_text": " and the same top-1" if expected.tolerance.same_top1 else "",
+        "top1_text": f", and the same first answer, or one less than {expected.tolerance.near_tie} behind it"
+        if expected.tolerance.same_top1
+        else "",
+        "engine": expected.engine,
         "licence": _licence(spec, build.weights),
     }
     return filled(APP_CODE / f"{README}{TEMPLATE}", values)
 
 
-def _faithfulness(row: Format, artifact: Artifact) -> list[str]:
-    found = artifact.faithfulness
-    lines = [
-        f"Against the original on {found.pictures} pictures: the same top-1 (or a near tie) on "
-        f"{found.top1_agreement:.0%}, "
-        f"{found.top5_overlap:.0%} of the top five shared, cosine at least {found.cosine:.6f}, no logit further off "
-        f"than {found.max_abs_difference:.4f}.",
-    ]
+def _proof(row: Format, artifact: Artifact) -> list[str]:
+    found = artifact.proof
+    lines = [f"**{proof_words.verdict(found)}**: {proof_words.verdict_explained(found)}", *proof_words.sentences(found)]
     if artifact.disagrees:
         lines.append("**That is further off than this format should be: check it on pictures of your own first.**")
     if artifact.delegation:

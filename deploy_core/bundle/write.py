@@ -14,9 +14,12 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from deploy_core import documents
 from deploy_core.bundle.code import app_code, code_values
 from deploy_core.bundle.contents import (
+    ENGINE_TIE,
     EXPECTED,
     LABELS,
     PREPROCESSING,
@@ -25,21 +28,21 @@ from deploy_core.bundle.contents import (
     TENSOR,
     VERSIONS,
     Expected,
+    OtherEngine,
     RuntimeNote,
-    Sample,
     Tolerance,
     Versions,
     kind_of_weights,
 )
 from deploy_core.bundle.preprocessing import preprocessing_document
 from deploy_core.bundle.readme import readme
+from deploy_core.bundle.sample import cosine_of
 from deploy_core.errors import InvalidArtifact
 from deploy_core.files import atomic_write, copy_and_hash, is_file
 from deploy_core.formats import FORMATS, Format
-from deploy_core.inference import verify as verification
 from deploy_core.models import load
 from deploy_core.models.spec import ModelSpec
-from deploy_core.types import Answer, Artifact, BuildResult, Preprocessing
+from deploy_core.types import Answer, Artifact, BuildResult, KnownAnswer, Preprocessing
 
 LINE_BREAK = re.compile(r"[\r\n]+")
 
@@ -48,8 +51,7 @@ def write(
     path: Path,
     artifact: Artifact,
     build: BuildResult,
-    sample: Sample,
-    labels: tuple[str, ...],
+    known: KnownAnswer,
     preprocessing: Preprocessing,
     out: Path,
 ) -> None:
@@ -60,7 +62,7 @@ def write(
     if not is_file(path):
         raise InvalidArtifact(f"There is no artifact {path}.", "Build it first.")
     row = FORMATS[artifact.format]
-    pieces = _pieces(row, artifact, build, sample, labels, preprocessing)
+    pieces = _pieces(row, artifact, build, known, preprocessing)
     with atomic_write(out) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         sums = {artifact.file: _add_file(archive, artifact, path)}
         if sums[artifact.file] != artifact.sha256:
@@ -75,28 +77,46 @@ def _pieces(
     row: Format,
     artifact: Artifact,
     build: BuildResult,
-    sample: Sample,
-    labels: tuple[str, ...],
+    known: KnownAnswer,
     preprocessing: Preprocessing,
 ) -> dict[str, bytes]:
     """All files except the artifact and the checksums, by name."""
     spec = load.find(build.model)
-    tolerance = Tolerance(row.least_cosine, build.weights != "random" and not _is_near_tie(sample.logits))
-    side = preprocessing.crop
-    expected = Expected(
-        sample.picture, TENSOR, (1, 3, side, side), _top(sample.logits, labels), tolerance, sample.logits
-    )
+    expected = _expected(known, Tolerance(row.least_cosine, build.weights != "random", ENGINE_TIE), preprocessing.crop)
     versions = _versions(row, artifact, build, spec)
     code = app_code(row, code_values(row, artifact, spec, preprocessing))
     return {
         README: readme(row, artifact, build, spec, versions, expected, tuple(code)).encode(),
-        LABELS: _lines(labels).encode(),
+        LABELS: _lines(known.labels).encode(),
         PREPROCESSING: _json(preprocessing_document(preprocessing)),
-        TENSOR: sample.tensor,
+        TENSOR: known.input,
         EXPECTED: _json(documents.plain(expected)),
         VERSIONS: _json(documents.plain(versions)),
         **code,
     }
+
+
+def _expected(known: KnownAnswer, tolerance: Tolerance, side: int) -> Expected:
+    first, *others = known.answers
+    stated = np.array(first.logits)
+    return Expected(
+        picture=known.picture,
+        input=TENSOR,
+        shape=(1, 3, side, side),
+        top=_top(first.logits, known.labels),
+        tolerance=tolerance,
+        logits=first.logits,
+        engine=first.engine,
+        others=tuple(
+            OtherEngine(
+                engine=other.engine,
+                cosine=cosine_of(stated, np.array(other.logits)),
+                max_abs_difference=float(np.abs(stated - np.array(other.logits)).max()),
+                logits=other.logits,
+            )
+            for other in others
+        ),
+    )
 
 
 def _lines(labels: tuple[str, ...]) -> str:
@@ -112,11 +132,6 @@ def _top(logits: tuple[float, ...], labels: tuple[str, ...]) -> tuple[Answer, ..
     weights = [math.exp(logit - largest) for logit in logits]
     order = sorted(range(len(logits)), key=lambda index: -logits[index])[:5]
     return tuple(Answer(index, labels[index], weights[index] / sum(weights)) for index in order)
-
-
-def _is_near_tie(logits: tuple[float, ...]) -> bool:
-    first, second = sorted(logits, reverse=True)[:2]
-    return first - second < verification.NEAR_TIE
 
 
 def _versions(row: Format, artifact: Artifact, build: BuildResult, spec: ModelSpec) -> Versions:

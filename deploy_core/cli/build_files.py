@@ -11,6 +11,7 @@ from deploy_core.cli.outcome import EXIT_INCOMPLETE, Outcome, table
 from deploy_core.cli.progress import tell
 from deploy_core.cli.subject import add_model
 from deploy_core.formats import FORMATS
+from deploy_core.inference import proof_words
 from deploy_core.models import load
 from deploy_core.settings import Settings
 from deploy_core.types import Artifact, BuildRequest, Unbuilt
@@ -22,7 +23,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     add_model(sub)
     sub.add_argument("--formats", default="all", help=f"all, or some of: {','.join(FORMATS)}")
     sub.add_argument("--engine", default="qnnpack", help="quantized engine to build under: qnnpack (phones) or x86")
-    sub.add_argument("--optimize", default="default", help="default, or the tutorial's slower way")
+    sub.add_argument("--optimize", default="default", help="default, or tutorial: the tutorial's own int8 steps")
     sub.add_argument(
         "--out", type=Path, default=Path("artifacts"), metavar="DIR", help="folder to write to (artifacts)"
     )
@@ -39,8 +40,6 @@ def run(options: argparse.Namespace, limits: Settings) -> Outcome:
         "engine": result.engine,
         "optimize": result.optimize,
         "folder": str(options.out),
-        "reference_picture": result.reference_pictures[0],
-        "reference_pictures": result.reference_pictures,
         "artifacts": [_row_of_artifact(artifact) for artifact in result.artifacts]
         + [_row_of_unbuilt(unbuilt) for unbuilt in result.unbuilt],
     }
@@ -49,15 +48,14 @@ def run(options: argparse.Namespace, limits: Settings) -> Outcome:
             FORMATS[artifact.format].title,
             f"{artifact.bytes / 1e6:.2f} MB",
             f"{artifact.seconds.build:.1f} s",
-            f"{artifact.faithfulness.top1_agreement:.0%}",
-            f"{artifact.faithfulness.cosine:.5f}",
-            f"{artifact.faithfulness.max_abs_difference:.4f}",
-            "DISAGREES" if artifact.disagrees else "yes",
+            proof_words.flips(artifact.proof),
+            f"{artifact.proof.cosine:.5f}",
+            proof_words.verdict(artifact.proof) + (" (DISAGREES)" if artifact.disagrees else ""),
             artifact.file,
         )
         for artifact in result.artifacts
     ]
-    head = ("Format", "Size", "Built in", "Same top-1", "Cosine", "Difference", "Faithful", f"File in {options.out}")
+    head = ("Format", "Size", "Built in", "Flipped labels", "Cosine", "Verdict", f"File in {options.out}")
     text = table(head, lines)
     for unbuilt in result.unbuilt:
         text += f"\n{FORMATS[unbuilt.format].title}: {_why(unbuilt)} {unbuilt.reason}"
@@ -66,7 +64,7 @@ def run(options: argparse.Namespace, limits: Settings) -> Outcome:
 
 
 def _row_of_artifact(artifact: Artifact) -> dict[str, Any]:
-    faithfulness, delegation = artifact.faithfulness, artifact.delegation
+    delegation = artifact.delegation
     return {
         "format": artifact.format,
         "available": True,
@@ -77,13 +75,8 @@ def _row_of_artifact(artifact: Artifact) -> dict[str, Any]:
         "seconds": artifact.seconds.build,
         "sync_seconds": artifact.seconds.sync,
         "check_seconds": artifact.seconds.check,
-        "cosine": faithfulness.cosine,
-        "max_abs_difference": faithfulness.max_abs_difference,
-        "same_top1": faithfulness.same_top1,
-        "top1_agreement": faithfulness.top1_agreement,
-        "top5_overlap": faithfulness.top5_overlap,
         "disagrees": artifact.disagrees,
-        "relative_time": artifact.relative_time,
+        "proof": documents.plain(artifact.proof),
         "delegated_percent": delegation.percent if delegation else None,
         "undelegated": delegation.undelegated if delegation else None,
         "findings": documents.plain(artifact.findings),
@@ -91,9 +84,7 @@ def _row_of_artifact(artifact: Artifact) -> dict[str, Any]:
 
 
 def _row_of_unbuilt(unbuilt: Unbuilt) -> dict[str, Any]:
-    empty = dict.fromkeys(
-        ("file", "bytes", "sha256", "seconds", "cosine", "max_abs_difference", "same_top1", "top1_agreement")
-    )
+    empty = dict.fromkeys(("file", "bytes", "sha256", "seconds", "disagrees", "proof"))
     row = {"format": unbuilt.format, "available": unbuilt.is_available, "error": unbuilt.reason}
     return row | empty | {"delegated_percent": None}
 

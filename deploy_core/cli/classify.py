@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 from pathlib import Path
 
+from deploy_core.cli import paths
 from deploy_core.cli.outcome import Outcome, table
 from deploy_core.cli.progress import tell
 from deploy_core.cli.subject import add_model, origin
@@ -16,7 +17,7 @@ SUMMARY = "Name what a picture shows."
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("source", metavar="SOURCE", help="a picture file, or an http(s) URL")
+    sub.add_argument("source", type=paths.source, metavar="SOURCE", help="a picture file, or an http(s) URL")
     add_model(sub)
     sub.add_argument("--artifact", type=Path, metavar="FILE", help="answer with a built file instead")
     sub.add_argument("--top", type=int, help=f"how many classes to name ({classify.DEFAULT_TOP})")

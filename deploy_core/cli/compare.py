@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from deploy_core import files
+from deploy_core.cli import paths
 from deploy_core.cli.outcome import Outcome, table
 from deploy_core.formats import FORMATS
 from deploy_core.profile.record.record import Record
@@ -18,8 +19,10 @@ SUMMARY = "Compare two runs: two machines, or before and after."
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("first", metavar="RUN", help="what 'profile --json' wrote, or the name of a saved run")
-    sub.add_argument("second", metavar="RUN")
+    sub.add_argument(
+        "first", type=paths.name_or_path, metavar="RUN", help="what 'profile --json' wrote, or the name of a saved run"
+    )
+    sub.add_argument("second", type=paths.name_or_path, metavar="RUN")
 
 
 def run(options: argparse.Namespace, limits: Settings) -> Outcome:

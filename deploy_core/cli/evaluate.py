@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from deploy_core.cli import paths
 from deploy_core.cli.outcome import Outcome, table
 from deploy_core.cli.progress import each_percent, tell
 from deploy_core.cli.subject import add_model, origin
@@ -20,7 +21,12 @@ UNREADABLE_NAMED = 5
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("subject", metavar="ARTIFACT_OR_MODEL", help="a built file, or a name that 'models' lists")
+    sub.add_argument(
+        "subject",
+        type=paths.name_or_path,
+        metavar="ARTIFACT_OR_MODEL",
+        help="a built file, or a name that 'models' lists",
+    )
     sub.add_argument(
         "--data", type=Path, required=True, metavar="PATH", help="one folder a class; or a tar or zip of that"
     )

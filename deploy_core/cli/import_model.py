@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from deploy_core import documents, settings
+from deploy_core import documents
+from deploy_core.cli import paths
 from deploy_core.cli.outcome import Outcome
 from deploy_core.cli.progress import tell
 from deploy_core.errors import InvalidRequest
@@ -25,8 +26,13 @@ LABELS_SHOWN = 5
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("checkpoint", metavar="CHECKPOINT", help="a file, a folder, a zip of one, or hf-hub:OWNER/NAME")
-    sub.add_argument("--labels", type=Path, metavar="FILE", help="one label a line, or JSON (the checkpoint's own)")
+    sub.add_argument(
+        "checkpoint",
+        type=paths.name_or_path,
+        metavar="CHECKPOINT",
+        help="a file, a folder, a zip of one, or hf-hub:OWNER/NAME",
+    )
+    sub.add_argument("--labels", type=Path, metavar="FILE", help="one a line, CSV or JSON (the checkpoint's own)")
     sub.add_argument("--heads", type=int, help="attention heads, which no shape tells (one for 64 of width)")
     sub.add_argument("--size", type=int, help="pixels of the input's side (as trained)")
     sub.add_argument("--resize", type=int, help="pixels of a picture's short side before the center crop")
@@ -56,7 +62,7 @@ def run(options: argparse.Namespace, limits: Settings) -> Outcome:
     )
     found: list[Checkpoint] = []
     text = options.checkpoint
-    source = HubName.parse(text) if text.startswith(hub.PREFIX) else settings.expanded(text)
+    source = HubName.parse(text) if text.startswith(hub.PREFIX) else Path(text)
     spec = bring.bring(source, options.out, limits, corrections, tell, tell=found.append)
     read = found[0]
     shape = spec.architecture

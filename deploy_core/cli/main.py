@@ -7,12 +7,13 @@ is one line on standard error and exit status 2.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from deploy_core import settings
 from deploy_core.cli import (
@@ -28,7 +29,8 @@ from deploy_core.cli import (
     verify,
 )
 from deploy_core.cli.outcome import EXIT_INTERRUPTED, EXIT_MISTAKE, Outcome
-from deploy_core.errors import DeployError, InvalidRequest
+from deploy_core.cli.parser import Parser
+from deploy_core.errors import DeployError
 from deploy_core.settings import Settings
 
 
@@ -59,6 +61,9 @@ COMMANDS: Mapping[str, Command] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that cannot show a letter gets its number. The work is done by then, and its answer must come out.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         options = _parser().parse_args(arguments)
         command: Callable[[argparse.Namespace, Settings], Outcome] = options.command
@@ -80,16 +85,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise InvalidRequest(f"{message[0].upper()}{message[1:]}.", f"See '{self.prog} --help'.")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m deploy_core", description="From a DeiT checkpoint to a file that runs on a phone.")
+def _parser() -> Parser:
+    parser = Parser(prog="python -m deploy_core", description="From a DeiT checkpoint to a file that runs on a phone.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
-        sub: _Parser = commands.add_parser(name, help=command.SUMMARY, description=command.SUMMARY)
+        sub: Parser = commands.add_parser(name, help=command.SUMMARY, description=command.SUMMARY)
         sub.add_argument("--json", action="store_true", help="one JSON document on standard output")
         sub.set_defaults(command=command.run)
         command.add_arguments(sub)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from deploy_core import build
+from deploy_core.cli import paths
 from deploy_core.errors import DeployError, InvalidCheckpoint, InvalidRequest
 from deploy_core.formats import by_filename
 from deploy_core.models.own import card
@@ -14,8 +15,12 @@ from deploy_core.settings import Settings
 
 
 def add_model(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--model", help="a name that 'models' lists (demo), or a file that 'import' wrote")
-    sub.add_argument("--weights", help="pretrained (the default), random, or a checkpoint file")
+    sub.add_argument(
+        "--model", type=paths.name_or_path, help="a name that 'models' lists (demo), or a file that 'import' wrote"
+    )
+    sub.add_argument(
+        "--weights", type=paths.name_or_path, help="pretrained (the default), random, or a checkpoint file"
+    )
 
 
 def origin(path: Path, options: argparse.Namespace, limits: Settings) -> tuple[str, str]:

@@ -71,6 +71,11 @@ def photographs() -> tuple[Path, ...]:
     return tuple(PHOTOGRAPHS / row["file"] for row in _rows("photographs.csv"))
 
 
+def picture(file: str) -> Path:
+    """The path of the sample or the photograph that is called ``file``."""
+    return next(folder / file for folder in (PHOTOGRAPHS, SAMPLES) if (folder / file).is_file())
+
+
 def _rows(name: str) -> list[dict[str, str]]:
     with (FOLDER / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

@@ -10,8 +10,10 @@ import gzip
 import io
 import lzma
 import stat
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +21,16 @@ from pathlib import Path
 from typing import IO, Any
 
 from deploy_core.errors import InvalidPictureSet
-from deploy_core.evaluation.members import LAYOUT, Member, damaged, member_name, refused, too_large, unpacked_limit
+from deploy_core.evaluation.members import (
+    LAYOUT,
+    Member,
+    damaged,
+    member_name,
+    refused,
+    too_large,
+    unknown_encoding,
+    unpacked_limit,
+)
 from deploy_core.settings import Settings
 
 # The headers of one file in a tar, mainly its name, take a few kilobytes; tarfile would read gigabytes of them.
@@ -32,20 +43,28 @@ ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 ZIP_ENCRYPTED = 0x1 | 0x40 | 0x2000
 ZIP_PATCHED = 0x20
+ZIP_UTF8 = 0x800
+# Info-ZIP's field with the name in UTF-8, after a version and the checksum of the plain name.
+ZIP_UNICODE_NAME = 0x7075
 ZIP_HEADER = 30
 NOT_PLAIN = "as a link, a device or something else that is no plain file"
 
 
 def zip_members(path: Path, settings: Settings) -> Iterator[Member]:
     """The files and folders of a zip. Raises InvalidPictureSet for an archive that is not just plain pictures."""
-    with zipfile.ZipFile(path) as archive:
+    try:
+        archive = zipfile.ZipFile(path)
+    except UnicodeDecodeError as error:
+        raise unknown_encoding(path, error.object.decode("utf-8", "backslashreplace")) from error
+    with archive:
         infos = archive.infolist()
         if sum(info.file_size for info in infos) > unpacked_limit(path):
             raise too_large(path)
         _refuse_overlaps(path, infos, archive.start_dir)
         for info in infos:
-            name = member_name(path, info.orig_filename)
-            is_folder = info.orig_filename.endswith("/")
+            full = _zip_name(path, info)
+            name = member_name(path, full)
+            is_folder = full.endswith("/")
             kind = stat.S_IFMT(info.external_attr >> 16)
             if kind not in (0, stat.S_IFDIR if is_folder else stat.S_IFREG):
                 raise refused(path, name, NOT_PLAIN)
@@ -56,6 +75,32 @@ def zip_members(path: Path, settings: Settings) -> Iterator[Member]:
             with archive.open(info) as file:
                 if name:
                     yield Member(name, is_folder, partial(_unzipped, file, info.file_size, settings))
+
+
+def _zip_name(path: Path, info: zipfile.ZipInfo) -> str:
+    """The name of a zip's entry, with slashes. Raises InvalidPictureSet if its encoding is unknown.
+
+    macOS writes UTF-8 without the flag that says so, and zipfile then reads code page 437. Windows' Compress-Archive
+    writes backslashes.
+    """
+    name = info.orig_filename
+    if not info.flag_bits & ZIP_UTF8:
+        raw = name.encode("cp437")
+        try:
+            name = (_unicode_name(info.extra, raw) or raw).decode()
+        except UnicodeDecodeError:
+            raise unknown_encoding(path, raw.decode("utf-8", "backslashreplace")) from None
+    return name.replace("\\", "/")
+
+
+def _unicode_name(extra: bytes, raw: bytes) -> bytes | None:
+    """The name in the field ``ZIP_UNICODE_NAME``, if it belongs to the plain name ``raw``."""
+    while len(extra) >= 4:
+        kind, size = struct.unpack("<HH", extra[:4])
+        body, extra = extra[4 : 4 + size], extra[4 + size :]
+        if kind == ZIP_UNICODE_NAME and body[1:5] == struct.pack("<I", zlib.crc32(raw)):
+            return body[5:]
+    return None
 
 
 def _refuse_overlaps(path: Path, infos: list[zipfile.ZipInfo], end: int) -> None:

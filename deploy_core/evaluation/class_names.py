@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
@@ -19,7 +20,8 @@ FEW = 20
 class ClassNames:
     """The accepted names of a model's classes: label, one of its synonyms, ImageNet's WordNet id, or index.
 
-    Ignores case, and treats hyphens and underscores as spaces. A name that two classes share is not accepted.
+    Ignores case and how Unicode composes a letter, and treats hyphens and underscores as spaces. A name that two
+    classes share is not accepted.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -55,6 +57,9 @@ class ClassNames:
         more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
         similar = difflib.get_close_matches(_normal(unknown[0]), self._indices, n=1)
         hint = f" Did you mean '{similar[0]}'?" if similar else ""
+        if not all(name.isascii() for name in unknown):
+            # Text in another encoding can be valid UTF-8: GBK's name of a cat is one letter with an accent.
+            hint += " If a name looks wrong, its encoding is unknown: pack the pictures with names in UTF-8."
         few = (
             f"Its classes: {', '.join(self.labels)}."
             if len(self.labels) <= FEW
@@ -66,5 +71,10 @@ class ClassNames:
         )
 
 
+def composed(name: str) -> str:
+    """The name in Unicode's composed form, in which equal names have equal characters."""
+    return unicodedata.normalize("NFC", name)
+
+
 def _normal(name: str) -> str:
-    return SEPARATORS.sub(" ", name).strip().casefold()
+    return composed(SEPARATORS.sub(" ", composed(name)).strip().casefold())

@@ -23,14 +23,17 @@ from deploy_core.evaluation.labelled import Entry, LabelledSet
 from deploy_core.evaluation.results import Disagreement, Evaluation, Opinion, Result, ShardResult
 from deploy_core.evaluation.scores import PredictionColumns
 from deploy_core.evaluation.subjects import Subject
+from deploy_core.formats import FORMATS
+from deploy_core.inference import proof, verdicts
 from deploy_core.inference.classify import tensor_from
+from deploy_core.inference.differences import differences
 from deploy_core.models import catalogue
 from deploy_core.models.spec import ModelSpec
 from deploy_core.pictures import pool
 from deploy_core.pictures.formats import READABLE
 from deploy_core.pictures.pool import Decoders, Prepared
 from deploy_core.settings import Settings
-from deploy_core.types import Event, Progress, silent
+from deploy_core.types import Event, Progress, Proof, silent
 
 if TYPE_CHECKING:
     import torch
@@ -99,7 +102,9 @@ def answer_shard(shard: Shard, subjects: Sequence[Subject], settings: Settings) 
     classes = tuple(shard.classes[position] for position in readable)
     names = tuple(shard.names[position] for position in readable)
     tensors = [tensor_from(picture, spec) for picture in prepared if picture is not None]
-    answers = {subject.name: _answers(subject, tensors, classes) for subject in subjects}
+    answered = {subject.name: _answered(subject, tensors, classes) for subject in subjects}
+    answers = {name: columns for name, (columns, _) in answered.items()}
+    first, *others = ((name, logits) for name, (_, logits) in answered.items())
     data = [shard.data[position] or b"" for position in readable]
     return ShardResult(
         number=shard.number,
@@ -107,6 +112,7 @@ def answer_shard(shard: Shard, subjects: Sequence[Subject], settings: Settings) 
         classes=classes,
         unreadable=tuple(name for name in shard.names if name not in set(names)),
         answers=answers,
+        differences={name: tuple(differences(first[1], logits)) for name, logits in others},
         disagreements=tuple(_disagreements(names, classes, answers, data, reading)),
     )
 
@@ -154,6 +160,7 @@ def summarize(
                 name,
                 scores.score(answers[name], true, indices),
                 scores.paired_difference(answers[name], first, true) if name != subjects[0] else None,
+                _proof(name, answered, weights, true) if name != subjects[0] else None,
             )
             for name in subjects
         ),
@@ -168,9 +175,13 @@ def _pieces(pictures: LabelledSet) -> Iterator[list[tuple[Entry, bytes | None]]]
         yield part
 
 
-def _answers(subject: Subject, tensors: Sequence[torch.Tensor], classes: Sequence[int]) -> PredictionColumns:
+def _answered(
+    subject: Subject, tensors: Sequence[torch.Tensor], classes: Sequence[int]
+) -> tuple[PredictionColumns, torch.Tensor]:
+    """What counts of a subject's answers, and its logits, float32 (N, classes)."""
     import torch
 
+    answered = [torch.empty(0, subject.classifier.spec.classes)]
     top1: list[int] = []
     probability: list[float] = []
     in_top5: list[bool] = []
@@ -181,12 +192,20 @@ def _answers(subject: Subject, tensors: Sequence[torch.Tensor], classes: Sequenc
         started = time.perf_counter()
         logits = subject.classifier.batch_logits(batch)
         seconds += time.perf_counter() - started
+        answered.append(logits)
         best = logits.softmax(1).max(1)
         top1 += best.indices.tolist()
         probability += best.values.tolist()
         among = logits.topk(min(5, logits.shape[1]), 1).indices == true.unsqueeze(1)
         in_top5 += among.any(1).tolist()
-    return PredictionColumns(tuple(top1), tuple(probability), tuple(in_top5), seconds)
+    return PredictionColumns(tuple(top1), tuple(probability), tuple(in_top5), seconds), torch.cat(answered)
+
+
+def _proof(name: str, parts: Sequence[ShardResult], weights: str, true: Sequence[int]) -> Proof:
+    """How a file's answers to the set differ from the original's. A set of one class gives no verdict."""
+    found = list(itertools.chain.from_iterable(part.differences[name] for part in parts))
+    no_verdict = verdicts.ONE_CLASS if len({*true}) == 1 else ""
+    return proof.summary(found, weights, FORMATS[name].run_engine(), no_verdict=no_verdict)
 
 
 def _joined(parts: Iterable[PredictionColumns]) -> PredictionColumns:

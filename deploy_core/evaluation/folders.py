@@ -40,7 +40,7 @@ def _walk(root: Path) -> list[tuple[str, os.stat_result | None]]:
                 waiting.append(path)
             name = path.relative_to(root).as_posix()
             if not is_decodable(name):
-                raise InvalidPictureSet(f"The name {shown(name)} is no text.", "Rename it.")
+                raise InvalidPictureSet(f"The name {shown(name)} is in an unknown encoding.", "Rename it in UTF-8.")
             statuses[name] = status
     return sorted(statuses.items(), key=lambda item: item[0])
 

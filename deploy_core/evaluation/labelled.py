@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 
 from deploy_core.errors import DeployError, InvalidPictureSet
 from deploy_core.evaluation.archives import ZIP_MAGIC, tar_members, zip_members
+from deploy_core.evaluation.class_names import composed
 from deploy_core.evaluation.folders import folder_members, read_picture
 from deploy_core.evaluation.members import LAYOUT, Member, damaged, is_hidden, refused, shown
 from deploy_core.files import listed
@@ -20,7 +21,10 @@ from deploy_core.settings import Settings
 
 @dataclass(frozen=True)
 class Entry:
-    """A picture of a set. ``name`` is its path inside the set, with slashes; ``label`` the name of its class folder."""
+    """A picture of a set. ``name`` is its path inside the set, with slashes.
+
+    ``label`` is the name of its class folder in Unicode's composed form: macOS decomposes the names of folders.
+    """
 
     name: str
     label: str
@@ -30,7 +34,7 @@ class Entry:
 class LabelledSet:
     """Pictures with their classes.
 
-    - ``classes``: the names of the class folders, sorted, including empty folders
+    - ``classes``: the names of the class folders, sorted, including ``known`` classes without pictures
     - ``entries``: the pictures, in the order of ``pictures``
     - ``ignored``: the number of files that are not pictures, by their suffix
     """
@@ -90,8 +94,10 @@ def open_set(path: Path, settings: Settings, known: Callable[[str], bool]) -> La
         if len(parts) <= depth + 1:
             raise InvalidPictureSet(f"The picture {shown('/'.join(parts))} lies in no class folder.", LAYOUT)
     wrapper = pictures[0][:depth]
-    classes = {folder[depth] for folder in folders if len(folder) > depth and folder[:depth] == wrapper}
-    entries = tuple(Entry("/".join(parts), parts[depth]) for parts in pictures)
+    entries = tuple(Entry("/".join(parts), composed(parts[depth])) for parts in pictures)
+    classes = {entry.label for entry in entries}
+    beside = {composed(folder[depth]) for folder in folders if len(folder) > depth and folder[:depth] == wrapper}
+    classes |= {name for name in beside if known(name)}
     return LabelledSet(path, tuple(sorted(classes)), entries, len(names) - len(entries), settings)
 
 

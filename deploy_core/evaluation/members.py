@@ -17,6 +17,19 @@ REPACK = "Pack the pictures again, as plain files and folders in a tar or zip ar
 UNPACKED_BYTES = 100_000_000
 UNPACKED_RATIO = 100
 NAME_SHOWN = 100
+# Folders that systems add: macOS's archives, Synology's and QNAP's disks, Linux's and Windows' volumes, Python.
+ADDED = frozenset(
+    {
+        "__MACOSX",
+        "@eaDir",
+        "#recycle",
+        "@Recycle",
+        "lost+found",
+        "$RECYCLE.BIN",
+        "System Volume Information",
+        "__pycache__",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +53,9 @@ def member_name(path: Path, name: str) -> str:
 
     Raises InvalidPictureSet for a name that is not a relative path with slashes.
     """
-    if not is_decodable(name) or "\0" in name:
+    if not is_decodable(name):
+        raise unknown_encoding(path, name)
+    if "\0" in name:
         raise refused(path, name, "under a name that is no text")
     if name.startswith("/") or "\\" in name or re.match("[A-Za-z]:", name):
         raise refused(path, name, "under a name that is not relative, with slashes")
@@ -56,8 +71,8 @@ def is_decodable(name: str) -> bool:
 
 
 def is_hidden(part: str) -> bool:
-    """Whether a file or folder is ignored: hidden on Unix, or added by macOS to its archives."""
-    return part.startswith(".") or part == "__MACOSX"
+    """Whether a file or folder is ignored: hidden on Unix, or added by a system."""
+    return part.startswith(".") or part in ADDED
 
 
 def unpacked_limit(path: Path) -> int:
@@ -73,6 +88,14 @@ def shown(name: str) -> str:
 def refused(path: Path, name: str, how: str) -> InvalidPictureSet:
     """The error for an archive that holds ``name`` in a way that is not allowed."""
     return InvalidPictureSet(f"{path.name} holds {shown(name)} {how}.", REPACK)
+
+
+def unknown_encoding(path: Path, name: str) -> InvalidPictureSet:
+    """The error for a name that is not UTF-8."""
+    return InvalidPictureSet(
+        f"{path.name} holds {shown(name)}, a name in an unknown encoding.",
+        "Pack the pictures again with a program that writes names in UTF-8, or as a tar archive.",
+    )
 
 
 def too_large(path: Path) -> InvalidPictureSet:

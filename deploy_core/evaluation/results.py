@@ -7,6 +7,8 @@ from pathlib import Path
 
 from deploy_core import documents
 from deploy_core.evaluation.scores import PairedDifference, PredictionColumns, Score
+from deploy_core.inference.differences import Difference
+from deploy_core.types import Proof
 
 
 @dataclass(frozen=True)
@@ -30,23 +32,28 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class ShardResult:
-    """The answers to one shard. ``names``, ``classes`` and ``answers`` (by subject) cover the readable pictures."""
+    """The answers to one shard. ``names``, ``classes`` and ``answers`` (by subject) cover the readable pictures.
+
+    ``differences`` compare each subject but the first with it.
+    """
 
     number: int
     names: tuple[str, ...]
     classes: tuple[int, ...]
     unreadable: tuple[str, ...]
     answers: dict[str, PredictionColumns]
+    differences: dict[str, tuple[Difference, ...]]
     disagreements: tuple[Disagreement, ...]
 
 
 @dataclass(frozen=True)
 class Result:
-    """The score of one subject; ``change`` compares it with the first subject, and is None for the first."""
+    """The score of one subject; ``change`` and ``proof`` compare it with the first subject, and are None for that."""
 
     subject: str
     score: Score
     change: PairedDifference | None
+    proof: Proof | None = None
 
 
 @dataclass(frozen=True)

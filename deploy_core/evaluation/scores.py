@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from deploy_core.shares import Z, wilson
+
 BINS = 15
-# The 97.5th percentile of the normal distribution: intervals are 95 % ones.
-Z = 1.959964
 
 
 @dataclass(frozen=True)
@@ -122,14 +122,6 @@ def score(answers: PredictionColumns, true: Sequence[int], classes: dict[str, in
         ),
         calibration=bins,
     )
-
-
-def wilson(hits: int, count: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share; unlike the normal approximation, it stays inside 0..1 for few pictures."""
-    share, weight = hits / count, Z * Z / count
-    center = (share + weight / 2) / (1 + weight)
-    half = Z * math.sqrt(share * (1 - share) / count + weight / (4 * count)) / (1 + weight)
-    return max(0.0, center - half), min(1.0, center + half)
 
 
 def paired_difference(first: PredictionColumns, second: PredictionColumns, true: Sequence[int]) -> PairedDifference:

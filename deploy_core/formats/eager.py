@@ -73,6 +73,7 @@ ROWS = (
         least_cosine=0.9999,
         effect=_effect,
         load=_load,
+        load_as_on_phone=None,
         takes_batches=True,
         run_engine=lambda: "torch",
         runtime_package="torch",

@@ -12,8 +12,10 @@ from contextlib import contextmanager
 
 from deploy_core.errors import FormatUnavailable, InvalidRequest
 
-BUILD_ENGINES = ("qnnpack", "x86")
-RUN_ENGINES_BY_SPEED = ("onednn", "x86", "qnnpack")
+PHONE_ENGINE = "qnnpack"
+BUILD_ENGINES = (PHONE_ENGINE, "x86")
+RUN_ENGINES_BY_SPEED = ("onednn", "x86", PHONE_ENGINE)
+VNNI = ("avx512_vnni", "avx_vnni")
 
 _switch = threading.RLock()
 
@@ -40,11 +42,19 @@ def require_build_engine(engine: str) -> None:
 
 
 def run_engine() -> str:
-    """The fastest engine of this torch for running quantized files. Raises FormatUnavailable where it has none."""
-    for engine in RUN_ENGINES_BY_SPEED:
+    """The fastest engine of this torch that runs quantized files exactly here. Raises FormatUnavailable for none."""
+    for engine in [PHONE_ENGINE] if overflows() else RUN_ENGINES_BY_SPEED:
         if engine in supported():
             return engine
     raise FormatUnavailable("This torch has no quantized engine.", "Install the torch that requirements.txt names.")
+
+
+def overflows() -> bool:
+    """Whether this processor adds up int8 products in 16 bits: x86 with AVX2 or AVX-512, and without VNNI."""
+    import torch
+
+    has = torch.cpu.get_capabilities()
+    return bool(has.get("avx2")) and not any(has.get(name) for name in VNNI)
 
 
 @contextmanager

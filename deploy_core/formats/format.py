@@ -71,6 +71,7 @@ class Format:
     How a file runs on this machine:
 
     - ``load``: reads a file; returns a callable on float32 (N, 3, S, S), with N = 1 where ``takes_batches`` is False
+    - ``load_as_on_phone``: as ``load``, under ``engines.PHONE_ENGINE``; None where ``load`` computes as phones do
     - ``run_engine``: returns what computes its files: torch, one of torch's quantized engines, or another runtime
     - ``runtime_package``: the distribution that holds the runtime; a profile records its version
     - ``runs_in_torch``: whether torch's profiler can time its operators
@@ -105,6 +106,7 @@ class Format:
     least_cosine: float
     effect: Callable[[BuildResult], str]
     load: Callable[[Path], Run]
+    load_as_on_phone: Callable[[Path], Run] | None
     takes_batches: bool
     run_engine: Callable[[], str]
     runtime_package: str

@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deploy_core.inference import verify
 from deploy_core.inference.classify import Classifier
+from deploy_core.inference.differences import difference
 from deploy_core.types import Answer
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Probability:
 class FileAnswer:
     """The answer of a file to one picture, compared with the original's.
 
-    - ``agrees``, ``cosine``, ``max_abs_difference``: of the logits, as ``verify.compare`` defines them
+    - ``agrees``, ``cosine``, ``max_abs_difference``: of the logits, as in ``differences.Difference``
     - ``milliseconds``, ``original_milliseconds``: the fastest of a few inferences, measured in turn
     - ``probabilities``: the classes that the original finds most probable
     """
@@ -83,7 +83,7 @@ def compare_with_original(format_key: str, file: Classifier, original: Classifie
     import torch
 
     original_logits, file_logits = original.logits(tensor), file.logits(tensor)
-    compared = verify.compare([original_logits], [file_logits])
+    compared = difference(original_logits, file_logits)
     before, after = torch.softmax(original_logits, 0), torch.softmax(file_logits, 0)
     most_probable = before.topk(min(CLASSES_COMPARED, len(before))).indices.tolist()
     best = int(after.argmax())
@@ -91,9 +91,9 @@ def compare_with_original(format_key: str, file: Classifier, original: Classifie
     return FileAnswer(
         format=format_key,
         top=Answer(best, file.labels[best], float(after[best])),
-        agrees=compared.same_top1,
+        agrees=not compared.is_flipped,
         cosine=compared.cosine,
-        max_abs_difference=compared.max_abs_difference,
+        max_abs_difference=compared.largest,
         milliseconds=milliseconds,
         original_milliseconds=original_milliseconds,
         probabilities=tuple(

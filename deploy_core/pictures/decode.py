@@ -9,13 +9,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 
-import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from deploy_core.errors import InvalidPicture
+from deploy_core.pictures import deep, jpeg, png
 from deploy_core.pictures.formats import PICTURE_FORMATS, READABLE
 from deploy_core.settings import Settings
 
+TIFF = (b"II*\0", b"MM\0*")
 # Warning filters are global, so only one thread at a time may change and restore them.
 _DECODING = threading.Lock()
 
@@ -28,7 +29,8 @@ def decode(
     Use ``pool.Decoders`` for pictures of visitors: bytes can crash the process that decodes them.
     With ``at_least``, a JPEG may be decoded at a half, a quarter or an eighth of its size, if its short side keeps at
     least that many pixels: the decoder skips detail that is not needed (docs/decisions/0013-pictures.md). ``admit`` is
-    called with the number of pixels before any pixel is read.
+    called with the number of pixels before any pixel is read. Metadata never decide whether pixels are read, and the
+    range of deep pictures comes from their numbers (docs/decisions/0017-what-a-picture-says.md).
     Raises InvalidPicture if ``data`` is not a whole picture of a known format, or is larger than
     ``settings.picture_bytes`` or ``settings.picture_pixels``.
     """
@@ -40,14 +42,9 @@ def decode(
         warnings.simplefilter("ignore")
         try:
             _register_heic()
-            picture = Image.open(BytesIO(data), formats=[row.pillow for row in PICTURE_FORMATS])
-            if picture.width * picture.height > settings.picture_pixels:
-                raise _too_many_pixels(settings)
-            admit(picture.width * picture.height)
-            if at_least is not None:
-                short = min(picture.size)
-                picture.draft(None, (picture.width * at_least // short, picture.height * at_least // short))
-            picture.load()
+            pixels, info = png.separate(jpeg.without_metadata(data))
+            picture = _load(pixels, settings, at_least, admit)
+            picture.info |= info
             return _rgb(_upright(picture))
         except InvalidPicture:
             raise
@@ -56,6 +53,8 @@ def decode(
         except MemoryError as error:
             raise InvalidPicture("The picture needs too much memory.", "Give a smaller one.") from error
         except UnidentifiedImageError as error:
+            if data.startswith(TIFF):
+                raise InvalidPicture("This kind of TIFF cannot be read.", deep.REMEDY) from error
             raise InvalidPicture("This is not a picture that can be read.", READABLE) from error
         except Exception as error:  # Pillow raises many kinds of exceptions on damaged files
             raise InvalidPicture("The picture is damaged or cut off.", "Save it again, or give another one.") from error
@@ -79,6 +78,37 @@ def _register_heic() -> None:
     pi_heif.register_heif_opener()
 
 
+def _load(data: bytes, settings: Settings, at_least: int | None, admit: Callable[[int], None]) -> Image.Image:
+    """The picture in ``data`` with its pixels read, in its own mode."""
+
+    def load(data: bytes) -> Image.Image:
+        picture = _opened(data)
+        if at_least is not None:
+            short = min(picture.size)
+            picture.draft(None, (picture.width * at_least // short, picture.height * at_least // short))
+        has_deep_colours = deep.has_deep_colours(picture)
+        picture.load()
+        if has_deep_colours:
+            deep.require_visible(picture)
+        return picture
+
+    width, height = _opened(data).size
+    if width * height > settings.picture_pixels:
+        raise _too_many_pixels(settings)
+    admit(width * height)
+    try:
+        return load(data)
+    except OSError:
+        picture = jpeg.load_without_end(data, load)
+        if picture is None:
+            raise
+        return picture
+
+
+def _opened(data: bytes) -> Image.Image:
+    return Image.open(BytesIO(data), formats=[row.pillow for row in PICTURE_FORMATS])
+
+
 def _too_many_pixels(settings: Settings) -> InvalidPicture:
     return InvalidPicture(
         f"The picture has more than {settings.picture_pixels / 1e6:.3g} million pixels.", "Give a smaller one."
@@ -93,10 +123,8 @@ def _upright(picture: Image.Image) -> Image.Image:
 
 def _rgb(picture: Image.Image) -> Image.Image:
     profile = picture.info.get("icc_profile")
-    if picture.mode == "F":
-        raise InvalidPicture("The picture holds floating-point numbers.", "Save it with 8 bits per colour.")
-    if picture.mode.startswith("I"):
-        picture = _eight_bits(picture)
+    if deep.is_deep_grey(picture):
+        picture = deep.to_eight_bits(picture)
     if picture.mode != "CMYK":
         picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
     if profile:
@@ -104,14 +132,6 @@ def _rgb(picture: Image.Image) -> Image.Image:
     picture = _on_white(picture) if picture.mode == "RGBA" else picture.convert("RGB")
     picture.info = {}  # profile and orientation are applied already
     return picture
-
-
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    """16-bit grey scaled to 8 bits, which Pillow would clip; transparent pixels become white."""
-    values = np.asarray(picture).clip(0, 0xFFFF)
-    if "transparency" in picture.info:
-        values = np.where(values == picture.info["transparency"], 0xFFFF, values)
-    return Image.fromarray((values >> 8).astype(np.uint8))
 
 
 def _srgb(picture: Image.Image, profile: bytes) -> Image.Image:

@@ -44,8 +44,13 @@ def crop(picture: Image.Image, how: Preprocessing) -> Image.Image:
 
 def preprocess(picture: Image.Image, how: Preprocessing) -> NDArray[np.float32]:
     """The model's input for an RGB picture: float32, (1, 3, how.crop, how.crop), C-contiguous."""
-    pixels = np.asarray(crop(picture, how), dtype=np.float32) / np.float32(255)
-    normalized = (pixels - np.array(how.mean, np.float32)) / np.array(how.std, np.float32)
+    return normalize(np.asarray(crop(picture, how)), how)
+
+
+def normalize(pixels: NDArray[np.uint8], how: Preprocessing) -> NDArray[np.float32]:
+    """The model's input for what ``crop`` left: uint8, (how.crop, how.crop, 3). Returns what ``preprocess`` does."""
+    shares = pixels.astype(np.float32) / np.float32(255)
+    normalized = (shares - np.array(how.mean, np.float32)) / np.array(how.std, np.float32)
     return np.ascontiguousarray(normalized.transpose(2, 0, 1)[np.newaxis])
 
 

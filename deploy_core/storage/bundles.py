@@ -6,9 +6,9 @@ from pathlib import Path
 
 from deploy_core import build
 from deploy_core.bundle import write
-from deploy_core.bundle.sample import sample
+from deploy_core.bundle.sample import known_answer
 from deploy_core.errors import InvalidArtifact
-from deploy_core.models import catalogue, load
+from deploy_core.models import load
 from deploy_core.settings import Settings
 from deploy_core.storage.store import Store
 from deploy_core.types import Artifact, BuildResult
@@ -23,8 +23,7 @@ def bundle_file(path: Path, settings: Settings, out: Path | None = None) -> Path
     result, artifact = _built(path, settings)
     spec = load.find(result.model)
     out = out or path.with_name(f"{path.stem}_bundle.zip")
-    asked = sample(path, artifact, result.model, settings)
-    write.write(path, artifact, result, asked, catalogue.labels(spec), spec.preprocessing, out)
+    write.write(path, artifact, result, known_answer(path, artifact, spec, settings), spec.preprocessing, out)
     return out
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from deploy_core import documents
 from deploy_core.formats import Format
 from deploy_core.models import catalogue, load
-from deploy_core.types import Artifact, BuildRequest
+from deploy_core.types import Artifact, BuildRequest, EngineAnswer, KnownAnswer
 
 RECORD = "record.json"
 EXPECTED = "expected.json"
@@ -31,10 +31,10 @@ class EntryRecord:
 
 @dataclass(frozen=True)
 class ExpectedAnswer:
-    """The artifact's answer to the test picture: float32 logits (classes,). The picture's tensor is in ``TENSOR``."""
+    """The artifact's answers to the test picture, as in ``KnownAnswer``. The picture's tensor is in ``TENSOR``."""
 
     picture: str
-    logits: tuple[float, ...]
+    answers: tuple[EngineAnswer, ...]
     labels: tuple[str, ...]
 
 
@@ -67,9 +67,10 @@ class Stored:
         """The answer that a bundle states. Raises InvalidArtifact if it is gone."""
         return documents.read(self.folder / EXPECTED, ExpectedAnswer)
 
-    def tensor(self) -> bytes:
-        """The test picture as the model's input, float32 (1, 3, S, S), little-endian."""
-        return (self.folder / TENSOR).read_bytes()
+    def known(self) -> KnownAnswer:
+        """The test picture, with the answers that a bundle states. Raises InvalidArtifact if they are gone."""
+        expected = self.expected()
+        return KnownAnswer(expected.picture, (self.folder / TENSOR).read_bytes(), expected.answers, expected.labels)
 
 
 def address(request: BuildRequest, row: Format) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deploy_core import build, documents
-from deploy_core.build import Answers
 from deploy_core.errors import InvalidArtifact
 from deploy_core.files import atomic_write, make_folder, storage_failed
 from deploy_core.formats import FORMATS, Format, in_build_order
@@ -16,7 +15,7 @@ from deploy_core.models import load
 from deploy_core.storage.entry import EXPECTED, RECORD, TENSOR, EntryRecord, ExpectedAnswer, address
 from deploy_core.storage.locks import SHARED, locked
 from deploy_core.storage.store import Store
-from deploy_core.types import Artifact, BuildRequest
+from deploy_core.types import Artifact, BuildRequest, KnownAnswer
 
 
 @contextmanager
@@ -59,12 +58,11 @@ class Shelf:
     def path(self, row: Format) -> Path:
         return self.store.root / address(self.request, row) / row.filename(load.find(self.request.model).name)
 
-    def keep(self, artifact: Artifact, answers: Answers) -> None:
+    def keep(self, artifact: Artifact, known: KnownAnswer) -> None:
         row = FORMATS[artifact.format]
         folder = self.path(row).parent
         with atomic_write(folder / TENSOR) as path:
-            path.write_bytes(answers.first.tensor.numpy().astype("<f4").tobytes())
-        expected = ExpectedAnswer(answers.first.picture, tuple(answers.logits[0].tolist()), answers.labels)
-        documents.write(folder / EXPECTED, expected)
+            path.write_bytes(known.input)
+        documents.write(folder / EXPECTED, ExpectedAnswer(known.picture, known.answers, known.labels))
         request = replace(self.request, formats=(row.key,))
         documents.write(folder / RECORD, EntryRecord(request, artifact, row.versions()))

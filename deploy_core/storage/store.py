@@ -17,11 +17,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from deploy_core import documents
-from deploy_core.bundle import contents, write
+from deploy_core.bundle import write
 from deploy_core.errors import DamagedArtifact, InvalidArtifact, StorageFailed
 from deploy_core.files import atomic_write, listed, make_folder, require_space, sha256
 from deploy_core.formats import FORMATS, in_build_order
-from deploy_core.inference import verify
 from deploy_core.models import load
 from deploy_core.settings import Settings
 from deploy_core.storage.entry import EXPECTED, OWNED, RECORD, TENSOR, EntryRecord, Stored, address
@@ -97,8 +96,7 @@ class Store:
     def result(self, request: BuildRequest) -> BuildResult:
         """The finished artifacts of ``request`` as one build."""
         artifacts = tuple(stored.artifact for stored in self.find(request).values())
-        pictures = verify.reference_names()
-        return BuildResult(request.model, request.weights, request.engine, request.optimize, pictures, artifacts, ())
+        return BuildResult(request.model, request.weights, request.engine, request.optimize, artifacts, ())
 
     def entries(self) -> list[Stored]:
         """All finished artifacts except those of visitors' own models, the most recently used first."""
@@ -140,16 +138,9 @@ class Store:
         path = stored.folder / stored.bundle_name
         if not path.exists():
             self.make_room(stored.artifact.bytes)
-            request, expected = stored.record.request, stored.expected()
-            write.write(
-                stored.path,
-                stored.artifact,
-                self.result(request),
-                contents.Sample(expected.picture, stored.tensor(), expected.logits),
-                expected.labels,
-                load.find(request.model).preprocessing,
-                path,
-            )
+            request = stored.record.request
+            preprocessing = load.find(request.model).preprocessing
+            write.write(stored.path, stored.artifact, self.result(request), stored.known(), preprocessing, path)
         return path
 
     def require_limit(self, needed: int) -> None:

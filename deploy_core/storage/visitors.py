@@ -10,6 +10,7 @@ import re
 import secrets
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -121,21 +122,27 @@ class Visitors:
         self._forget, self._grace_seconds = forget, grace_seconds
         self._guard = threading.Lock()
         self._leaving: dict[str, threading.Timer] = {}
+        self._sessions: Counter[str] = Counter()
         for visitor in {found[0] for path in settings.home.glob("*/*") if (found := NAME.match(path.name))}:
             self._end(visitor)
 
     def arrive(self, visitor: str) -> None:
-        """The visitor is here, or has come back."""
+        """The visitor is here, or has come back. After a reload, the session before is still open for a while."""
         with self._guard:
+            self._sessions[visitor] += 1
             timer = self._leaving.pop(visitor, None)
         if timer:
             timer.cancel()
 
     def leave(self, visitor: str) -> None:
-        """The visitor has left. Unless they come back soon, everything they brought is removed."""
+        """A session of the visitor has ended. Unless they have another or come back soon, their things are removed."""
         timer = threading.Timer(self._grace_seconds, self._end, [visitor])
         timer.daemon = True
         with self._guard:
+            self._sessions[visitor] -= 1
+            if self._sessions[visitor] > 0:
+                return
+            del self._sessions[visitor]
             # A visitor can leave twice, from two tabs. The first timer must not go on unseen.
             earlier, self._leaving[visitor] = self._leaving.get(visitor), timer
         if earlier:

@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m deploy_core.training",
         description="Distil a DeiT from EfficientNet-Lite0 on your own photographs.",
     )
+    parser.register("type", Path, settings.expanded)
     add = parser.add_argument
     add("--photos", type=Path, required=True, metavar="PATH", help="a folder of photographs, or a tar or zip of one")
     add("--labels", action="store_true", help="the folders in PATH are the classes to learn (ImageNet's)")

@@ -14,12 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from deploy_core import build, embedded, settings
-from deploy_core.evaluation import evaluate, scores
+from deploy_core.evaluation import evaluate
 from deploy_core.evaluation.results import Evaluation, save_evaluation
 from deploy_core.evaluation.subjects import open_artifact
 from deploy_core.formats import FORMATS
 from deploy_core.models import load
 from deploy_core.settings import Settings
+from deploy_core.shares import wilson
 from deploy_core.types import BuildRequest, Event
 
 
@@ -57,7 +58,7 @@ def table(evaluation: Evaluation) -> str:
         if change:
             low, high = (bound * 100 for bound in change.interval)
             changed = f"{change.top1 * 100:+.1f} ({low:+.1f} to {high:+.1f})"
-            least, most = scores.wilson(change.flipped, figures.count)
+            least, most = wilson(change.flipped, figures.count)
             flipped = f"{change.flipped}, {change.flipped / figures.count:.1%} ({least:.1%} to {most:.1%})"
         lines.append(
             f"| `{result.subject}` | {figures.top1:.1%} | {changed} | {flipped} | {figures.top5:.1%} | "

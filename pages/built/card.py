@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from deploy_core.formats import FORMATS
-from deploy_core.inference import verify
 from deploy_core.storage.entry import Stored
 from deploy_core.types import Artifact, BuildResult
+from pages.parts import proof
 from pages.parts.text import escaped
 from pages.state import links
 
@@ -20,6 +20,7 @@ def draw(stored: Stored, result: BuildResult) -> None:
             with st.container(horizontal=True, width="content"):
                 _downloads(stored)
         st.markdown(row.effect(result))
+        proof.verdict("Against the original", artifact.proof)
         if artifact.disagrees:
             st.error("**Its answers are not the original's.** Do not ship it before you know why.")
         with st.expander("Proof, and will it run on my phone?"):
@@ -41,14 +42,11 @@ def _downloads(stored: Stored) -> None:
 
 
 def _proof(artifact: Artifact) -> None:
-    faithfulness, seconds = artifact.faithfulness, artifact.seconds
-    st.markdown(
-        f"The file was read back from disk and shown {faithfulness.pictures} photographs, one at a time. On "
-        f"**{faithfulness.agreeing_pictures} of {faithfulness.pictures}** it names the original's class, or one that "
-        f"the original finds as likely. {faithfulness.top5_overlap * 100:.0f} % of the top five classes are the same, "
-        f"the cosine similarity of the logits is at least {faithfulness.cosine:.5f}, and no logit is off by more than "
-        f"{faithfulness.max_abs_difference:.4f}. Required are a cosine of {FORMATS[artifact.format].least_cosine} and, "
-        f"unless the weights are random, the same class on {verify.LEAST_TOP1_AGREEMENT * 100:.0f} % of them."
+    seconds = artifact.seconds
+    proof.draw(FORMATS[artifact.format].title, artifact.proof)
+    st.caption(
+        f"The file was read back from disk and asked about photographs and parts of them. Its format asks for a cosine "
+        f"of at least {FORMATS[artifact.format].least_cosine}."
     )
     if artifact.delegation:
         left = ", ".join(f"`{name}`" for name in artifact.delegation.undelegated) or "none"

@@ -10,7 +10,7 @@ from pages.parts.text import escaped
 from pages.state import services
 
 ENGINES = {"qnnpack": "qnnpack, for phones", "x86": "x86, for servers"}
-OPTIMIZE = {"default": "Default, fast", "tutorial": "As in the tutorial"}
+OPTIMIZE = {"default": "Default, more exact and fast", "tutorial": "As in the tutorial"}
 
 
 def formats() -> tuple[str, ...]:
@@ -48,7 +48,7 @@ def options() -> tuple[str, str]:
         )
     with right:
         optimize = st.segmented_control(
-            "Optimize step",
+            "Int8 and optimize steps",
             OPTIMIZE_CHOICES,
             default=OPTIMIZE_CHOICES[0],
             required=True,

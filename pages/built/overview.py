@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from deploy_core.formats import FORMATS, ORIGINAL
+from deploy_core.inference import proof_words
 from deploy_core.types import Artifact, BuildResult
 
 
@@ -32,13 +33,12 @@ def table(result: BuildResult) -> None:
         column_config={
             "Size": st.column_config.NumberColumn(format="%.2f MB"),
             "Change": st.column_config.NumberColumn(format="%+.0f %%", help="Size against the original"),
-            "Same top-1": st.column_config.TextColumn(
-                help="On how many of the photographs it names the original's class; in a near tie, either class counts"
+            "Flipped labels": st.column_config.TextColumn(
+                help="Photographs, and parts of photographs, to which its first answer is not the original's"
             ),
             "Cosine": st.column_config.NumberColumn(
                 format="%.5f", help="Smallest cosine similarity of the logits on any of the photographs"
             ),
-            "Difference": st.column_config.NumberColumn(format="%.4f", help="The largest, of any logit"),
             "Delegated": st.column_config.NumberColumn(
                 format="%.0f %%", help="Operators that the delegate computes, for files that have one"
             ),
@@ -56,14 +56,13 @@ def warn_of_disagreement(result: BuildResult) -> None:
 
 
 def _line(artifact: Artifact, original: Artifact | None) -> dict[str, object]:
-    faithfulness = artifact.faithfulness
+    proof = artifact.proof
     return {
         "Format": FORMATS[artifact.format].title,
         "Size": artifact.bytes / 1e6,
         "Change": artifact.size_change(original) * 100 if original else None,
-        "Same top-1": f"{faithfulness.agreeing_pictures} of {faithfulness.pictures}",
-        "Cosine": faithfulness.cosine,
-        "Difference": faithfulness.max_abs_difference,
+        "Flipped labels": proof_words.flips(proof),
+        "Cosine": proof.cosine,
         "Delegated": artifact.delegation.percent if artifact.delegation else None,
-        "Verdict": "DISAGREES" if artifact.disagrees else "agrees",
+        "Verdict": proof_words.verdict(proof),
     }

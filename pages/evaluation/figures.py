@@ -8,7 +8,9 @@ import streamlit as st
 from deploy_core.evaluation import summary, tables
 from deploy_core.evaluation.results import Evaluation, Result
 from deploy_core.formats import FORMATS
+from deploy_core.inference import proof_words
 from pages.evaluation.words import signed_points, title
+from pages.parts import proof as proof_parts
 from pages.parts.text import escaped
 
 UNREADABLE_NAMED = 20
@@ -44,8 +46,11 @@ def table(evaluation: Evaluation) -> None:
             "Change, points": st.column_config.TextColumn(
                 help="Top-1 against the original, with its 95 % interval; paired, on the same pictures"
             ),
-            "Other answers": st.column_config.TextColumn(
+            "Flipped labels": st.column_config.TextColumn(
                 help="Pictures to which the file's first answer is not the original's, right or wrong"
+            ),
+            "Verdict": st.column_config.TextColumn(
+                help="Against the original, on these pictures, as on the page Build"
             ),
             "Won, lost": st.column_config.TextColumn(
                 help="Pictures that only this file, or only the original, has right"
@@ -79,12 +84,24 @@ def _line(result: Result) -> dict[str, object]:
         "Top-1": score.top1 * 100,
         "Change, points": changed,
         "95 %": f"{low * 100:.1f} to {high * 100:.1f}",
-        "Other answers": flipped,
+        "Flipped labels": flipped,
+        "Verdict": proof_words.verdict(result.proof) if result.proof else "",
         "Won, lost": won,
         "Top-5": score.top5 * 100,
         "Calibration error": score.ece * 100,
         "Pictures/s": score.images_per_second,
     }
+
+
+def verdicts(evaluation: Evaluation) -> None:
+    """For each file: how far its answers are from the original's on these pictures."""
+    proven = [result for result in evaluation.results if result.proof]
+    if not proven:
+        return
+    with st.expander("How far are the files from the original?"):
+        for result in proven:
+            if result.proof:
+                proof_parts.draw(title(result), result.proof)
 
 
 def not_counted(evaluation: Evaluation) -> None:

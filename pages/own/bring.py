@@ -51,8 +51,8 @@ def draw() -> None:
             "A model of timm or transformers. Private models cannot be fetched, because this server uses no account."
         )
     labels = st.file_uploader(
-        "Labels, unless the checkpoint has them: one per line, or JSON",
-        type=["txt", "json"],
+        "Labels, unless the checkpoint has them: one per line, CSV or JSON",
+        type=["txt", "csv", "tsv", "json", "jsonl"],
         max_upload_size=LARGEST_LABELS_MB,
         key="own_labels",
     )

@@ -58,7 +58,9 @@ def draw(spec: ModelSpec) -> None:
             format_func=lambda name: POOLING_WORDS[name],
         )
     labels = st.file_uploader(
-        "Other labels: one per line, or JSON", type=["txt", "json"], max_upload_size=LARGEST_LABELS_MB
+        "Other labels: one per line, CSV or JSON",
+        type=["txt", "csv", "tsv", "json", "jsonl"],
+        max_upload_size=LARGEST_LABELS_MB,
     )
     with notices.errors_shown():
         if st.button("Apply", type="primary"):

@@ -13,7 +13,7 @@ from deploy_core.models.spec import ModelSpec
 from deploy_core.types import ModelChoice
 from pages.own import bring, own_model, sidebar
 from pages.parts.text import escaped
-from pages.state import address
+from pages.state import address, returning
 
 WEIGHTS = {"pretrained": "Pretrained", "random": "Random"}
 
@@ -41,7 +41,13 @@ def choice() -> Choice:
     return Choice(spec, "pretrained" if spec.file else st.session_state["weights"])
 
 
-def draw() -> None:
+def draw() -> bool:
+    """Draws the picker, and what the visitor must know about their model. Returns whether the page can be drawn."""
+    if returning.is_waiting():
+        st.caption("Looking for your own model …")
+        return False
+    if st.query_params.get("model") == returning.OWN and "model" not in st.session_state:
+        del st.query_params["model"]
     unknown = address.recall("model", "model", load.find(settings.load().default_model).name, _known)
     if unknown is not None:
         _tell(f"There is no model '{escaped(unknown)}' here. Choose one in the sidebar.")
@@ -54,13 +60,15 @@ def draw() -> None:
     own = {spec.reference: spec for spec in own_model.brought()}
     if st.session_state["model"] not in (*offered, *own):
         if st.session_state["model"] not in catalogue.MODELS:
-            _tell("Your own model was deleted while you were away. Bring it again.")
+            st.session_state["own_notice"] = returning.GONE
         elif "model" in st.query_params:
             _tell(
                 f"{catalogue.MODELS[st.session_state['model']].title} is not offered here. Choose one in the sidebar."
             )
         default = settings.load().default_model
         st.session_state["model"] = default if default in offered else offered[0]
+    if own:
+        returning.settle()
     with st.sidebar:
         st.subheader("Model")
         st.selectbox(
@@ -68,6 +76,7 @@ def draw() -> None:
             [*offered, *own],
             format_func=lambda name: f"{own[name].title} (yours)" if name in own else catalogue.MODELS[name].title,
             key="model",
+            on_change=returning.settle,
             label_visibility="collapsed",
             filter_mode=None,
         )
@@ -88,11 +97,15 @@ def draw() -> None:
             width="stretch",
             key="bring",
         )
+    if notice := st.session_state.get("own_notice"):
+        st.warning(f"**{notice}** This page shows {escaped(spec.title)} instead.", icon=":material/warning:")
     sidebar.draw_dialog(spec)
+    returning.note(spec)
     address.note(
-        model=None if spec.file else spec.name,
+        model=returning.OWN if spec.file else spec.name,
         weights=None if spec.file or st.session_state["weights"] == "pretrained" else st.session_state["weights"],
     )
+    return True
 
 
 def _describe(spec: ModelSpec) -> None:

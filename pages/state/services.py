@@ -13,6 +13,7 @@ from deploy_core.profile.record.record import Record
 from deploy_core.profile.record.runs import Runs
 from deploy_core.profile.record.saved import read_record
 from deploy_core.storage.evaluations import Evaluations
+from deploy_core.storage.returns import Returns
 from deploy_core.storage.store import Store
 from deploy_core.storage.uploads import Uploads
 from deploy_core.storage.visitors import Visitors
@@ -92,8 +93,14 @@ def intake() -> Intake:
 
 
 @st.cache_resource(show_spinner=False)
+def returns() -> Returns:
+    return Returns()
+
+
+@st.cache_resource(show_spinner=False)
 def visitors() -> Visitors:
     def forget(visitor: str) -> None:
+        returns().forget(visitor)
         jobs().cancel_all(visitor)
         store().forget(visitor)
         evaluations().forget(visitor)

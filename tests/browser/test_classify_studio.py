@@ -90,7 +90,7 @@ def test_a_model_of_ones_own_goes_through_all_pages_and_answers_with_its_labels(
     dialog.get_by_role("button", name="Read it").click()
     expect(page.get_by_text("64 wide, 2 deep")).to_be_attached()
     expect(page.get_by_test_id("stMetricValue")).to_have_text(LABELS[1])
-    assert "model=" not in page.url
+    assert "model=own" in page.url
 
     visit(page, "Build")
     for row in FORMATS.values():

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Locator, Page, Playwright, Route, expec
 
 from deploy_core import documents, embedded
 from deploy_core.formats import FORMATS
-from deploy_core.inference import verify
+from deploy_core.inference import verdicts
 from deploy_core.models import catalogue, load
 from deploy_core.pictures import decode, preprocess
 from deploy_core.profile.device import report
@@ -245,7 +245,7 @@ def test_the_device_answers_as_the_server_on_every_picture(
         cosine = float(ours @ same / np.linalg.norm(ours) / np.linalg.norm(same))
         assert cosine >= LEAST_COSINE[key], name
         assert np.abs(np.array(theirs["own"]) - tensor.ravel()).max() <= INPUT_BOUND, name
-        assert ours.max() - ours[np.argmax(theirs["logits"])] < verify.NEAR_TIE, name
+        assert ours.max() - ours[np.argmax(theirs["logits"])] < verdicts.NEAR_TIE, name
 
 
 def fulfill(route: Route, given: dict[str, Path]) -> None:

@@ -54,7 +54,7 @@ def test_the_web_process_decodes_no_picture() -> None:
 
 def test_only_the_decoder_and_the_projects_own_pictures_are_decoded() -> None:
     callers = {path.relative_to(PROJECT).as_posix() for path in CORE if "decode.decode(" in path.read_text()}
-    assert callers == {"deploy_core/pictures/decoder.py", "deploy_core/inference/verify.py"}
+    assert callers == {"deploy_core/pictures/decoder.py", "deploy_core/inference/views.py"}
 
 
 def test_every_format_is_in_the_readme_as_the_table_says() -> None:

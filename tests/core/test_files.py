@@ -43,8 +43,8 @@ import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, resource.RLIM_INFINITY))
 from deploy_core.cli.main import main
-from deploy_core.inference import verify
-verify.PICTURES = 2
+from deploy_core.inference import verdicts
+verdicts.MOST_PICTURES = 2
 for formats in ("scripted", "lite"):
     print(main(["build", "--out", f"{sys.argv[1]}/{formats}", "--formats", formats]))
 """
@@ -61,7 +61,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path: Path, env
 
 
 def test_too_little_space_is_told_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(StorageFailed, match=r"MB free, and this build needs about .* MB"):
+    with pytest.raises(StorageFailed, match=r"MB free, and .* MB are needed"):
         files.require_space(tmp_path, 10**18)
 
 

@@ -11,7 +11,7 @@ CORE = sources.PROJECT / "deploy_core"
 
 # A module imports its own room and the floors before its own.
 FLOORS = (
-    {"types", "errors", "settings", "files", "documents", "logs", "memory", "ranges", "spreadsheets"},
+    {"types", "errors", "settings", "files", "documents", "logs", "memory", "ranges", "shares", "spreadsheets"},
     {"processes"},
     {"pictures", "embedded"},
     {"models"},

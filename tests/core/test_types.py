@@ -9,10 +9,10 @@ import pytest
 from deploy_core import embedded
 from deploy_core.inference.file_answers import FileAnswer, Probability
 from deploy_core.profile.record.saved import read_record
-from deploy_core.types import Answer, Artifact, Faithfulness, Milliseconds, Seconds
+from deploy_core.types import Answer, Artifact, Milliseconds, Seconds
+from tests import proofs
 
-FAITHFULNESS = Faithfulness(4, True, 0.75, 1.0, 0.9999, 0.01)
-ARTIFACT = Artifact("scripted", "demo.pt", 300, "0" * 64, Seconds(1.0, 0.1, 1.0), FAITHFULNESS, 1.0, False, None, ())
+ARTIFACT = Artifact("scripted", "demo.pt", 300, "0" * 64, Seconds(1.0, 0.1, 1.0), proofs.SAME, False, None, ())
 ROW = read_record(embedded.SAVED_PROFILE).rows[1]
 
 
@@ -20,8 +20,8 @@ def test_the_time_of_a_classification_is_the_sum_of_its_parts() -> None:
     assert Milliseconds(1.0, 2.0, 4.0).total == 7.0
 
 
-def test_a_share_of_pictures_is_a_number_of_pictures() -> None:
-    assert FAITHFULNESS.agreeing_pictures == 3
+def test_only_flips_where_the_original_was_decided_are_disagreements() -> None:
+    assert proofs.proof(pictures=200, flips=6, decided_flips=2).agreement == 0.99
 
 
 def test_a_quarter_of_the_size_is_three_quarters_less() -> None:

@@ -36,7 +36,7 @@ def test_a_model_of_ones_own_answers_with_its_labels_and_is_ones_own() -> None:
     assert app.metric[0].value == LABELS[1]
     assert "My pets (yours)" in app.sidebar.selectbox[0].options
     assert "64 wide, 2 deep, 1 heads; 32 x 32 pixels in patches of 8; 3 classes" in texts(app).replace("\\", "")
-    assert "model" not in app.query_params
+    assert app.query_params["model"] == "own"
     assert len(open_page().sidebar.selectbox[0].options) == len(app.sidebar.selectbox[0].options) - 1
     app.switch_page(PAGES["build"]).run()
     assert app.button(key="build").label.endswith("of My pets")
@@ -92,7 +92,8 @@ def test_a_model_that_was_deleted_gives_way_to_the_usual_one() -> None:
     app.run()
     assert not app.exception
     assert app.sidebar.selectbox[0].value == "demo"
-    assert "deleted while you were away" in app.toast[0].value
+    assert "was deleted" in app.warning[0].value
+    assert "DeiT" in app.warning[0].value
 
 
 @pytest.mark.parametrize(

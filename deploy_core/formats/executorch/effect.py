@@ -1,21 +1,20 @@
-"""What exporting to ExecuTorch did to size and speed in a build."""
+"""What exporting to ExecuTorch did to the size of a file."""
 
 from __future__ import annotations
 
-from deploy_core.formats.ratios import size_against, time_against
+from deploy_core.formats.ratios import size_against
 from deploy_core.types import BuildResult
 
 
 def float32(result: BuildResult) -> str:
     return (
         "PyTorch's current runtime for phones; XNNPACK computes what is delegated to it. Float32 stays float32: "
-        f"{size_against(result, 'executorch', 'original')}, {time_against(result, 'executorch', 'original')}."
+        f"{size_against(result, 'executorch', 'original')}."
     )
 
 
 def int8(result: BuildResult) -> str:
     return (
         "Int8 weights, one scale for each output channel, and activations quantized while it runs: "
-        f"{size_against(result, 'executorch_int8', 'original')}, "
-        f"{time_against(result, 'executorch_int8', 'original')}."
+        f"{size_against(result, 'executorch_int8', 'original')}."
     )

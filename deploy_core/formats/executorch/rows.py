@@ -37,6 +37,7 @@ ExecuTorch = partial(
     save=conversion.save,
     library_bytes=220_000_000,
     load=running.load,
+    load_as_on_phone=None,
     takes_batches=False,
     run_engine=lambda: "XNNPACK",
     runtime_package="executorch",

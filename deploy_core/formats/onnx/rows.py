@@ -41,6 +41,7 @@ Onnx = partial(
     save=conversion.save,
     library_bytes=190_000_000,
     load=running.load,
+    load_as_on_phone=None,
     takes_batches=True,
     run_engine=lambda: "onnxruntime",
     runtime_package="onnxruntime",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploy_core.errors import InvalidArtifact
+from deploy_core.formats import engines
 from deploy_core.formats.operators import CALLS, WARMUP, Run, Timings, table, typical
 from deploy_core.types import OperatorTime
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     import torch
 
 INPUT, OUTPUT = "input", "logits"
-VNNI = ("avx512_vnni", "avx_vnni")
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ def session_options() -> Any:
     options.intra_op_num_threads = torch.get_num_threads()
     # Threads that wait for the next call by spinning slow down all else that is measured on this machine.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Without VNNI, x86 adds up int8 products in 16 bits, which overflow: docs/decisions/0009-proof.md.
-    if not any(torch.cpu.get_capabilities().get(name) for name in VNNI):
+    # Slower, and exact: docs/decisions/0009-proof.md.
+    if engines.overflows():
         options.add_session_config_entry("session.x64quantprecision", "1")
     return options
 

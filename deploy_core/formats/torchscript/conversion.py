@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from deploy_core.errors import StorageFailed
 from deploy_core.formats import engines
 from deploy_core.formats.format import Workbench
+from deploy_core.formats.torchscript import smoothing
 from deploy_core.formats.torchscript.running import deprecations_ignored
 
 Convert = Callable[[Workbench], Any]
@@ -31,10 +33,31 @@ def script(bench: Workbench) -> Any:
 
 @_under_build_engine
 def quantize(bench: Workbench) -> Any:
+    """The tutorial's dynamic int8, or a more exact one (docs/decisions/0009-proof.md)."""
     import torch
+    from torch.ao.quantization import per_channel_dynamic_qconfig, quantize_dynamic
 
-    quantized = torch.ao.quantization.quantize_dynamic(bench.model.module, {torch.nn.Linear}, dtype=torch.qint8)
+    if bench.optimize == "tutorial":
+        return torch.jit.script(quantize_dynamic(bench.model.module, {torch.nn.Linear}, dtype=torch.qint8))
+    smoothed = copy.deepcopy(bench.model.module)
+    smoothing.smooth(smoothed)
+    quantized = quantize_dynamic(
+        smoothed, {torch.nn.Linear: per_channel_dynamic_qconfig}, mapping=_layers(bench.engine), inplace=True
+    )
     return torch.jit.script(quantized)
+
+
+def _layers(engine: str) -> dict[Any, Any]:
+    """What replaces float layers. Files for servers keep the reduced range, because some x86 processors need it."""
+    import torch
+    from torch.ao.quantization.quantization_mappings import get_default_dynamic_quant_module_mappings
+
+    layers: dict[Any, Any] = dict(get_default_dynamic_quant_module_mappings())
+    if engine != "x86":
+        from deploy_core.formats.torchscript.full_range import FullRangeLinear
+
+        layers[torch.nn.Linear] = FullRangeLinear
+    return layers
 
 
 @_under_build_engine

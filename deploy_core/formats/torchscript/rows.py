@@ -37,6 +37,7 @@ TorchScript = partial(
     library_bytes=0,
     copies=2.3,
     load=running.load_script,
+    load_as_on_phone=None,
     takes_batches=True,
     runtime_package="torch",
     runs_in_torch=True,
@@ -47,7 +48,13 @@ TorchScript = partial(
     app_code="torchscript",
     runs_in_client=False,
 )
-Int8 = partial(TorchScript, is_int8=True, least_cosine=0.99, run_engine=engines.run_engine)
+Int8 = partial(
+    TorchScript,
+    is_int8=True,
+    least_cosine=0.99,
+    run_engine=engines.run_engine,
+    load_as_on_phone=partial(running.load_script, engine=engines.PHONE_ENGINE),
+)
 
 ROWS = (
     TorchScript(
@@ -74,7 +81,7 @@ ROWS = (
         colour="#00897b",
         probe=conversion.quantization_reason,
         needs=None,
-        options=("engine",),
+        options=("engine", "optimize"),
         convert=conversion.quantize,
         effort=1.5,
         effect=effect.quantized,
@@ -106,6 +113,7 @@ ROWS = (
         effort=0.5,
         effect=effect.lite,
         load=running.load_lite,
+        load_as_on_phone=partial(running.load_lite, engine=engines.PHONE_ENGINE),
         observe=operators.by_torch(running.load_lite),
         runtimes=(LITE_RUNTIME,),
         inspect=inspection.inspect_lite,

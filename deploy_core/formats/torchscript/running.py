@@ -25,18 +25,18 @@ def deprecations_ignored() -> Iterator[None]:
         yield
 
 
-def load_script(path: Path) -> Run:
-    """A ``.pt`` file. Raises InvalidArtifact."""
-    return _load(path, _read_script)
+def load_script(path: Path, engine: str | None = None) -> Run:
+    """A ``.pt`` file, run by an engine, by default this machine's fastest. Raises InvalidArtifact."""
+    return _load(path, _read_script, engine)
 
 
-def load_lite(path: Path) -> Run:
-    """A ``.ptl`` file. Raises InvalidArtifact."""
-    return _load(path, _read_lite)
+def load_lite(path: Path, engine: str | None = None) -> Run:
+    """A ``.ptl`` file, as ``load_script``. Raises InvalidArtifact."""
+    return _load(path, _read_lite, engine)
 
 
-def _load(path: Path, read: Callable[[str], Any]) -> Run:
-    with deprecations_ignored(), engines.using(engines.run_engine()):
+def _load(path: Path, read: Callable[[str], Any], engine: str | None) -> Run:
+    with deprecations_ignored(), engines.using(engine or engines.run_engine()):
         try:
             run: Run = read(str(path))
         except (RuntimeError, ValueError) as error:

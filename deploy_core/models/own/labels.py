@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from deploy_core.errors import InvalidRequest
+from deploy_core.models.own import label_files
 
 # The keys under which training scripts save the names of the classes.
 NOTES = ("label_names", "labels", "class_names", "classes", "id2label", "class_to_idx", "label2id")
@@ -15,30 +18,27 @@ LARGEST_FILE = 2_000_000
 
 
 def parse_labels(data: bytes) -> tuple[str, ...]:
-    """The labels in the bytes of a file, by class index.
+    """The labels in the bytes of a file, by class index, in any of the forms that ``label_files`` knows.
 
-    The file is text with one label a line, or JSON: a list, or a mapping between index and label in either direction.
-    Raises InvalidRequest.
+    Raises InvalidRequest, which says if the encoding or the numbers of the classes are the reason.
     """
-    unreadable = InvalidRequest(
-        "The labels cannot be read.", "Give a text file with one label a line, or JSON: a list, or index to label."
-    )
     if len(data) > LARGEST_FILE:
-        raise unreadable
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise unreadable from error
+        raise InvalidRequest(f"The labels have more than {LARGEST_FILE / 1e6:.0f} MB.", label_files.REMEDY)
+    text = label_files.text_of(data)
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
-        if text.lstrip()[:1] in ("[", "{"):
-            raise unreadable from None
-        document = [line for line in text.splitlines() if line.strip()]
-    labels = _by_index(document) or (labels_in_notes(document) if isinstance(document, dict) else None)
-    if not labels:
-        raise unreadable
-    return labels
+        document = None
+    if isinstance(document, dict):
+        labels = labels_in_notes(document) or label_files.labels_of(document)
+    elif isinstance(document, list):
+        labels = label_files.labels_of(document)
+    else:
+        labels = label_files.labels_in(text)
+    # Text that begins like JSON and was not read as such is damaged.
+    if not labels or (document is None and labels[0].lstrip().startswith(("[", "{"))):
+        raise InvalidRequest("The labels cannot be read.", label_files.REMEDY)
+    return clean_labels(labels)
 
 
 def labels_in_notes(notes: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -50,32 +50,20 @@ def labels_in_notes(notes: Mapping[str, Any]) -> tuple[str, ...] | None:
                 value = json.loads(value)
             except (ValueError, RecursionError):
                 continue
-        labels = _by_index(value)
-        if labels:
-            return labels
+        with suppress(InvalidRequest):
+            labels = label_files.labels_of(value)
+            if labels:
+                return clean_labels(labels)
     return None
 
 
 def clean_labels(labels: Sequence[str]) -> tuple[str, ...]:
-    """The labels as one printable line each, so that no label can break a table, a file of labels, or a page."""
-    return tuple(
-        "".join(letter if letter.isprintable() else " " for letter in label).strip()[:LONGEST_LABEL] for label in labels
-    )
+    """The labels as one printable line each, so that no label can break a table, a file of labels, or a page.
+
+    Their letters are in Unicode's composed form.
+    """
+    return tuple(_printable(unicodedata.normalize("NFC", label)).strip()[:LONGEST_LABEL] for label in labels)
 
 
-def _by_index(value: Any) -> tuple[str, ...] | None:
-    """The labels in a list, or in a mapping from index to label or from label to index; None for anything else."""
-    if isinstance(value, Mapping):
-        pairs = list(value.items())
-        if all(isinstance(index, int) for _, index in pairs):
-            pairs = [(index, label) for label, index in pairs]
-        try:
-            by_index = {int(index): label for index, label in pairs}
-        except (TypeError, ValueError):
-            return None
-        if sorted(by_index) != list(range(len(by_index))):
-            return None
-        value = [by_index[index] for index in range(len(by_index))]
-    if not isinstance(value, Sequence) or isinstance(value, str | bytes) or not value:
-        return None
-    return clean_labels(value) if all(isinstance(label, str) and label.strip() for label in value) else None
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy_core.formats import FORMATS, Run, operators
-from deploy_core.inference import verify
+from deploy_core.inference import views
 from deploy_core.models.load import find
 from deploy_core.processes.task import Task
 from deploy_core.profile.record.record import Throughput
@@ -69,7 +69,7 @@ def examine_file(request: Examine, settings: Settings) -> Examination:
     """
     import torch
 
-    picture = verify.reference(find(request.model), settings).tensor
+    picture = views.first_input(find(request.model), settings)
     row = FORMATS[request.format]
     torch.set_num_threads(request.threads)
     before = _resident()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from deploy_core.errors import DeployError
 from deploy_core.formats import FORMATS
-from deploy_core.inference import verify
+from deploy_core.inference import views
 from deploy_core.models.load import find
 from deploy_core.processes.task import Task
 from deploy_core.profile.measure.mark import Mark
@@ -52,7 +52,7 @@ def time_files(request: TimeFiles, settings: Settings, progress: Progress) -> Ro
     import torch
 
     torch.set_num_threads(request.threads)
-    picture = verify.reference(find(request.model), settings).tensor
+    picture = views.first_input(find(request.model), settings)
     progress(Event("Loading the artifacts", 0.0))
     runs: dict[str, Callable[[], object]] = {}
     failed: dict[str, str] = {}

@@ -22,26 +22,35 @@ import torch
 from deploy_core import embedded
 from deploy_core.bundle.check import verify
 from deploy_core.bundle.code import app_code, code_values
-from deploy_core.bundle.contents import APP_CODE, COMMON, CONTENTS, SUMS, TENSOR, Sample
+from deploy_core.bundle.contents import APP_CODE, COMMON, CONTENTS, ENGINE_TIE, SUMS, TENSOR
 from deploy_core.bundle.preprocessing import preprocessing_document
-from deploy_core.bundle.sample import sample
+from deploy_core.bundle.sample import known_answer
 from deploy_core.bundle.unpack import LARGEST_PIECE
 from deploy_core.bundle.write import write
-from deploy_core.errors import FormatUnavailable, InvalidArtifact, InvalidRequest
+from deploy_core.errors import FormatUnavailable, InvalidArtifact
 from deploy_core.files import sha256
 from deploy_core.formats import FORMATS, Format
 from deploy_core.inference import classify
-from deploy_core.inference.verify import reference_pictures
 from deploy_core.models import catalogue, load
 from deploy_core.pictures import decode, preprocess
 from deploy_core.settings import Settings
-from deploy_core.types import Artifact, BuildResult, Delegation, Faithfulness, Finding, Preprocessing, Seconds
+from deploy_core.types import (
+    Artifact,
+    BuildResult,
+    Delegation,
+    Finding,
+    KnownAnswer,
+    Preprocessing,
+    Seconds,
+    Verdict,
+)
+from tests import proofs
 from tests.whole_build import WholeBuild
 
 PROJECT = Path(__file__).parents[3]
 SPEC = load.find("demo")
 LABELS = catalogue.labels(SPEC)
-PICTURE = reference_pictures()[0]
+PICTURE = embedded.samples()[0].path
 NUMBERS = 3 * SPEC.input_size**2
 SQUASHED = Preprocessing(36, 32, (0.5, 0.5, 0.5), (0.25, 0.3, 0.35), interpolation="hamming", crop_mode="squash")
 QUICK = ("original", "scripted", "quantized", "optimized", "lite")
@@ -55,15 +64,14 @@ class Built:
     path: Path
     artifact: Artifact
     result: BuildResult
-    sample: Sample
+    known: KnownAnswer
 
     def write(self, out: Path, **changes: Any) -> Path:
         values: dict[str, Any] = {
             "path": self.path,
             "artifact": self.artifact,
             "build": self.result,
-            "sample": self.sample,
-            "labels": LABELS,
+            "known": self.known,
             "preprocessing": SPEC.preprocessing,
             "out": out,
         }
@@ -78,8 +86,7 @@ def artifact_of(row: Format, path: Path) -> Artifact:
         bytes=path.stat().st_size,
         sha256=sha256(path),
         seconds=Seconds(1, 1, 1),
-        faithfulness=Faithfulness(8, True, 1.0, 0.975, 0.999912, 0.01),
-        relative_time=1.0,
+        proof=proofs.SAME,
         disagrees=False,
         delegation=None,
         findings=(),
@@ -87,7 +94,7 @@ def artifact_of(row: Format, path: Path) -> Artifact:
 
 
 def result_of(artifact: Artifact, weights: str = "pretrained") -> BuildResult:
-    return BuildResult("demo", weights, "qnnpack", "default", (PICTURE.name,), (artifact,), ())
+    return BuildResult("demo", weights, "qnnpack", "default", (artifact,), ())
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +103,7 @@ def built(whole_build: WholeBuild) -> dict[str, Built]:
     for key in QUICK:
         path = whole_build.path(key)
         artifact = artifact_of(FORMATS[key], path)
-        found[key] = Built(path, artifact, result_of(artifact), sample(path, artifact, "demo", Settings()))
+        found[key] = Built(path, artifact, result_of(artifact), known_answer(path, artifact, SPEC, Settings()))
     return found
 
 
@@ -135,7 +142,7 @@ def test_a_bundle_says_what_is_true(key: str, built: dict[str, Built], tmp_path:
     assert set(CONTENTS) | {one.artifact.file} <= set(pieces)
     assert pieces[one.artifact.file] == one.path.read_bytes()
     assert pieces["labels.txt"].decode().splitlines() == list(LABELS)
-    assert pieces["test_input.bin"] == one.sample.tensor
+    assert pieces["test_input.bin"] == one.known.input
 
     how = json.loads(pieces["preprocessing.json"])
     assert (how["width"], how["height"], how["resize_short_side"], how["center_crop"]) == (224, 224, 256, 224)
@@ -143,11 +150,11 @@ def test_a_bundle_says_what_is_true(key: str, built: dict[str, Built], tmp_path:
     assert (tuple(how["mean"]), tuple(how["std"])) == (SPEC.preprocessing.mean, SPEC.preprocessing.std)
 
     expected = json.loads(pieces["expected.json"])
-    probabilities = torch.tensor(one.sample.logits).softmax(0)
+    probabilities = torch.tensor(one.known.answers[0].logits).softmax(0)
     assert expected["picture"] == PICTURE.name
     assert expected["shape"] == [1, 3, 224, 224]
-    assert expected["logits"] == list(one.sample.logits)
-    assert expected["tolerance"] == {"cosine": row.least_cosine, "same_top1": True}
+    assert expected["logits"] == list(one.known.answers[0].logits)
+    assert expected["tolerance"] == {"cosine": row.least_cosine, "same_top1": True, "near_tie": ENGINE_TIE}
     assert [answer["index"] for answer in expected["top"]] == probabilities.topk(5).indices.tolist()
     for answer in expected["top"]:
         assert answer["label"] == LABELS[answer["index"]]
@@ -211,18 +218,20 @@ def test_writing_imports_no_torch(built: dict[str, Built], tmp_path: Path) -> No
 import sys
 from pathlib import Path
 from deploy_core.bundle import write
-from deploy_core.bundle.write import Sample
 from deploy_core.models import catalogue, load
 from deploy_core.types import *
-artifact = {one.artifact!r}
-write.write(Path({str(one.path)!r}), artifact, {one.result!r}, {one.sample!r}, {LABELS!r},
+from deploy_core.types import Verdict
+artifact = {dataclasses.replace(one.artifact, proof=proofs.proof(verdict=None))!r}
+write.write(Path({str(one.path)!r}), artifact, {one.result!r}, {one.known!r},
             load.find("demo").preprocessing, Path({str(tmp_path / "bundle.zip")!r}))
 print(*sys.modules)
 """
     command = [sys.executable, "-"]
     done = subprocess.run(command, cwd=PROJECT, input=script, capture_output=True, text=True, check=True)
     assert {"torch", "timm", "torchvision", "streamlit"} & set(done.stdout.split()) == set()
-    assert (tmp_path / "bundle.zip").read_bytes() == one.write(tmp_path / "other.zip").read_bytes()
+    assert (tmp_path / "bundle.zip").read_bytes() == one.write(
+        tmp_path / "other.zip", artifact=dataclasses.replace(one.artifact, proof=proofs.proof(verdict=None))
+    ).read_bytes()
 
 
 @pytest.mark.parametrize("folder", CODE_FOLDERS)
@@ -293,15 +302,18 @@ def test_labels_with_odd_characters_survive(built: dict[str, Built], tmp_path: P
         "d'e",
         "f\tg",
     )
-    logits = built["lite"].sample.logits
+    logits = built["lite"].known.answers[0].logits
     best_first = sorted(range(len(logits)), key=lambda index: -logits[index])
     named = dict(zip(best_first, odd, strict=False))
     labels = tuple(named.get(index, f"class {index}") for index in range(len(logits)))
-    pieces = contents(built["lite"].write(tmp_path / "bundle.zip", labels=labels))
+    pieces = contents(
+        built["lite"].write(tmp_path / "bundle.zip", known=dataclasses.replace(built["lite"].known, labels=labels))
+    )
     assert pieces["labels.txt"].decode() == "".join(f"{label}\n" for label in labels)
     assert [answer["label"] for answer in json.loads(pieces["expected.json"])["top"]] == list(odd[:5])
     assert verify(tmp_path / "bundle.zip", Settings()).holds
-    pieces = contents(built["lite"].write(tmp_path / "broken.zip", labels=("two\r\nlines", *labels[1:])))
+    broken = dataclasses.replace(built["lite"].known, labels=("two\r\nlines", *labels[1:]))
+    pieces = contents(built["lite"].write(tmp_path / "broken.zip", known=broken))
     assert pieces["labels.txt"].decode().split("\n")[0] == "two lines"
 
 
@@ -337,20 +349,14 @@ def test_the_top1_of_random_weights_is_not_asked_for(built: dict[str, Built], tm
     result = dataclasses.replace(one.result, weights="random")
     pieces = contents(one.write(tmp_path / "bundle.zip", build=result))
     assert json.loads(pieces["expected.json"])["tolerance"]["same_top1"] is False
-    assert "the same top-1." not in pieces["README.md"].decode()
-
-
-def test_the_top1_of_a_near_tie_is_not_asked_for(built: dict[str, Built], tmp_path: Path) -> None:
-    sample = Sample(PICTURE.name, built["lite"].sample.tensor, (2.1, 2.0, *[0.0] * 998))
-    pieces = contents(built["lite"].write(tmp_path / "bundle.zip", sample=sample))
-    assert json.loads(pieces["expected.json"])["tolerance"]["same_top1"] is False
+    assert "the same first answer" not in pieces["README.md"].decode()
 
 
 def test_the_sample_is_the_test_picture(built: dict[str, Built]) -> None:
     picture = decode.decode(PICTURE.read_bytes(), Settings())
     tensor = preprocess.preprocess(picture, SPEC.preprocessing)
-    assert built["lite"].sample.tensor == tensor.astype("<f4").tobytes()
-    assert len(built["lite"].sample.logits) == SPEC.classes
+    assert built["lite"].known.input == tensor.astype("<f4").tobytes()
+    assert len(built["lite"].known.answers[0].logits) == SPEC.classes
 
 
 @pytest.mark.parametrize("change", [b"", b"more"])
@@ -367,19 +373,17 @@ def test_a_file_that_is_not_what_was_built_is_not_zipped(
     assert [path.name] == [path.name for path in tmp_path.iterdir()]
 
 
-def test_a_model_that_does_not_exist_has_no_sample(built: dict[str, Built]) -> None:
-    with pytest.raises(InvalidRequest):
-        sample(built["lite"].path, built["lite"].artifact, "no-such-model", Settings())
-
-
 @pytest.mark.parametrize("key", QUICK)
 def test_a_bundle_holds(key: str, built: dict[str, Built], tmp_path: Path) -> None:
     check = verify(built[key].write(tmp_path / "bundle.zip"), Settings())
     assert (check.format, check.file) == (key, built[key].artifact.file)
     assert check.holds
-    assert check.same_top1
-    assert check.cosine == pytest.approx(1)
-    assert check.max_abs_difference < 1e-4
+    known = built[key].known.answers
+    assert [one.engine for one in check.engines] == [answer.engine for answer in known]
+    assert {one.verdict for one in check.engines} == {Verdict.SAME}
+    assert check.engines[0].cosine == pytest.approx(1)
+    assert check.engines[0].max_abs_difference < 1e-4
+    assert all(one.cosine >= FORMATS[key].least_cosine for one in check.engines)
     assert "answers as its bundle states" in check.text
 
 
@@ -389,15 +393,20 @@ def test_other_logits_do_not_hold(lite: Path, tmp_path: Path) -> None:
     turned = pack(changed(pieces, "expected.json", logits=logits[::-1]), tmp_path / "turned.zip")
     check = verify(turned, Settings())
     assert not check.holds
-    assert check.cosine < 0.99
+    assert all(one.cosine < 0.99 for one in check.engines)
     assert "does not answer" in check.text
 
     two = sorted(range(len(logits)), key=lambda index: -logits[index])[:2]
     swapped = [*logits]
     swapped[two[0]], swapped[two[1]] = logits[two[1]], logits[two[0]]
-    loose = {"cosine": -1.0, "same_top1": True}
+    loose = {"cosine": -1.0, "same_top1": True, "near_tie": 0.5}
     path = pack(changed(pieces, "expected.json", logits=swapped, tolerance=loose), tmp_path / "swapped.zip")
-    assert not verify(path, Settings()).holds
+    check = verify(path, Settings())
+    assert not check.holds
+    assert {one.verdict for one in check.engines} == {Verdict.CHANGES}
+    loose["near_tie"] = 100.0
+    path = pack(changed(pieces, "expected.json", logits=swapped, tolerance=loose), tmp_path / "tie.zip")
+    assert {one.verdict for one in verify(path, Settings()).engines} == {Verdict.UNDECIDED}
     loose["same_top1"] = False
     path = pack(changed(pieces, "expected.json", logits=swapped, tolerance=loose), tmp_path / "loose.zip")
     assert verify(path, Settings()).holds

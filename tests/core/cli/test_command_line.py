@@ -97,13 +97,14 @@ def test_build(pets: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     result = run_json(capsys, "build", *asked)
     assert (result["model"], result["weights"], result["engine"]) == ("pets", "pretrained", "x86")
     assert [row["format"] for row in result["artifacts"]] == ["original", "scripted", "quantized", "optimized", "lite"]
-    promised = {"format", "file", "bytes", "sha256", "seconds", "cosine", "max_abs_difference", "same_top1"}
-    promised |= {"available", "error", "delegated_percent", "top1_agreement"}
+    promised = {"format", "file", "bytes", "sha256", "seconds", "disagrees", "proof"}
+    promised |= {"available", "error", "delegated_percent"}
     for row in result["artifacts"]:
         assert promised <= set(row)
         assert row["sha256"] == files.sha256(tmp_path / row["file"])
         assert (row["available"], row["error"]) == (True, None)
-        assert row["top1_agreement"] >= 0.75
+        assert row["proof"]["pictures"] >= 200
+        assert row["proof"]["cosine"] >= FORMATS[row["format"]].least_cosine
 
 
 def test_a_build_that_lacks_a_format_says_so_in_its_row_and_its_status(

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -11,6 +13,7 @@ from deploy_core.models import load
 from deploy_core.models.own import card
 from tests.own_model import SHAPE
 
+Form = Literal["NFC", "NFD"]
 # Only a person's own model has labels of its own.
 PETS = ClassNames(replace(card.without_file(SHAPE, "pets", ("cat", "dog", "ship")), file=Path("pets.safetensors")))
 IMAGENET = ClassNames(load.find("deit_base_patch16_224"))
@@ -64,3 +67,12 @@ def test_many_unknown_folders_are_counted() -> None:
 def test_two_folders_of_one_class_are_refused() -> None:
     with pytest.raises(InvalidPictureSet, match="cat, Cat mean the same class"):
         PETS.indices(["cat", "Cat", "dog"])
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("of_labels", ["NFC", "NFD"])
+def test_a_name_is_known_however_its_letters_are_composed(form: Form, of_labels: Form) -> None:
+    labels = tuple(unicodedata.normalize(of_labels, label) for label in ("café", "naïve fish", "Straße"))
+    names = ClassNames(replace(card.without_file(SHAPE, "x", labels), file=Path("x.safetensors")))
+    folders = [unicodedata.normalize(form, name) for name in ("CAFÉ", "naïve-fish", "strasse")]
+    assert [*names.indices(folders).values()] == [0, 1, 2]

@@ -25,10 +25,10 @@ from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.data.imagenet_info import ImageNetInfo
 from torchvision import transforms
 
-from deploy_core import embedded
+from deploy_core import embedded, shares
 from deploy_core.cli.main import main
 from deploy_core.errors import InvalidPictureSet
-from deploy_core.evaluation import evaluate, scores, subjects
+from deploy_core.evaluation import evaluate, subjects
 from deploy_core.evaluation.class_names import ClassNames
 from deploy_core.evaluation.labelled import LabelledSet
 from deploy_core.evaluation.results import Evaluation, read_evaluation, save_evaluation
@@ -327,7 +327,7 @@ def test_the_shipped_weights_score_what_a_plain_computation_gives(fifth: Path, l
     assert (figures.top1, figures.top5) == pytest.approx(plain_scores(fifth))
     saved = read_evaluation(embedded.SAVED_EVALUATION).results[0].score
     assert saved.top1_interval[0] <= figures.top1 <= saved.top1_interval[1]
-    low, high = scores.wilson(round(figures.top5 * found.count), found.count)
+    low, high = shares.wilson(round(figures.top5 * found.count), found.count)
     assert low <= saved.top5 <= high
 
 

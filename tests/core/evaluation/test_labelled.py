@@ -12,7 +12,9 @@ import stat
 import struct
 import tarfile
 import tracemalloc
+import unicodedata
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -24,7 +26,9 @@ from PIL import Image
 
 from deploy_core.errors import InvalidPictureSet
 from deploy_core.evaluation import archives, folders, labelled, members
+from deploy_core.evaluation.class_names import ClassNames
 from deploy_core.evaluation.labelled import Entry, LabelledSet
+from deploy_core.models import load
 from deploy_core.pictures import formats
 from deploy_core.settings import Settings
 
@@ -199,6 +203,8 @@ def test_a_fingerprint_changes_with_every_picture(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_hidden_files_are_left_out_and_not_counted(kind: str, tmp_path: Path) -> None:
     hidden = {".DS_Store": b"", ".git/cat/1.jpg": b"", "cat/.1.jpg": b"", "__MACOSX/cat/1.jpg": b"", ".empty/": b""}
+    hidden |= {"@eaDir/1.jpg/SYNOPHOTO_THUMB_XL.jpg": b"", "cat/@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg": b""}
+    hidden |= {"lost+found/": b"", "__pycache__/a.jpg": b"", "$RECYCLE.BIN/1.jpg": b""}
     pictures = opened(make(kind, {**TREE, **hidden}, tmp_path / "set"))
     assert (pictures.classes, len(pictures.entries), pictures.ignored) == (("cat", "dog"), 3, 1)
 
@@ -277,6 +283,69 @@ def test_what_is_no_set_is_refused(tmp_path: Path) -> None:
     refused(Path("x" * 5000), "cannot be read")
 
 
+# Names
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_unknown_folders_without_pictures_are_no_classes(kind: str, tmp_path: Path) -> None:
+    tree = {**TREE, "logs/train.txt": b"", "runs/": b"", "bird/": b""}
+    pictures = opened(make(kind, tree, tmp_path / "set"))
+    assert pictures.classes == ("bird", "cat", "dog")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_macos_and_others_compose_the_same_class_differently(kind: str, tmp_path: Path) -> None:
+    one, other = (unicodedata.normalize(form, "café") for form in ("NFD", "NFC"))
+    pictures = opened(make(kind, {f"{one}/1.jpg": b"one", f"{other}/2.jpg": b"two"}, tmp_path / "set"))
+    assert pictures.classes == (other,)
+    assert {entry.label for entry in pictures.entries} == {other}
+    assert read(pictures) == {f"{one}/1.jpg": b"one", f"{other}/2.jpg": b"two"}
+
+
+REPORTED = Path(__file__).parent / "reported"
+
+
+@pytest.mark.parametrize(
+    ("name", "classes"),
+    [
+        ("nfd.zip", ("café",)),
+        ("nfd.tar", ("café",)),
+        ("utf8noflag.zip", ("café", "猫猫")),
+        ("ps.zip", ("café", "猫")),
+    ],
+)
+def test_reported_archives_are_read(name: str, classes: tuple[str, ...]) -> None:
+    pictures = labelled.open_set(REPORTED / name, Settings(), lambda _: False)
+    assert pictures.classes == classes
+    assert all(data and data.startswith(b"\x89PNG") for data in read(pictures).values())
+
+
+def test_names_in_an_unknown_encoding_are_told_as_that() -> None:
+    refused(REPORTED / "latin1.zip", "a name in an unknown encoding.*UTF-8")
+
+
+def test_a_name_that_is_utf_8_by_chance_is_told_as_that() -> None:
+    """GBK's bytes of four cats are UTF-8 for four letters with an accent."""
+    names = ClassNames(load.find("demo"))
+    pictures = labelled.open_set(REPORTED / "gbk.zip", Settings(), names.knows)
+    with pytest.raises(InvalidPictureSet, match="no class 'èèèè'.*its encoding is unknown.*UTF-8"):
+        names.indices(pictures.classes)
+
+
+def test_a_zip_may_hold_the_name_in_a_field_of_its_own(tmp_path: Path) -> None:
+    """As WinRAR and 7-Zip write it, beside a name in the encoding of their system."""
+    info = zipfile.ZipInfo("caf?/1.jpg")
+    name = "café/1.jpg".encode()
+    info.extra = struct.pack("<HHBI", 0x7075, 5 + len(name), 1, zlib.crc32(b"caf\xe9/1.jpg")) + name
+    with zipfile.ZipFile(tmp_path / "made", "w") as archive:
+        archive.writestr(info, b"one")
+    data = (tmp_path / "made").read_bytes()
+    (tmp_path / "set").write_bytes(data.replace(b"caf?/1.jpg", b"caf\xe9/1.jpg"))
+    assert opened(tmp_path / "set").classes == ("café",)
+    (tmp_path / "other").write_bytes(data.replace(b"caf?/1.jpg", b"caf\xe8/1.jpg"))
+    refused(tmp_path / "other", "unknown encoding")
+
+
 # Hostile archives
 
 
@@ -293,13 +362,17 @@ HOSTILE_NAMES = {
     "c:1.jpg": "not relative",
     "cat\\1.jpg": "not relative",
     "..\\1.jpg": "not relative",
+    "..\\..\\cat\\1.jpg": "not relative",
+    "\\\\server\\cat\\1.jpg": "not relative",
     "./cat//1.jpg": "more than once",
     "cat/1.jpg": "more than once",
 }
+HOSTILE_IN_ZIPS = {"cat\\1.jpg": "more than once", "..\\1.jpg": "leads out", "..\\..\\cat\\1.jpg": "leads out"}
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_hostile_names_are_refused(name: str, tmp_path: Path) -> None:
+    """In a zip a backslash separates folders, because Windows writes it so."""
     (tmp_path / "tar").write_bytes(tar_of(member(name)))
     refused(tmp_path / "tar", HOSTILE_NAMES[name])
     with zipfile.ZipFile(tmp_path / "zip", "w") as archive:
@@ -309,7 +382,7 @@ def test_hostile_names_are_refused(name: str, tmp_path: Path) -> None:
                 archive.writestr(name, b"")
         else:
             archive.writestr(name, b"")
-    refused(tmp_path / "zip", HOSTILE_NAMES[name])
+    refused(tmp_path / "zip", (HOSTILE_NAMES | HOSTILE_IN_ZIPS)[name])
 
 
 @pytest.mark.parametrize(
@@ -364,7 +437,7 @@ GOOD_ZIP = zipped({"cat/1.jpg": b"one" * 100, "dog/1.jpg": b"two" * 100})
         (central(GOOD_ZIP, 24, "<I", 4_000_000_000), "unpack to more than"),
         (GOOD_ZIP.replace(b"cat/1.jpg", b"cat/9.jpg", 1), "damaged"),
         (GOOD_ZIP.replace(b"cat/1.jpg", b"cat\0.jpgx"), "no text"),
-        (central(GOOD_ZIP, 8, "<H", 0x800).replace(b"cat/1.jpg", b"cat/\xff.jpg"), "damaged"),
+        (central(GOOD_ZIP, 8, "<H", 0x800).replace(b"cat/1.jpg", b"cat/\xff.jpg"), "an unknown encoding"),
         (GOOD_ZIP[:-30], "damaged"),
         (GOOD_ZIP[: len(GOOD_ZIP) // 2], "damaged"),
         (GOOD_ZIP[50:], "neither a folder nor"),
@@ -399,7 +472,7 @@ GOOD_TAR = tar_of()
         (GOOD_TAR[:520], "damaged"),
         (GOOD_TAR[:300], "neither"),
         (GOOD_TAR[:1024] + b"x" + GOOD_TAR[1025:], "damaged"),
-        (tar_of(member("cat/\udcff.jpg")), "no text"),
+        (tar_of(member("cat/\udcff.jpg")), "an unknown encoding"),
         (tar_of(member("cat/2.jpg", size=9 * 10**7)), "damaged"),
         (tar_of(member("cat/2.jpg", size=10**12)), "unpack to more than"),
         (tar_of(member("cat/2.jpg", size=-600)), "a size that is not its own"),
@@ -632,7 +705,7 @@ def test_pipes_are_not_opened(tmp_path: Path) -> None:
 
 def test_names_that_are_no_text_are_refused(tmp_path: Path) -> None:
     make("folder", {"cat/1.jpg": b"one", "cat/\udcff.jpg": b"two"}, tmp_path)
-    refused(tmp_path, "is no text")
+    refused(tmp_path, "in an unknown encoding")
 
 
 # read_picture

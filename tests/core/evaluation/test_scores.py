@@ -8,6 +8,7 @@ import statistics
 
 import pytest
 
+from deploy_core import shares
 from deploy_core.evaluation import scores
 from deploy_core.evaluation.scores import Bin, Cell, PredictionColumns
 
@@ -62,9 +63,9 @@ def test_the_error_that_chance_alone_gives_is_that_of_calibrated_answers() -> No
 
 def test_wilson_gives_the_published_interval() -> None:
     """Newcombe, "Two-sided confidence intervals for the single proportion", 1998, table I: 81 of 263."""
-    assert scores.wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert scores.wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
-    assert scores.wilson(20, 20)[1] == 1.0
+    assert shares.wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert shares.wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+    assert shares.wilson(20, 20)[1] == 1.0
 
 
 def test_a_change_counts_only_the_pictures_that_one_has_right() -> None:
@@ -72,7 +73,7 @@ def test_a_change_counts_only_the_pictures_that_one_has_right() -> None:
     theirs = PredictionColumns((0, 1, 0, 1), (0.9,) * 4, (True,) * 4)
     found = scores.paired_difference(ours, theirs, (0, 0, 0, 0))
     assert (found.flipped, found.gained, found.lost, found.top1) == (2, 1, 1, 0.0)
-    assert found.interval == pytest.approx((-scores.Z * math.sqrt(3) / 6, scores.Z * math.sqrt(3) / 6))
+    assert found.interval == pytest.approx((-shares.Z * math.sqrt(3) / 6, shares.Z * math.sqrt(3) / 6))
 
 
 def test_another_wrong_answer_is_flipped_and_neither_gained_nor_lost() -> None:

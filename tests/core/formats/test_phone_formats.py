@@ -16,7 +16,7 @@ from deploy_core.formats import FORMATS, Run
 from deploy_core.formats.exporting import with_plain_attention
 from deploy_core.formats.format import missing
 from deploy_core.formats.onnx.running import session_options
-from deploy_core.inference import verify
+from deploy_core.inference import verdicts
 from deploy_core.inference.classify import tensor_of
 from deploy_core.models import load
 from deploy_core.models.load import LoadedModel
@@ -50,7 +50,7 @@ def test_the_answers_are_the_originals(
         for picture in photographs:
             expected, answer = model.module(picture[None])[0], run(picture[None])[0]
             assert answer.dtype == torch.float32
-            assert float(expected.max() - expected[answer.argmax()]) < verify.NEAR_TIE
+            assert float(expected.max() - expected[answer.argmax()]) < verdicts.NEAR_TIE
             assert torch.nn.functional.cosine_similarity(answer, expected, dim=0) >= FORMATS[key].least_cosine
 
 

@@ -48,6 +48,7 @@ ROWS = (
         least_cosine=0.9999,
         effect=_effect,
         load=ORIGINAL.load,
+        load_as_on_phone=None,
         takes_batches=False,
         run_engine=lambda: "toy engine",
         runtime_package="numpy",

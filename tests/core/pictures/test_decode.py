@@ -248,17 +248,6 @@ def test_sixteen_bits_are_scaled(kind: str, order: str) -> None:
     assert np.asarray(picture)[0, :, 0].tolist() == [0, 0, 1, 128, 255]
 
 
-def test_numbers_outside_sixteen_bits_are_clipped() -> None:
-    values = np.array([[-5, 0, 70_000]], np.int32)
-    picture = decoded(saved(Image.fromarray(values), "TIFF"))
-    assert np.asarray(picture)[0, :, 0].tolist() == [0, 0, 255]
-
-
-def test_floating_point_pictures_are_refused() -> None:
-    with pytest.raises(InvalidPicture, match="floating-point"):
-        decoded(saved(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF"))
-
-
 def test_cmyk() -> None:
     picture = decoded(saved(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG", quality=95))
     assert picture.mode == "RGB"

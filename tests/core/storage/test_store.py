@@ -18,17 +18,16 @@ import torch
 from safetensors.torch import save_file
 
 from deploy_core import build, embedded, files
-from deploy_core.build import Answers
 from deploy_core.errors import DamagedArtifact, InvalidArtifact, InvalidCheckpoint, StorageFailed
-from deploy_core.formats import FORMATS
-from deploy_core.inference.verify import Reference
+from deploy_core.formats import FORMATS, engines
 from deploy_core.models.own.corrections import Corrections
 from deploy_core.settings import Settings
 from deploy_core.storage import entry, store
 from deploy_core.storage.entry import Stored, address
 from deploy_core.storage.shelf import open_shelf
 from deploy_core.storage.store import Store
-from deploy_core.types import Artifact, BuildRequest, Faithfulness, Seconds
+from deploy_core.types import Artifact, BuildRequest, EngineAnswer, KnownAnswer, Seconds
+from tests import proofs
 from tests.own_model import LABELS, model_file, state
 
 REQUEST = BuildRequest("demo", "pretrained", ("scripted",))
@@ -53,14 +52,13 @@ def keep(made: Store, key: str = "scripted", request: BuildRequest = REQUEST, si
             bytes=size,
             sha256=files.sha256(path),
             seconds=Seconds(1.0, 0.1, 0.5),
-            faithfulness=Faithfulness(1, True, 1.0, 1.0, 1.0, 0.0),
-            relative_time=1.0,
+            proof=proofs.SAME,
             disagrees=False,
             delegation=None,
             findings=(),
         )
-        reference = Reference("zebra.jpg", torch.zeros(1, 3, 32, 32))
-        shelf.keep(artifact, Answers(reference, LABELS, (torch.arange(3.0),)))
+        answers = (EngineAnswer("torch", (0.0, 1.0, 2.0)),)
+        shelf.keep(artifact, KnownAnswer("zebra.jpg", bytes(4 * 3 * 32 * 32), answers, LABELS))
     stored = made.entry(address(request, row))
     assert stored is not None
     return stored
@@ -81,6 +79,7 @@ def test_an_artifact_is_found_by_what_made_it_whatever_else_was_asked_for(made: 
         ("scripted", {"model": "deit_tiny_patch16_224"}),
         ("scripted", {"weights": "random"}),
         ("quantized", {"engine": "x86"}),
+        ("quantized", {"optimize": "tutorial"}),
         ("optimized", {"optimize": "tutorial"}),
     ],
 )
@@ -321,6 +320,9 @@ def test_a_build_finds_what_an_earlier_one_made(made: Store, limits: Settings, p
     assert made.result(both).artifacts == second.artifacts
     row = FORMATS["lite"]
     stored = made.find(both)["lite"]
-    tensor = torch.frombuffer(bytearray(stored.tensor()), dtype=torch.float32).view(1, 3, 32, 32)
-    assert row.load(stored.path)(tensor)[0].tolist() == pytest.approx(stored.expected().logits, abs=1e-4)
-    assert stored.expected().labels == LABELS
+    known = stored.known()
+    tensor = torch.frombuffer(bytearray(known.input), dtype=torch.float32).view(1, 3, 32, 32)
+    on_phone, here = known.answers
+    assert (on_phone.engine, here.engine) == (engines.PHONE_ENGINE, row.run_engine())
+    assert row.load(stored.path)(tensor)[0].tolist() == pytest.approx(here.logits, abs=1e-4)
+    assert known.labels == LABELS

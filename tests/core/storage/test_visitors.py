@@ -335,3 +335,17 @@ def test_the_process_killed_in_mid_answer_is_a_sentence_and_the_next_visitor_is_
     assert failures == ["The inference process ran out of memory or was killed. Try a smaller model."]
     found = inference.classify(ModelChoice("demo", "pretrained"), PICTURE, "a cat")
     assert found.top[0].label == answer("chelsea.png")
+
+
+def test_a_reload_ends_the_session_before_and_keeps_the_models(limits: Settings) -> None:
+    forgotten: list[str] = []
+    visitors = Visitors(limits, forgotten.append, grace_seconds=0.3)
+    path = brought(visitors, visitor := new_name())
+    visitors.arrive(visitor)
+    visitors.arrive(visitor)
+    visitors.leave(visitor)
+    time.sleep(0.6)
+    assert path.exists()
+    visitors.leave(visitor)
+    wait_until(lambda: not path.exists())
+    assert forgotten == [visitor]

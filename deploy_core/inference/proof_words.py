@@ -1,0 +1,57 @@
+"""A proof in words, the same on pages, on the command line and in a bundle's README."""
+
+from __future__ import annotations
+
+from deploy_core.inference.verdicts import NEAR_TIE
+from deploy_core.types import PhoneProof, Proof, Verdict
+
+EXPLAINED = {
+    Verdict.SAME: "No first answer changes, and the margins between answers hardly move.",
+    Verdict.UNDECIDED: "Some first answers may change, but only where the original's first two are nearly tied.",
+    Verdict.CHANGES: "First answers change where the original was decided. Do not ship the file before you know why.",
+}
+
+
+def verdict(proof: Proof) -> str:
+    """The verdict, or that there is none."""
+    return proof.verdict.value if proof.verdict else "no verdict"
+
+
+def verdict_explained(proof: Proof) -> str:
+    """What the verdict means, or why there is none."""
+    return EXPLAINED[proof.verdict] if proof.verdict else proof.no_verdict
+
+
+def flips(proof: Proof) -> str:
+    """``5 of 200 (2.5 %)``."""
+    return f"{proof.flips} of {proof.pictures} ({percent(proof.flips / proof.pictures)})"
+
+
+def sentences(proof: Proof) -> tuple[str, ...]:
+    """The figures of a proof, a sentence or two for each kind."""
+    low, high = proof.flip_interval
+    return (
+        f"On {flips(proof)} pictures the first answer is another one, under {proof.engine}; the 95 % interval is "
+        f"{percent(low)} to {percent(high)}. On {proof.decided_flips} of them the original was decided: its own first "
+        f"answer was ahead by a logit of {NEAR_TIE} or more.",
+        f"The margin between the original's first two answers moves by {proof.move_median:.3f} (median) and "
+        f"{proof.move_p95:.3f} (95th percentile). The margin itself is {proof.margin_median:.2f} (median), and "
+        f"below that 95th percentile on {percent(proof.within_reach)} of the pictures.",
+        f"{percent(proof.top5_overlap)} of the first five answers are the same. The cosine of the logits is at least "
+        f"{proof.cosine:.6f}, and no logit is off by more than {proof.max_abs_difference:.4f}.",
+        *([on_phone(proof.phone)] if proof.phone else []),
+    )
+
+
+def on_phone(proof: PhoneProof) -> str:
+    """The figures under the engine of phones."""
+    return (
+        f"Under {proof.engine}, which computes as phones do, {proof.flips} of {proof.pictures} first answers are other "
+        f"ones, the cosine to the original is at least {proof.cosine:.6f}, and no logit is off by more than "
+        f"{proof.max_abs_difference:.4f}. Against this machine's own engine the cosine is at least "
+        f"{proof.cosine_here:.6f}, and no logit differs by more than {proof.max_abs_difference_here:.4f}."
+    )
+
+
+def percent(share: float) -> str:
+    return f"{share * 100:.1f} %"

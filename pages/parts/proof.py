@@ -1,0 +1,62 @@
+"""A file's proof: the verdict, the figures, and the pictures whose margin moved most."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+import streamlit as st
+
+from deploy_core import embedded
+from deploy_core.inference import proof_words
+from deploy_core.types import MovedPicture, PictureView, Proof, Verdict
+from pages.parts.text import escaped
+
+ICONS = {
+    Verdict.SAME: ":green[:material/check_circle:]",
+    Verdict.UNDECIDED: ":orange[:material/balance:]",
+    Verdict.CHANGES: ":red[:material/error:]",
+}
+NO_VERDICT = ":gray[:material/help:]"
+SIDE = 112
+
+
+def draw(title: str, proof: Proof) -> None:
+    """``title`` is that of the file."""
+    verdict(title, proof)
+    for sentence in proof_words.sentences(proof):
+        st.markdown(f"- {escaped(sentence)}")
+    if proof.moved:
+        _pictures(proof.moved)
+
+
+def verdict(title: str, proof: Proof) -> None:
+    icon = ICONS[proof.verdict] if proof.verdict else NO_VERDICT
+    words = proof_words.verdict(proof)
+    st.markdown(f"{icon} **{escaped(title)}: {words}.** {escaped(proof_words.verdict_explained(proof))}")
+
+
+def _pictures(moved: Sequence[MovedPicture]) -> None:
+    st.caption("The pictures whose margin moved most, as the model sees them:")
+    with st.container(horizontal=True):
+        for one in moved:
+            with st.container(width=SIDE * 2):
+                st.html(_drawing(one.view))
+                change = "stays" if one.original == one.file else f"becomes {one.file}"
+                st.markdown(f"**{escaped(one.original)}** {escaped(change)}")
+                st.caption(f"Margin {one.margin:.2f}, then {one.margin_after:.2f}")
+
+
+def _drawing(view: PictureView) -> str:
+    """The part of a shipped photograph as an SVG, so that nothing is decoded here."""
+    data = base64.b64encode(embedded.picture(view.file).read_bytes()).decode()
+    kind = "png" if view.file.endswith(".png") else "jpeg"
+    left, top, right, bottom = view.box
+    mirrored = f'transform="translate({left + right} 0) scale(-1 1)"' if view.is_mirrored else ""
+    source = f"data:image/{kind};base64,{data}"
+    whole = f'<image href="{source}" width="1" height="1" preserveAspectRatio="none" {mirrored}/>'
+    return (
+        f'<svg width="{SIDE}" height="{SIDE}" viewBox="{left} {top} {right - left} {bottom - top}" '
+        f'preserveAspectRatio="xMidYMid slice" role="img" aria-label="{view.file}">'
+        f"{whole}</svg>"
+    )

@@ -1,0 +1,99 @@
+"""A visitor's own model survives a reload in its tab, and nowhere else."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from safetensors.torch import save_file
+
+from tests.browser.app import DESKTOP, Server
+from tests.browser.steps import close_sidebar, no_error, open_sidebar, visit
+from tests.own_model import LABELS, state
+
+KEPT = "sessionStorage.getItem('deit-deploy-own')"
+
+
+@pytest.fixture
+def own(app: Server, page: Page, tmp_path: Path) -> Page:
+    """A page on which somebody has just brought a model."""
+    save_file(state(), tmp_path / "My Pets.safetensors")
+    (tmp_path / "labels.txt").write_text("\n".join(LABELS))
+    page.goto(app.address)
+    expect(page.get_by_test_id("stMetricValue")).to_be_visible()
+    open_sidebar(page)
+    page.get_by_role("button", name="Bring your own DeiT").click()
+    dialog = page.get_by_role("dialog")
+    dialog.locator("input[type=file]").first.set_input_files(tmp_path / "My Pets.safetensors")
+    dialog.locator("input[type=file]").nth(1).set_input_files(tmp_path / "labels.txt")
+    dialog.get_by_role("button", name="Read it").click()
+    expect(page.get_by_test_id("stMetricValue")).to_have_text(LABELS[1])
+    page.wait_for_function(f"{KEPT} !== null")
+    close_sidebar(page)
+    return page
+
+
+def test_it_survives_a_reload_with_its_files(own: Page) -> None:
+    visit(own, "Build")
+    own.get_by_role("button", name="of My Pets").click()
+    expect(own.locator('a[href*="bundles/"]:visible').first).to_be_visible(timeout=240_000)
+    files = own.locator('a[href*="bundles/"]:visible').count()
+    own.reload()
+    expect(own.locator('a[href*="my_pets"]:visible').first).to_be_visible()
+    expect(own.locator('a[href*="bundles/"]:visible')).to_have_count(files)
+    expect(own.locator('a[href*="/demo"]')).to_have_count(0)
+    visit(own, "Classify")
+    expect(own.get_by_test_id("stMetricValue")).to_have_text(LABELS[1])
+    expect(own.get_by_text("import 'My Pets.safetensors' --labels labels.txt")).to_be_attached()
+    own.reload()
+    expect(own.get_by_test_id("stMetricValue")).to_have_text(LABELS[1])
+    no_error(own)
+
+
+def test_a_link_tells_that_the_model_was_private(own: Page) -> None:
+    secret = own.evaluate(KEPT)
+    assert len(secret) == 43
+    assert secret not in own.url
+    assert "model=own" in own.url
+    other = own.context.new_page()
+    other.goto(own.url)
+    expect(other.get_by_text("copied from a page with somebody")).to_be_visible()
+    expect(other.get_by_test_id("stMetricValue")).to_be_visible()
+    assert "My Pets" not in (other.text_content("body") or "")
+    assert other.evaluate(KEPT) is None
+
+
+def test_what_is_gone_is_told_above_everything(own: Page, app: Server) -> None:
+    for folder in (app.folder / "home" / "visitors").iterdir():
+        shutil.rmtree(folder)
+    own.reload()
+    told = own.get_by_text("Your own model was deleted")
+    expect(told).to_be_visible()
+    expect(own.get_by_test_id("stMetricValue")).to_be_visible()
+    title = own.get_by_role("heading").first.bounding_box()
+    banner = told.bounding_box()
+    assert title
+    assert banner
+    assert banner["y"] < title["y"]
+
+
+def test_a_made_up_secret_opens_nothing(own: Page, app: Server) -> None:
+    other = own.context.new_page()
+    other.add_init_script("sessionStorage.setItem('deit-deploy-own', 'guess')")
+    other.goto(f"{app.address}?model=own")
+    expect(other.get_by_text("Your own model was deleted")).to_be_visible()
+    assert "My Pets" not in (other.text_content("body") or "")
+
+
+@pytest.mark.only_at(DESKTOP)
+def test_another_model_that_was_picked_stays_picked(own: Page) -> None:
+    open_sidebar(own)
+    own.get_by_role("combobox", name="Model").click()
+    own.get_by_role("option", name="DeiT-Tiny", exact=True).click()
+    own.wait_for_url("**?model=d*")
+    own.reload()
+    open_sidebar(own)
+    own.get_by_role("combobox", name="Model").click()
+    expect(own.get_by_role("option", name="My Pets (yours)")).to_be_visible()
