@@ -133,7 +133,7 @@ def _header_bomb(limits: Settings) -> Iterator[Figure]:
     visitors, visitor = Visitors(limits, lambda _: None), new_name()
     intake = Intake(reader_process(limits))
     peak = _Peak(os.getpid())
-    with peak, visitors.uploaded(visitor, "bomb.safetensors", bomb) as upload:
+    with peak, visitors.uploaded(visitor, bomb) as upload:
         try:
             intake.take_in(upload, "bomb.safetensors", Corrections())
         except DeployError as error:

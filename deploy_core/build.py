@@ -19,7 +19,7 @@ from deploy_core.inference.classify import Classifier
 from deploy_core.inference.proof import Reference
 from deploy_core.models import load
 from deploy_core.models.load import LoadedModel
-from deploy_core.models.own import card
+from deploy_core.models.own import assumptions, card
 from deploy_core.models.spec import BYTES_PER_WEIGHT, ModelSpec
 from deploy_core.processes.task import Task
 from deploy_core.settings import Settings
@@ -146,6 +146,7 @@ def build(
         optimize=request.optimize,
         artifacts=tuple(artifacts[row.key] for row in rows if row.key in artifacts),
         unbuilt=tuple(unbuilt[row.key] for row in rows if row.key in unbuilt),
+        assumed=assumptions.sentences(spec),
     )
 
 

@@ -318,7 +318,10 @@ class Unbuilt:
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What one build wrote; in a folder of its own it is saved there as ``build.json``."""
+    """What one build wrote; in a folder of its own it is saved there as ``build.json``.
+
+    ``assumed`` says what nothing in the model's checkpoint told (``models.own.assumptions``).
+    """
 
     model: str
     weights: str
@@ -326,6 +329,7 @@ class BuildResult:
     optimize: str
     artifacts: tuple[Artifact, ...]
     unbuilt: tuple[Unbuilt, ...]
+    assumed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from deploy_core.models import load
 from deploy_core.types import Prediction
 from deploy_core.worker.tasks import Download
 from pages.charts.bars import Bar, draw_bars
+from pages.own import assumed
 from pages.parts import notices, progress
 from pages.parts.text import escaped
 from pages.pictures import answers, batch, code, looks, sources
@@ -157,9 +158,11 @@ def classify() -> None:
     if not pictures:
         st.info("Choose a picture, and the answer appears here.", icon=":material/image:")
     elif len(pictures) == 1:
+        assumed.draw(chosen.spec)
         sources.remember(pictures[0])
         one(chosen, pictures[0], top, threshold)
     elif ready(chosen):
+        assumed.draw(chosen.spec)
         batch.draw(chosen, pictures, top, threshold)
     code.draw(chosen, pictures, top)
 

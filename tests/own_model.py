@@ -16,7 +16,7 @@ from deploy_core.settings import Settings
 LABELS = ("hamster", "parrot", "tortoise")
 # Its training, as timm saves it in ``config.json``.
 TRAINED = {"input_size": [3, 32, 32], "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6], "crop_pct": 0.8}
-SHAPE = Architecture("deit", width=64, depth=2, heads=1, hidden=256, patch=8, size=32, classes=len(LABELS))
+SHAPE = Architecture("vit", width=64, depth=2, heads=1, hidden=256, patch=8, size=32, classes=len(LABELS))
 
 
 def state(shape: Architecture = SHAPE) -> dict[str, torch.Tensor]:
@@ -32,7 +32,7 @@ def state(shape: Architecture = SHAPE) -> dict[str, torch.Tensor]:
             num_heads=shape.heads,
             mlp_ratio=shape.hidden / shape.width,
             num_classes=shape.classes,
-            **FAMILIES[shape.family].timm_options,
+            **shape.kind.timm_options,
         )
     made: dict[str, torch.Tensor] = dict(module.state_dict())
     made["head.bias"][1] += 3

@@ -15,6 +15,7 @@ from deploy_core.bundle.contents import (
 )
 from deploy_core.bundle.preprocessing import interpolation_words
 from deploy_core.formats import Format
+from deploy_core.models.families import TIMMS_EPS
 from deploy_core.models.spec import ModelSpec
 from deploy_core.types import Artifact, Preprocessing, Verdict
 
@@ -44,7 +45,19 @@ def code_values(row: Format, artifact: Artifact, spec: ModelSpec, how: Preproces
         **{f"verdict_{verdict.name.lower()}": verdict.value for verdict in Verdict},
         "timm_name": spec.timm_name,
         "timm_options": dict(spec.timm_options),
+        "norms": _norms(spec),
     }
+
+
+def _norms(spec: ModelSpec) -> str:
+    """The lines that set the epsilon of norms, where it is not timm's."""
+    if spec.architecture is None or spec.architecture.variant.norm_eps == TIMMS_EPS:
+        return ""
+    return (
+        "for part in model.modules():\n"
+        "    if isinstance(part, torch.nn.LayerNorm):\n"
+        f"        part.eps = {spec.architecture.variant.norm_eps}\n"
+    )
 
 
 def _templates(row: Format) -> dict[str, Path]:

@@ -13,6 +13,7 @@ from deploy_core.bundle.contents import (
 )
 from deploy_core.formats import Format
 from deploy_core.inference import proof_words
+from deploy_core.models.own import assumptions
 from deploy_core.models.spec import ModelSpec
 from deploy_core.types import Artifact, BuildResult
 
@@ -43,6 +44,7 @@ def readme(
         "megabytes": f"{artifact.bytes / 1e6:.2f}",
         "sha256": artifact.sha256,
         "built_with": ", ".join(packages + [f"option {value}" for value in options]),
+        "assumed_rows": "".join(f"| assumed, nothing says it | {line} |\n" for line in assumptions.sentences(spec)),
         "proof": "\n".join(f"- {line}" for line in _proof(row, artifact)),
         "runtimes_list": "\n".join(
             f"- {runtime.name} {runtime.version} or later, {runtime.places}: {runtime.install}"

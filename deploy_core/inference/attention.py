@@ -23,7 +23,7 @@ RESIDUAL = 0.5
 _hooked = threading.Lock()
 
 
-def rollout(model: torch.nn.Module, family: str, tensor: torch.Tensor) -> torch.Tensor:
+def rollout(model: Any, family: str, tensor: torch.Tensor) -> torch.Tensor:
     """How much of the answer comes from each patch of one picture: float32 (rows, columns) with the sum 1.
 
     ``family`` is the model's key in ``FAMILIES``; ``tensor`` is its input, float32 (1, 3, S, S). Attention is followed
@@ -50,11 +50,12 @@ def rollout(model: torch.nn.Module, family: str, tensor: torch.Tensor) -> torch.
         model(tensor)
     with torch.inference_mode():
         shares = torch.zeros(projections[0].shape[1])
-        read_by_head = shares[row.prefix_tokens :] if row.averages_patches else shares[: row.prefix_tokens]
+        before = model.num_prefix_tokens
+        read_by_head = shares[before:] if model.global_pool == "avg" else shares[: row.prefix_tokens]
         read_by_head.fill_(1 / len(read_by_head))
         for block, projection in zip(reversed(blocks), reversed(projections), strict=True):
             shares = RESIDUAL * shares + (1 - RESIDUAL) * _attended(block.attn, projection, shares)
-        patches = shares[row.prefix_tokens :]
+        patches = shares[before:]
         side = round(len(patches) ** 0.5)
         return (patches / patches.sum()).reshape(side, side)
 

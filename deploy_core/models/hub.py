@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from deploy_core.errors import InvalidCheckpoint, InvalidRequest, WeightsUnavailable
-from deploy_core.models import families
 from deploy_core.settings import Settings
 from deploy_core.types import Event, Progress
 
@@ -25,8 +23,7 @@ WAYS_OUT = (
 PREFIX = "hf-hub:"
 NAME_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
 CONFIG = "config.json"
-LARGEST_CONFIG = 1_000_000
-WEIGHTS = {"model.safetensors": ".safetensors", "pytorch_model.bin": ".pth"}
+LARGEST_CONFIG = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -57,10 +54,10 @@ class HubName:
 
 @dataclass(frozen=True)
 class Repository:
-    """A downloaded repository: a checkpoint, and the ``config.json`` that timm saved with it."""
+    """A downloaded repository: its weights, and the texts of the documents beside them, by their names."""
 
     weights: Path
-    config: Mapping[str, Any]
+    documents: Mapping[str, str]
 
 
 def is_cached(repo_id: str) -> bool:
@@ -94,13 +91,20 @@ def download(repo_id: str, progress: Progress, settings: Settings) -> Path:
 
 
 def fetch_repository(
-    source: HubName, folder: Path, progress: Progress, settings: Settings, admit: Callable[[int], None]
+    source: HubName,
+    folder: Path,
+    progress: Progress,
+    settings: Settings,
+    weights: tuple[str, ...],
+    documents: tuple[str, ...],
+    check: Callable[[Mapping[str, str]], object],
+    admit: Callable[[int], None],
 ) -> Repository:
     """Downloads a repository into ``folder``, without sending any token of this machine.
 
-    Only the families of ``families`` are accepted, up to ``settings.upload_bytes``. ``admit`` is called with the size
-    before the download. No instruction in the repository on how to build the model is used.
-    Raises InvalidCheckpoint, WeightsUnavailable, and whatever ``admit`` raises.
+    The first of the files ``weights`` is taken, up to ``settings.upload_bytes``, with those of ``documents`` that are
+    there. ``check`` is called with the documents, and ``admit`` with the size, before the weights are downloaded.
+    Raises InvalidCheckpoint, WeightsUnavailable, and whatever ``check`` and ``admit`` raise.
     """
     from huggingface_hub import constants
 
@@ -108,30 +112,20 @@ def fetch_repository(
     if constants.HF_HUB_OFFLINE or settings.offline:
         raise WeightsUnavailable("This app works without a network.", "Give a checkpoint file.")
     _require_reachable(repo_id, CONFIG, settings)
-    config = _config(_download(repo_id, CONFIG, LARGEST_CONFIG, folder, progress), repo_id)
-    for filename, suffix in WEIGHTS.items():
+    texts = {}
+    for document in documents:
+        if _size(repo_id, document) is not None:
+            path = _download(repo_id, document, LARGEST_CONFIG, folder, progress)
+            texts[document] = path.read_bytes().decode("utf-8-sig", errors="replace")
+    check(texts)
+    for filename in weights:
         size = _size(repo_id, filename)
         if size is not None:
             admit(size)
-            path = _download(repo_id, filename, settings.upload_bytes, folder, progress)
-            return Repository(path.rename(path.with_suffix(suffix)), config)
-    raise InvalidCheckpoint(f"{repo_id} holds none of {', '.join(WEIGHTS)}.", "Give the name of another model.")
-
-
-def _config(path: Path, repo_id: str) -> Mapping[str, Any]:
-    try:
-        config = json.loads(path.read_text())
-        architecture = str(config["architecture"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InvalidCheckpoint(
-            f"{repo_id} does not say which of timm's architectures it is.", "Give the name of a DeiT that timm saved."
-        ) from error
-    if not families.accepts(architecture.split(".")[0]):
-        raise InvalidCheckpoint(
-            f"{repo_id} is not a model that is supported here.",
-            f"Give the name of a {families.titles()} that timm saved.",
-        )
-    return dict(config)
+            return Repository(_download(repo_id, filename, settings.upload_bytes, folder, progress), texts)
+    if _size(repo_id, f"{weights[0]}.index.json") is not None:
+        raise InvalidCheckpoint(f"The weights of {repo_id} are split into several files.", "Give a smaller model.")
+    raise InvalidCheckpoint(f"{repo_id} holds none of {', '.join(weights)}.", "Give the name of another model.")
 
 
 def _size(repo_id: str, filename: str) -> int | None:

@@ -67,13 +67,20 @@ def load(name: str, weights: str, settings: Settings, progress: Progress = silen
     return LoadedModel(spec, weights, module, labels(spec))
 
 
-def module_of(spec: ModelSpec, state: Mapping[str, torch.Tensor], file: str, title: str = "") -> torch.nn.Module:
+def module_of(
+    spec: ModelSpec,
+    state: Mapping[str, torch.Tensor],
+    file: str,
+    title: str = "",
+    remedy: str = checkpoints.TRAINED_AS,
+) -> torch.nn.Module:
     """The model ``spec`` with the tensors ``state`` of ``file``, in evaluation mode, without gradients.
 
-    ``title`` is what errors call the model, ``spec.name`` by default. Raises InvalidCheckpoint for other tensors.
+    ``title`` is what errors call the model, ``spec.name`` by default; ``remedy`` is what they say to do.
+    Raises InvalidCheckpoint for other tensors.
     """
     module = create(spec, device="meta")
-    checkpoints.fill(module, shapes.fit_positions(state, spec.architecture), title or spec.name, file)
+    checkpoints.fill(module, shapes.fit_positions(state, spec.architecture), title or spec.name, file, remedy)
     return module
 
 
@@ -99,6 +106,11 @@ def create(spec: ModelSpec, device: str = "cpu") -> torch.nn.Module:
 
     with torch.device(device):
         module: torch.nn.Module = timm.create_model(spec.timm_name, pretrained=False, **spec.timm_options)
+    if spec.architecture is not None:
+        # timm takes the epsilon of norms as code only.
+        for part in module.modules():
+            if isinstance(part, torch.nn.LayerNorm):
+                part.eps = spec.architecture.variant.norm_eps
     return module.eval().requires_grad_(False)
 
 

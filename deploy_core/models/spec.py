@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy_core.models import hub
-from deploy_core.models.families import FAMILIES
+from deploy_core.models.families import FAMILIES, Variant
 from deploy_core.types import Preprocessing
 
 BYTES_PER_WEIGHT = 4
@@ -18,7 +18,7 @@ BYTES_PER_WEIGHT = 4
 class Architecture:
     """The shape of a model. ``family`` is a key of ``FAMILIES``, ``hidden`` the width of its MLPs, sizes are in pixels.
 
-    ``patch`` and ``size`` are the sides of a patch and of the input.
+    ``patch`` and ``size`` are the sides of a patch and of the input. ``variant`` says how it differs from others.
     """
 
     family: str
@@ -29,6 +29,7 @@ class Architecture:
     patch: int
     size: int
     classes: int
+    variant: Variant = field(default_factory=Variant)
 
     @property
     def patches(self) -> int:
@@ -36,14 +37,30 @@ class Architecture:
         return (self.size // self.patch) ** 2
 
     @property
+    def kind(self) -> Variant:
+        """The variant that the model is: the family's, where a family has one."""
+        return FAMILIES[self.family].of(self.variant)
+
+    @property
+    def prefix_tokens(self) -> int:
+        """The tokens before the patches."""
+        named = FAMILIES[self.family].prefix_tokens if self.kind.class_token else 0
+        return named + self.kind.registers
+
+    @property
+    def prefix_positions(self) -> int:
+        """The position embeddings before those of the patches."""
+        return self.prefix_tokens if self.kind.prefix_positions else 0
+
+    @property
     def tokens(self) -> int:
         """The patches and the tokens before them: the side of an attention matrix."""
-        return self.patches + FAMILIES[self.family].prefix_tokens
+        return self.patches + self.prefix_tokens
 
     @property
     def positions(self) -> int:
         """The number of position embeddings."""
-        return self.patches + FAMILIES[self.family].prefix_positions
+        return self.patches + self.prefix_positions
 
 
 @dataclass(frozen=True)
@@ -52,7 +69,8 @@ class ModelSpec:
 
     ``name`` names the model's files, ``title`` is shown to people. ``family`` is a key of ``FAMILIES``. The embedded
     model has no ``hub_id``. ``note`` is what people should know before they use the model. A person's own model has a
-    ``file``, which holds its weights and everything in this class (``own/card.py``).
+    ``file``, which holds its weights and everything in this class (``own/card.py``). ``assumed`` names what nothing
+    in its checkpoint told (keys of ``own.assumptions.TOPICS``).
     """
 
     name: str
@@ -68,6 +86,7 @@ class ModelSpec:
     file: Path | None = None
     own_labels: tuple[str, ...] = ()
     note: str = ""
+    assumed: tuple[str, ...] = ()
     architecture: Architecture | None = None
 
     @property

@@ -20,7 +20,6 @@ from deploy_core.errors import InvalidCheckpoint, InvalidRequest, StorageFailed
 from deploy_core.files import atomic_write, make_folder, require_space
 from deploy_core.inference import capacity
 from deploy_core.models.catalogue import MODELS
-from deploy_core.models.checkpoints import SUFFIXES
 from deploy_core.models.own import bring, card
 from deploy_core.models.spec import ModelSpec
 from deploy_core.settings import Settings
@@ -32,7 +31,7 @@ MOST_MODELS = 3
 # Everything that belongs to a visitor begins with their name, in all folders of the app.
 NAME = re.compile(r"[0-9a-f]{32}(?=-|$)")
 # The files in a visitor's folder: unfinished uploads and model files.
-FILE = re.compile(r"\.[0-9a-f]{16}\.(safetensors|pth|pt)|[a-z][a-z0-9_]{0,39}\.safetensors")
+FILE = re.compile(r"\.[0-9a-f]{16}\.upload|[a-z][a-z0-9_]{0,39}\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -75,9 +74,9 @@ def new_name() -> str:
     return secrets.token_hex(16)
 
 
-def upload_name(suffix: str) -> str:
+def upload_name() -> str:
     """A secret name for an unfinished upload."""
-    return f".{secrets.token_hex(8)}{suffix}"
+    return f".{secrets.token_hex(8)}.upload"
 
 
 def require_room(folder: Path, needed: int, settings: Settings) -> None:
@@ -169,13 +168,10 @@ class Visitors:
             spec.file.unlink(missing_ok=True)
 
     @contextmanager
-    def uploaded(self, visitor: str, name: str, data: bytes | memoryview) -> Iterator[VisitorsFile]:
-        """Holds a checkpoint's bytes in a file until the block ends. Raises InvalidCheckpoint, StorageFailed."""
-        suffix = Path(name).suffix.lower()
-        if suffix not in SUFFIXES:
-            raise InvalidCheckpoint(f"{name} is no checkpoint.", f"Give a file ending in {', '.join(SUFFIXES)}.")
+    def uploaded(self, visitor: str, data: bytes | memoryview) -> Iterator[VisitorsFile]:
+        """Holds a checkpoint's bytes in a file until the block ends. Raises StorageFailed."""
         self.require_room(visitor, 2 * len(data))
-        path = make_folder(self.folder(visitor)) / upload_name(suffix)
+        path = make_folder(self.folder(visitor)) / upload_name()
         try:
             with atomic_write(path) as temporary:
                 temporary.write_bytes(data)

@@ -58,6 +58,6 @@ def from_package() -> Teacher:
         )
     (file,) = (Path(package.origin).parent / "models").glob("*.pth")
     network = timm.create_model(NETWORK, pretrained=False)
-    tensors = checkpoints.read(file).state.values()
+    tensors = checkpoints.tensors(file).values()
     network.load_state_dict(dict(zip(network.state_dict(), tensors, strict=True)))
     return Teacher(network)

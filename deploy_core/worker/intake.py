@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from deploy_core.models.own.corrections import Corrections
 from deploy_core.processes.line import Waiting, WaitingLine, unseen
 from deploy_core.processes.local import WorkerProcess
-from deploy_core.processes.task import Task
+from deploy_core.processes.task import AnswerT, Task
 from deploy_core.settings import Settings
 from deploy_core.storage.visitors import VisitorsFile
-from deploy_core.worker.tasks import Correct, TakeIn
+from deploy_core.worker.tasks import Correct, TakeIn, TakenIn
 
 MODULE = "deploy_core.worker.reader"
 # Reading, changing and writing a checkpoint takes less than this.
@@ -31,9 +32,16 @@ class Intake:
     def __init__(self, process: WorkerProcess) -> None:
         self._process, self._line = process, WaitingLine(1)
 
-    def take_in(self, upload: VisitorsFile, name: str, corrections: Corrections, tell: Waiting = unseen) -> str:
-        """Makes a model file of an upload. Returns its reference for ``load.find``. Raises DeployError."""
-        return self._ask(TakeIn(upload, name, corrections), tell)
+    def take_in(
+        self,
+        upload: VisitorsFile,
+        name: str,
+        corrections: Corrections,
+        documents: Mapping[str, str] | None = None,
+        tell: Waiting = unseen,
+    ) -> TakenIn:
+        """Makes a model file of an upload; ``documents`` are the texts of the files beside it. Raises DeployError."""
+        return self._ask(TakeIn(upload, name, corrections, dict(documents or {})), tell)
 
     def correct(self, model: VisitorsFile, corrections: Corrections, tell: Waiting = unseen) -> str:
         """Corrects a visitor's model. Returns its reference for ``load.find``. Raises DeployError."""
@@ -46,6 +54,6 @@ class Intake:
     def close(self) -> None:
         self._process.close()
 
-    def _ask(self, task: Task[str], tell: Waiting) -> str:
+    def _ask(self, task: Task[AnswerT], tell: Waiting) -> AnswerT:
         with self._line.turn(tell):
             return self._process.submit(task, READ_SECONDS).result()

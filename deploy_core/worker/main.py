@@ -24,8 +24,7 @@ from deploy_core.inference.classify import Classifier
 from deploy_core.inference.file_answers import DeviceQuestion, FileAnswer
 from deploy_core.inference.open_models import OpenModels
 from deploy_core.models import hub, load
-from deploy_core.models.own import card
-from deploy_core.models.own.corrections import from_timm_config
+from deploy_core.models.own import bring
 from deploy_core.pictures.pool import Prepared
 from deploy_core.processes.server import serve
 from deploy_core.processes.task import Work, does, table
@@ -136,17 +135,15 @@ def run_device_question(request: AskFile, work: Work) -> DeviceQuestion:
 def run_fetch(request: Fetch, work: Work) -> str:
     """Another process reads the downloaded file, because nobody has checked it."""
     limits, source = work.settings, request.source
-    folder = make_folder(VisitorsFile(request.visitor, visitors.upload_name(card.SUFFIX)).path(limits).parent)
+    folder = make_folder(VisitorsFile(request.visitor, visitors.upload_name()).path(limits).parent)
 
     with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=".part") as place:
-        repository = hub.fetch_repository(
-            source, Path(place), work.progress, limits, visitors.admission(folder, limits)
-        )
-        path = repository.weights.rename(folder / visitors.upload_name(repository.weights.suffix))
+        found = bring.fetch(source, Path(place), work.progress, limits, visitors.admission(folder, limits))
+        path = found.weights.rename(folder / visitors.upload_name())
     process = reader_process(limits)
     try:
-        corrections = request.corrections.merged_with(from_timm_config(repository.config))
-        return process.submit(TakeIn(VisitorsFile.of(path), source.file_name, corrections), READ_SECONDS).result()
+        task = TakeIn(VisitorsFile.of(path), source.file_name, request.corrections, dict(found.documents))
+        return process.submit(task, READ_SECONDS).result().reference
     finally:
         process.close()
         path.unlink(missing_ok=True)

@@ -7,29 +7,38 @@ from __future__ import annotations
 
 import resource
 import sys
+from dataclasses import replace
 
 from deploy_core import memory
 from deploy_core.files import is_file
 from deploy_core.inference import capacity
+from deploy_core.models.checkpoints import Checkpoint
 from deploy_core.models.own import bring
 from deploy_core.processes.server import serve
 from deploy_core.processes.task import Work, does, table
 from deploy_core.settings import Settings
 from deploy_core.storage import visitors
-from deploy_core.worker.tasks import Correct, TakeIn
+from deploy_core.worker.tasks import Correct, TakeIn, TakenIn
 
 # torch and its threads reserve this much before there is a checkpoint.
 LIBRARIES_BYTES = 2_000_000_000
 
 
-def run_take_in(request: TakeIn, work: Work) -> str:
+def run_take_in(request: TakeIn, work: Work) -> TakenIn:
     upload = request.upload.path(work.settings)
     folder = upload.parent
     admit = visitors.admission(folder, work.settings)
     name = bring.free_name(folder, request.name)
-    spec = bring.bring(upload, folder, work.settings, request.corrections, work.progress, name, admit)
+    found: list[TakenIn] = []
+
+    def note(read: Checkpoint) -> None:
+        found.append(TakenIn("", read.part, read.others, read.left_out))
+
+    spec = bring.bring(
+        upload, folder, work.settings, request.corrections, work.progress, name, admit, request.documents, note
+    )
     memory.give_back()
-    return spec.reference
+    return replace(found[0], reference=spec.reference)
 
 
 def run_correct(request: Correct, work: Work) -> str:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deploy_core.inference.file_answers import DeviceQuestion, FileAnswer
 from deploy_core.models.hub import HubName
@@ -122,14 +122,29 @@ class Forget(Task[None]):
 
 
 @dataclass(frozen=True)
-class TakeIn(Task[str]):
-    """Makes a model file of an upload; ``name`` is what the visitor calls it. Gives the model's reference."""
+class TakenIn:
+    """A model that was brought: its reference for ``load.find``, which of the models in its file was read, the others
+    that it holds, and the tensors that were left out."""
+
+    reference: str
+    part: str
+    others: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TakeIn(Task[TakenIn]):
+    """Makes a model file of an upload; ``name`` is what the visitor calls it.
+
+    ``documents`` are the texts of the files that came with it, by their names.
+    """
 
     upload: VisitorsFile
     name: str
     corrections: Corrections
+    documents: dict[str, str] = field(default_factory=dict)
     kind = "take_in"
-    answer = str
+    answer = TakenIn
 
 
 @dataclass(frozen=True)

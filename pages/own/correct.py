@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from deploy_core.models.own.assumptions import POOLING_WORDS
 from deploy_core.models.own.corrections import Corrections
 from deploy_core.models.own.labels import parse_labels
 from deploy_core.models.own.preprocessing import NORMALIZATIONS, normalization_of
@@ -48,6 +49,14 @@ def draw(spec: ModelSpec) -> None:
     known, now = [*NORMALIZATIONS], normalization_of(spec.preprocessing)
     index = known.index(now) if now else None
     normalization = st.selectbox("Normalization", known, index=index, placeholder="as the checkpoint says")
+    pooling = None
+    if shape.kind.class_token and shape.family in ("vit", "deit"):
+        pooling = st.selectbox(
+            "Its head reads",
+            [*POOLING_WORDS],
+            index=[*POOLING_WORDS].index(shape.kind.pooling),
+            format_func=lambda name: POOLING_WORDS[name],
+        )
     labels = st.file_uploader(
         "Other labels: one per line, CSV or JSON",
         type=["txt", "csv", "tsv", "json", "jsonl"],
@@ -61,6 +70,7 @@ def draw(spec: ModelSpec) -> None:
                 resize=resize,
                 crop_mode=crop_mode,
                 normalization=normalization,
+                pooling=pooling,
                 labels=parse_labels(labels.getvalue()) if labels else None,
             )
             with notices.in_line("Reading it again …") as tell:

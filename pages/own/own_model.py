@@ -25,10 +25,11 @@ def newly_brought() -> str | None:
     return reference
 
 
-def use(reference: str) -> None:
+def use(reference: str, keep_dialog: bool = False) -> None:
     """Picks a model in the next run of the page, because the picker's widget may not be set once it is drawn."""
     st.session_state["own_new"] = reference
-    close_dialog()
+    if not keep_dialog:
+        close_dialog()
     st.rerun()
 
 
@@ -44,6 +45,7 @@ def open_dialog(name: str) -> None:
 
 def close_dialog() -> None:
     st.session_state.pop("dialog", None)
+    st.session_state.pop("own_taken", None)
 
 
 def note_source(reference: str, words: list[str]) -> None:
@@ -59,4 +61,7 @@ def import_words(spec: ModelSpec) -> list[str]:
     normalization = normalization_of(how)
     words += [f"--normalization={normalization}"] if normalization else []
     shape = spec.architecture
-    return [*words, "--heads", str(shape.heads), "--size", str(shape.size)] if shape else words
+    if shape is None:
+        return words
+    words += ["--heads", str(shape.heads), "--size", str(shape.size)]
+    return [*words, "--pooling", shape.kind.pooling] if shape.family == "vit" else words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from deploy_core.models.own import card
+from deploy_core.models.own import assumptions, card
 from deploy_core.models.spec import ModelSpec
 from pages.own import bring as bring_dialog
 from pages.own import correct as correct_dialog
@@ -20,6 +20,9 @@ def describe(spec: ModelSpec) -> None:
     labels = ", ".join(spec.own_labels[:LABELS_SHOWN]) + (", …" if spec.classes > LABELS_SHOWN else "")
     st.caption(f"{escaped(card.describe(spec))}.")
     st.caption(f"Labels: {escaped(labels)}")
+    assumed = assumptions.sentences(spec)
+    if assumed:
+        st.caption(f"Assumed: {escaped('; '.join(assumed))}.")
     st.caption("Only you see it, and it is deleted soon after you leave.")
     with st.container(horizontal=True):
         st.button("Correct", icon=":material/edit:", on_click=own_model.open_dialog, args=[CORRECT], key="own_correct")

@@ -90,7 +90,7 @@ def draw() -> bool:
                 "Use DeiT-Base, the tutorial's model", on_click=_use_tutorial_model, width="stretch", key="tutorial"
             )
         st.button(
-            "Bring your own DeiT",
+            "Bring your own model",
             icon=":material/upload_file:",
             on_click=own_model.open_dialog,
             args=[own_model.BRING],

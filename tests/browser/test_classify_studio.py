@@ -84,7 +84,7 @@ def test_a_model_of_ones_own_goes_through_all_pages_and_answers_with_its_labels(
     torch.save({"model": state(), "label_names": list(LABELS)}, tmp_path / "My Pets.pth")
     page.goto(server)
     expect(page.get_by_test_id("stMetricValue")).to_be_visible()
-    page.get_by_role("button", name="Bring your own DeiT").click()
+    page.get_by_role("button", name="Bring your own model").click()
     dialog = page.get_by_role("dialog")
     dialog.locator("input[type=file]").first.set_input_files(tmp_path / "My Pets.pth")
     dialog.get_by_role("button", name="Read it").click()

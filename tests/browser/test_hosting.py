@@ -139,7 +139,7 @@ def test_uploads_work_and_the_log_keeps_nothing_about_a_visitor(hosted: Hosted, 
     page.get_by_role("button", name="Fetch").click()
     expect(error).to_be_visible()
     page.get_by_text("Sample", exact=True).click()
-    page.get_by_role("button", name="Bring your own DeiT").click()
+    page.get_by_role("button", name="Bring your own model").click()
     expect(page.get_by_role("dialog")).to_be_visible()
     upload(page, "private-model.safetensors", b"not a checkpoint")
     page.get_by_role("button", name="Read it").click()

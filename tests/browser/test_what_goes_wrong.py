@@ -89,7 +89,7 @@ def test_a_checkpoint_larger_than_any_picture_is_taken(server: str, page: Page, 
     assert path.stat().st_size > Settings().picture_bytes
     page.goto(server)
     open_sidebar(page)
-    page.get_by_role("button", name="Bring your own DeiT").click()
+    page.get_by_role("button", name="Bring your own model").click()
     dialog = page.get_by_role("dialog")
     dialog.locator("input[type=file]").first.set_input_files(path)
     dialog.get_by_role("button", name="Read it").click()

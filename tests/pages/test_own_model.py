@@ -99,7 +99,7 @@ def test_a_model_that_was_deleted_gives_way_to_the_usual_one() -> None:
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
-        ("odd.safetensors", save({"head.bias": torch.zeros(3)}), "is not a DeiT: it has no cls_token"),
+        ("odd.safetensors", save({"head.bias": torch.zeros(3)}), "is no plain Vision Transformer"),
         ("cut.safetensors", save(state())[:5000], "damaged or not a checkpoint"),
         ("huge.safetensors", (10 * 2**30).to_bytes(8, "little") + b"{}", "damaged or not a checkpoint"),
         ("evil.pth", EVIL, "runs code"),

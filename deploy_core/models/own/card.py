@@ -45,6 +45,7 @@ class Card:
     architecture: Architecture
     preprocessing: Preprocessing
     labels: tuple[str, ...]
+    assumed: tuple[str, ...] = ()
 
 
 def is_model_file(name: str) -> bool:
@@ -76,7 +77,11 @@ def header(spec: ModelSpec) -> str:
     """The text in the header of a model file: a card, or the name of a model of the catalogue."""
     if spec.architecture is None:
         return spec.name
-    return _text(Card(spec.name, spec.title, spec.parameters, spec.architecture, spec.preprocessing, spec.own_labels))
+    return _text(
+        Card(
+            spec.name, spec.title, spec.parameters, spec.architecture, spec.preprocessing, spec.own_labels, spec.assumed
+        )
+    )
 
 
 def from_header(text: str, path: Path) -> ModelSpec:
@@ -105,10 +110,11 @@ def spec_of(card: Card, path: Path | None) -> ModelSpec:
             "num_heads": shape.heads,
             "mlp_ratio": shape.hidden / shape.width,
             "num_classes": shape.classes,
-            **row.timm_options,
+            **shape.kind.timm_options,
         },
         file=path,
         own_labels=card.labels,
+        assumed=card.assumed,
         architecture=shape,
     )
 
@@ -128,10 +134,28 @@ def describe(spec: ModelSpec) -> str:
         return spec.title
     squashed = ", pictures squashed to that," if spec.preprocessing.is_squashed else ""
     return (
-        f"{FAMILIES[shape.family].title}, {shape.width} wide, {shape.depth} deep, {shape.heads} heads; "
+        f"{what_it_is(shape)}, {shape.width} wide, {shape.depth} deep, {shape.heads} heads; "
         f"{shape.size} x {shape.size} pixels{squashed} in patches of {shape.patch}; {shape.classes} classes; "
         f"{spec.parameters / 1e6:.1f} M parameters"
     )
+
+
+SIZES = {(192, 12): "Tiny", (384, 12): "Small", (768, 12): "Base", (1024, 24): "Large"}
+
+
+def what_it_is(shape: Architecture) -> str:
+    """The kind of model in a few words: ``ViT-Tiny``, ``ViT with 4 registers that averages its patches``."""
+    kind, named = shape.kind, FAMILIES[shape.family].title
+    if shape.family in ("vit", "deit") and (shape.width, shape.depth) in SIZES:
+        named += f"-{SIZES[shape.width, shape.depth]}"
+    if shape.family != "vit":
+        return named
+    parts = [f"{kind.registers} register{'s' * (kind.registers > 1)}"] if kind.registers else []
+    parts += ["LayerScale"] if kind.layer_scale else []
+    parts += ["a norm before its blocks"] if kind.pre_norm else []
+    parts += ["no class token"] if not kind.class_token else []
+    mean = "averages its patches" if kind.pooling == "avg" else ""
+    return named + (f" with {' and '.join(parts)}" if parts else "") + (f" that {mean}" if mean else "")
 
 
 def path_in(folder: Path, name: str) -> Path:

@@ -1,29 +1,28 @@
-"""What the shapes of the tensors do not show: from a person, from timm's config, or from notes in the checkpoint."""
+"""What a person says about a model, and what follows for its preprocessing."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from deploy_core.errors import InvalidCheckpoint, InvalidRequest
-from deploy_core.models import catalogue
-from deploy_core.models.own import card, preprocessing
-from deploy_core.models.own.labels import labels_in_notes
+from deploy_core.models.namings import Usual
+from deploy_core.models.own import preprocessing
 from deploy_core.models.own.preprocessing import CROP_MODES, INTERPOLATIONS, NORMALIZATIONS
+from deploy_core.models.own.timm_facts import POOLINGS
+from deploy_core.models.own.told import Picture, Told
 from deploy_core.models.spec import Architecture
 from deploy_core.types import Preprocessing
 
 
 @dataclass(frozen=True)
 class Corrections:
-    """Values that replace what was read from the tensors' shapes, or the defaults. None replaces nothing.
+    """Values that replace what was read from a checkpoint, or the defaults. None replaces nothing.
 
     ``size`` is the input's side in pixels; the position embeddings are interpolated to it. ``resize`` is the size in
     pixels to which a picture is resized before the center crop. ``crop_mode`` is one of ``CROP_MODES``, as in
-    ``Preprocessing``. ``normalization`` is a key of ``NORMALIZATIONS``.
+    ``Preprocessing``. ``normalization`` is a key of ``NORMALIZATIONS``. ``pooling`` is ``token`` or ``avg``, as in
+    ``Variant``. ``part`` names one of several models in a checkpoint, such as ``state_dict_ema``.
     """
 
     heads: int | None = None
@@ -31,67 +30,32 @@ class Corrections:
     resize: int | None = None
     crop_mode: str | None = None
     normalization: str | None = None
-    preprocessing: Preprocessing | None = None
+    pooling: str | None = None
     labels: tuple[str, ...] | None = None
+    part: str | None = None
 
-    def merged_with(self, defaults: Corrections) -> Corrections:
-        """Values set here win; missing ones come from ``defaults``."""
-        return Corrections(**{one.name: getattr(self, one.name) or getattr(defaults, one.name) for one in fields(self)})
-
-
-def from_timm_config(config: Mapping[str, Any]) -> Corrections:
-    """The labels and the preprocessing in timm's ``config.json``; nothing else in it is used."""
-    trained = config.get("pretrained_cfg")
-    trained = trained if isinstance(trained, Mapping) else {}
-    labels = labels_in_notes(config) or labels_in_notes(trained)
-    try:
-        size = int(trained["input_size"][-1])
-        mean, std = (tuple(float(number) for number in trained[key]) for key in ("mean", "std"))
-        resize = math.floor(size / float(trained.get("crop_pct") or 1))
-        how = Preprocessing(
-            resize,
-            size,
-            mean,  # type: ignore[arg-type]
-            std,  # type: ignore[arg-type]
-            interpolation=str(trained.get("interpolation") or "bicubic"),
-            crop_mode=str(trained.get("crop_mode") or "center"),
-        )
-    except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError):
-        return Corrections(labels=labels)
-    return Corrections(labels=labels, preprocessing=how)
+    def __post_init__(self) -> None:
+        if self.pooling not in (None, *POOLINGS):
+            raise InvalidRequest(f"There is no pooling '{self.pooling}'.", f"Choose: {', '.join(POOLINGS)}.")
 
 
-def from_notes(notes: Mapping[str, Any], path: Path, classes: int) -> Corrections:
-    """What a checkpoint of ``classes`` classes holds besides its tensors: the header of a model file, or labels."""
-    text = notes.get(card.MODEL_KEY)
-    try:
-        spec = card.from_header(text, path) if isinstance(text, str) else None
-    except InvalidCheckpoint:
-        spec = None
-    if spec is None or (spec.architecture is None and spec.classes != classes):
-        return Corrections(labels=labels_in_notes(notes))
-    known = Corrections(preprocessing=spec.preprocessing, labels=catalogue.labels(spec))
-    shape = spec.architecture
-    return known if shape is None else replace(known, heads=shape.heads, size=shape.size)
-
-
-def preprocessing_for(shape: Architecture, corrections: Corrections) -> Preprocessing:
-    """The preprocessing that ``corrections`` ask for; what they leave open is the family's default.
+def preprocessing_for(shape: Architecture, corrections: Corrections, told: Told, usual: Usual | None) -> Preprocessing:
+    """The preprocessing by ``corrections``, else as ``told``, else as the library usually does, else the family's.
 
     Raises InvalidRequest for a preprocessing that cannot be done here, or does not give inputs of ``shape``.
     """
-    usual = preprocessing.default_for(shape)
-    known = corrections.preprocessing or usual
-    mean, std = known.mean, known.std
+    known = preprocessing.default_for(shape, usual)
+    mean, std = told.normalization or (known.mean, known.std)
     if corrections.normalization is not None:
         if corrections.normalization not in NORMALIZATIONS:
             raise InvalidRequest(
                 f"There is no normalization '{corrections.normalization}'.", f"Choose: {', '.join(NORMALIZATIONS)}."
             )
         mean, std = NORMALIZATIONS[corrections.normalization]
-    crop_mode = corrections.crop_mode or known.crop_mode
+    picture = told.picture or Picture(known.resize, shape.size, known.interpolation, known.crop_mode)
+    crop_mode = corrections.crop_mode or picture.crop_mode
     for what, value, choices in (
-        ("interpolation", known.interpolation, INTERPOLATIONS),
+        ("interpolation", picture.interpolation, INTERPOLATIONS),
         ("crop mode", crop_mode, CROP_MODES),
     ):
         if value not in choices:
@@ -99,11 +63,61 @@ def preprocessing_for(shape: Architecture, corrections: Corrections) -> Preproce
                 f"The {what} '{value}' is not supported here, only {' and '.join(choices)}.",
                 "Bring the weights as a file: pictures are then resized with bicubic and cropped to their center.",
             )
-    resize = corrections.resize or (known.resize if known.resize >= shape.size else usual.resize)
-    how = Preprocessing(resize, shape.size, mean, std, known.interpolation, crop_mode)
+    resize = corrections.resize or _resize(shape, corrections, picture)
+    how = Preprocessing(resize, shape.size, mean, std, picture.interpolation, crop_mode)
     if not preprocessing.is_possible(how, shape):
         raise InvalidRequest(
             f"A picture resized to {how.resize} pixels has no center of {shape.size}.",
             f"Resize to {shape.size} or more, and to less than {4 * shape.size}.",
         )
     return how
+
+
+def _resize(shape: Architecture, corrections: Corrections, picture: Picture) -> int:
+    """The resize for an input of ``shape``, in the proportion of ``picture``."""
+    if corrections.crop_mode == "squash" and picture.crop_mode != "squash":
+        return shape.size
+    if picture.crop == shape.size:
+        return picture.resize
+    if picture.is_exact and corrections.size is None:
+        raise InvalidCheckpoint(
+            f"The files beside the weights make inputs of {picture.crop} pixels, and the model takes {shape.size}.",
+            f"Correct preprocessor_config.json, or ask for an input of {picture.crop} pixels (--size).",
+        )
+    return max(shape.size, picture.resize * shape.size // picture.crop)
+
+
+def assumed_of(shape: Architecture, corrections: Corrections, told: Told, reads_class_token: bool) -> tuple[str, ...]:
+    """The topics (``assumptions.TOPICS``) that neither a person nor a file settles.
+
+    ``reads_class_token`` says that the library's head reads the class token, always.
+    """
+    return tuple(
+        topic
+        for topic in _open_topics(shape, told, reads_class_token)
+        if not (topic in SETTLED_BY and any(getattr(corrections, name) is not None for name in SETTLED_BY[topic]))
+    )
+
+
+SETTLED_BY = {
+    "normalization": ("normalization",),
+    "picture": ("resize", "crop_mode"),
+    "pooling": ("pooling",),
+    "heads": ("heads",),
+}
+
+
+def _open_topics(shape: Architecture, told: Told, reads_class_token: bool) -> Iterator[str]:
+    if told.assumed is not None:
+        yield from told.assumed
+        return
+    if told.normalization is None:
+        yield "normalization"
+    if told.picture is None or told.picture.crop != shape.size:
+        yield "picture"
+    # Tensors show a mean of the patches by the name of the norm after it.
+    could_be_either = shape.family in ("vit", "deit") and not shape.kind.fc_norm
+    if told.pooling is None and could_be_either and not reads_class_token:
+        yield "pooling"
+    if told.heads is None:
+        yield "heads"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from deploy_core.models.families import FAMILIES, IMAGENET_MEAN, IMAGENET_STD
+from deploy_core.models.namings import Usual
 from deploy_core.models.spec import Architecture
 from deploy_core.types import Preprocessing
 
@@ -20,11 +21,14 @@ CROP_MODES = ("center", "squash")
 CENTER_CROP_SIZES = range(128, 257)
 
 
-def default_for(shape: Architecture) -> Preprocessing:
-    """The preprocessing of the family for an input of this size."""
+def default_for(shape: Architecture, usual: Usual | None = None) -> Preprocessing:
+    """The preprocessing of the library (``usual``) or of the family for an input of this size."""
     row = FAMILIES[shape.family]
-    resize = round(shape.size / row.center_share) if shape.size in CENTER_CROP_SIZES else shape.size
-    return Preprocessing(resize, shape.size, row.mean, row.std)
+    resize = int(shape.size / row.center_share) if shape.size in CENTER_CROP_SIZES else shape.size
+    if usual is None:
+        return Preprocessing(resize, shape.size, row.mean, row.std)
+    resize = int(shape.size * usual.resize_share) if usual.resize_share else resize
+    return Preprocessing(resize, shape.size, usual.mean, usual.std, usual.interpolation, usual.crop_mode)
 
 
 def is_possible(how: Preprocessing, shape: Architecture) -> bool:

@@ -73,7 +73,7 @@ def test_it_holds_the_attention_of_one_head_at_a_time(monkeypatch: pytest.Monkey
 def test_the_families_are_all_covered() -> None:
     assert {MODELS[name].timm_name.split("_")[0] for name in SMALL} == {"deit", "deit3"}
     assert any("distilled" in name for name in SMALL)
-    assert len(FAMILIES) == 3
+    assert len(FAMILIES) == 4
 
 
 def test_the_map_follows_the_picture_when_it_is_mirrored() -> None:

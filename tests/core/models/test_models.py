@@ -117,7 +117,10 @@ def test_a_pickle_that_wants_to_run_code_is_refused(tmp_path: Path, capsys: pyte
         (tmp_path / f"{protocol}.pth").write_bytes(pickle.dumps(Evil(), protocol=protocol))
     (tmp_path / "instance.pth").write_bytes(b"(S'code ran'\ni__builtin__\nprint\n.")
     for name in ("new.pth", "instance.pth", *(f"{protocol}.pth" for protocol in range(pickle.HIGHEST_PROTOCOL + 1))):
-        with pytest.raises(InvalidCheckpoint, match="runs code when it is loaded, so it was refused"):
+        with pytest.raises(
+            InvalidCheckpoint,
+            match=r"runs code when it is loaded \((builtins.print|__builtin__.print)\), so it was refused",
+        ):
             load.load("demo", str(tmp_path / name), Settings())
     assert "code ran" not in capsys.readouterr().out
 
@@ -157,11 +160,9 @@ def test_tensors_that_are_not_plain_numbers_are_refused(
 @pytest.mark.parametrize(
     ("name", "data"),
     [
-        ("empty.pth", b""),
         ("garbage.pth", b"\x00\x01garbage" * 99),
         ("text.pt", b"hello"),
         ("stack.pth", b"\x80\x02."),
-        ("empty.safetensors", b""),
         ("huge.safetensors", (10 * 2**30).to_bytes(8, "little") + b"{}"),
         ("garbage.safetensors", b"\xff" * 300),
     ],
@@ -190,7 +191,7 @@ def test_a_checkpoint_without_weights_is_refused(tmp_path: Path) -> None:
         with pytest.raises(InvalidCheckpoint, match="There is no checkpoint file"):
             load.load("demo", name, Settings())
     (tmp_path / "x.onnx").write_bytes(b"")
-    with pytest.raises(InvalidCheckpoint, match="not a checkpoint"):
+    with pytest.raises(InvalidCheckpoint, match="x.onnx is empty"):
         load.load("demo", str(tmp_path / "x.onnx"), Settings())
 
 

@@ -149,7 +149,7 @@ def test_errors_use_the_visitors_name_for_the_file(tmp_path: Path) -> None:
     with pytest.raises(InvalidCheckpoint, match="My Pets.pth is damaged"):
         model_file(hidden, "My Pets.pth", tmp_path / "out", Settings())
     torch.save(state() | {"extra": torch.zeros(1)}, hidden)
-    with pytest.raises(InvalidCheckpoint, match="My Pets.pth does not fit the DeiT"):
+    with pytest.raises(InvalidCheckpoint, match="My Pets.pth does not fit the ViT"):
         model_file(hidden, "My Pets.pth", tmp_path / "out", Settings())
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ CONFIG = {
     "num_classes": 3,
     "label_names": list(LABELS),
     # None of this may be used.
-    "model_args": {"img_size": 999, "no_such_option": "__import__('os').system('true')"},
+    "model_args": {"img_size": 999, "no_such_option": "__import__('os').system('true')"}
+    | {"embed_dim": 64, "depth": 2, "num_heads": 1, "patch_size": 8},
     "pretrained_cfg": TRAINED,
 }
 
@@ -94,7 +96,7 @@ def test_a_model_from_the_hub_brings_its_labels_and_preprocessing(
     finished = bring(hub, environment, tmp_path / "models")
     assert finished.returncode == 0, finished.stderr
     spec = load.find(json.loads(finished.stdout)["file"])
-    assert (spec.name, spec.own_labels, spec.architecture) == ("pets", LABELS, SHAPE)
+    assert (spec.name, spec.own_labels, spec.architecture) == ("pets", LABELS, replace(SHAPE, family="deit"))
     assert (spec.preprocessing.resize, spec.preprocessing.mean) == (40, (0.1, 0.2, 0.3))
     assert {token for *_, token in hub.asked} == {None}
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["pets.safetensors"]
@@ -118,7 +120,11 @@ def test_a_model_that_was_trained_on_squashed_pictures_gets_squashed_pictures(
     ("hub", "name", "words"),
     [
         ({"announced": 10**12}, "hf-hub:somebody/pets", "model.safetensors of somebody/pets has 1000000 MB"),
-        ({"config": {"architecture": "resnet50"}}, "hf-hub:somebody/pets", "is not a model that is supported here"),
+        (
+            {"config": {"architecture": "resnet50"}},
+            "hf-hub:somebody/pets",
+            "is 'resnet50', which is no plain ViT of timm",
+        ),
         ({"without": ["model.safetensors"]}, "hf-hub:somebody/pets", "holds none of model.safetensors"),
         ({}, "hf-hub:../../etc/passwd", "not the name of a model on the Hub"),
     ],

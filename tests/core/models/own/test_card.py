@@ -75,7 +75,7 @@ def test_a_header_larger_than_any_models_is_refused_before_it_is_read(tmp_path: 
         with pytest.raises(InvalidCheckpoint, match=words):
             use()
     bomb.write_bytes(header_of(checkpoints.LARGEST_HEADER))
-    with pytest.raises(InvalidCheckpoint, match="is not a DeiT"):
+    with pytest.raises(InvalidCheckpoint, match="does not hold a model"):
         model_file(bomb, bomb.name, tmp_path / "out", Settings())
 
 

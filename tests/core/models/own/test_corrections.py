@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,8 +13,8 @@ from deploy_core import embedded
 from deploy_core.errors import InvalidRequest
 from deploy_core.inference import classify
 from deploy_core.models import load
-from deploy_core.models.own import bring, card
-from deploy_core.models.own.corrections import Corrections, from_timm_config
+from deploy_core.models.own import bring, card, told
+from deploy_core.models.own.corrections import Corrections
 from deploy_core.settings import Settings
 from tests.own_model import SHAPE, TRAINED, model_file
 
@@ -41,11 +43,9 @@ def test_corrections_that_contradict_the_checkpoint_are_refused(
 
 
 def test_what_a_config_leaves_open_is_as_in_timm() -> None:
-    corrections = from_timm_config(
-        {"pretrained_cfg": TRAINED | {"crop_mode": None, "interpolation": None, "crop_pct": None}}
-    )
-    assert corrections.preprocessing
-    assert (corrections.preprocessing.crop_mode, corrections.preprocessing.interpolation) == ("center", "bicubic")
+    picture = told.of_timm(config({"crop_mode": None, "interpolation": None, "crop_pct": None})).picture
+    assert picture
+    assert (picture.crop_mode, picture.interpolation) == ("center", "bicubic")
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,14 @@ def test_what_a_config_leaves_open_is_as_in_timm() -> None:
 def test_preprocessing_that_cannot_be_done_here_is_refused(
     changed: dict[str, str], words: str, checkpoint: Path, tmp_path: Path
 ) -> None:
-    corrections = from_timm_config({"pretrained_cfg": TRAINED | changed})
+    (checkpoint.parent / "config.json").write_text(json.dumps(config(changed)))
     with pytest.raises(InvalidRequest, match=words):
-        model_file(checkpoint, checkpoint.name, tmp_path, Settings(), corrections)
+        model_file(checkpoint, checkpoint.name, tmp_path, Settings())
+
+
+def config(changed: dict[str, Any]) -> dict[str, Any]:
+    arguments = {"embed_dim": 64, "depth": 2, "num_heads": 1, "patch_size": 8}
+    return {"architecture": "vit_tiny_patch16_224", "model_args": arguments, "pretrained_cfg": TRAINED | changed}
 
 
 def test_corrections_can_be_undone(model: Path) -> None:

@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 from deploy_core import embedded
 from deploy_core.errors import DeployError, InvalidCheckpoint
 from deploy_core.models import load
-from deploy_core.models.families import FAMILIES
+from deploy_core.models.families import FAMILIES, Variant
 from deploy_core.models.own import shapes
+from deploy_core.models.own.told import Told
 from deploy_core.models.spec import Architecture
 from deploy_core.settings import Settings
 from tests.own_model import SHAPE, model_file, state
@@ -25,8 +26,8 @@ PICTURE = str(embedded.SAMPLES / "chelsea.png")
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("shape", [SHAPE, Architecture("", 128, 1, 2, 256, 16, 64, 7)], ids=["small", "wide"])
 def test_the_architecture_is_read_from_the_shapes(family: str, shape: Architecture) -> None:
-    shape = replace(shape, family=family)
-    assert shapes.architecture_of(state(shape), "mine") == shape
+    shape = replace(shape, family=family, variant=FAMILIES[family].variant or Variant())
+    assert shapes.architecture_of(state(shape), "mine", Told(family=family)) == shape
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_the_catalogues_checkpoints_give_their_own_architecture(name: str) -> No
     shape = shapes.architecture_of(module.state_dict(), name)
     assert (shape.size, shape.patch, shape.classes) == (load.find(name).input_size, 16, 1000)
     assert shape.heads == module.get_submodule("blocks.0.attn").num_heads
-    assert shape.family == ("deit3" if "deit3" in name else "distilled" if "distilled" in name else "deit")
+    assert shape.family == ("deit3" if "deit3" in name else "distilled" if "distilled" in name else "vit")
 
 
 def broken(change: str) -> dict[str, torch.Tensor]:
@@ -64,9 +65,9 @@ def broken(change: str) -> dict[str, torch.Tensor]:
     ("change", "words"),
     [
         ("nan", "infinite numbers or NaN in blocks.1.mlp.fc2.weight"),
-        ("headless", "is not a DeiT: it has no head.weight"),
-        ("extra", "blocks.0.attn.q_norm.weight is not part of the model"),
-        ("oblong", "13 positions do not make a square of patches"),
+        ("headless", "it has no head with classes"),
+        ("extra", "odd is a ViT that normalizes queries and keys"),
+        ("oblong", "13 position embeddings, which are neither a square of patches"),
         ("grey", "its patches are 64x1x8x8"),
         ("one class", "only one class"),
         ("flat", "its tensors have other shapes"),
@@ -86,5 +87,5 @@ def resnet() -> dict[str, torch.Tensor]:
 
 def test_another_architecture_is_refused(tmp_path: Path) -> None:
     torch.save(resnet(), tmp_path / "resnet.pth")
-    with pytest.raises(InvalidCheckpoint, match="resnet.pth is not a DeiT: it has no cls_token"):
+    with pytest.raises(InvalidCheckpoint, match="resnet.pth is a ResNet"):
         model_file(tmp_path / "resnet.pth", "resnet.pth", tmp_path, Settings())
