@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from deploy_core import build, files
 from deploy_core.errors import FormatUnavailable, InvalidArtifact, InvalidCheckpoint, InvalidRequest, StorageFailed
 from deploy_core.formats import FORMATS
+from deploy_core.formats.torchscript.running import deprecations_ignored
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest, BuildResult, Event, Unbuilt, Verdict
 from tests.whole_build import WholeBuild
@@ -50,7 +52,8 @@ def test_the_result_tells_the_truth_about_the_files(whole_build: WholeBuild) -> 
         assert proof.verdict is (Verdict.UNDECIDED if row.is_int8 else Verdict.SAME)
         assert (proof.phone is not None) == (row.load_as_on_phone is not None)
         assert proof.engine == row.run_engine()
-        assert [one.margin != one.margin_after for one in proof.moved] == [True] * 3 or artifact.format == "original"
+        assert len(proof.moved) == 3
+        assert not row.is_int8 or all(one.margin != one.margin_after for one in proof.moved)
         assert not artifact.disagrees
     assert result.unbuilt == ()
     assert {path.name for path in folder.iterdir()} == {a.file for a in result.artifacts} | {build.MANIFEST}
@@ -166,9 +169,9 @@ def test_only_files_for_phones_use_the_whole_range_of_int8(
     request = dataclasses.replace(small, formats=("quantized",), **options)
     build.build_into(tmp_path, request, Settings())
     (path,) = tmp_path.glob("*_scripted_quantized.pt")
-    code = torch.jit.load(path).blocks[0].mlp.fc1.code
-    assert ("_packed_params, True)" in code) is levels
-    assert ("_packed_params)" in code or "_packed_params, False)" in code) is not levels
+    with deprecations_ignored():
+        code = dict(torch.jit.load(path).named_modules())["blocks.0.mlp.fc1"].code
+    assert bool(re.search(r"linear_dynamic\(x, \w+, True\)", code)) is levels
 
 
 def test_a_full_disk_stops_the_build_and_leaves_no_manifest_of_an_earlier_one(

@@ -6,11 +6,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deploy_core.errors import InvalidArtifact
 from deploy_core.formats import engines
 from deploy_core.formats.operators import Run
+
+if TYPE_CHECKING:
+    import torch
 
 
 @contextmanager
@@ -41,7 +44,18 @@ def _load(path: Path, read: Callable[[str], Any], engine: str | None) -> Run:
             run: Run = read(str(path))
         except (RuntimeError, ValueError) as error:
             raise InvalidArtifact(f"{path.name} is damaged or no TorchScript file.", "Build it again.") from error
-    return run
+    return _without_its_warning(run) if engine == engines.PHONE_ENGINE else run
+
+
+def _without_its_warning(run: Run) -> Run:
+    """qnnpack warns that it uses the full range where a file asks for the reduced one. It is what phones do."""
+
+    def quiet(pictures: torch.Tensor) -> torch.Tensor:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*qnnpack incorrectly ignores reduce_range")
+            return run(pictures)
+
+    return quiet
 
 
 def _read_script(path: str) -> Any:
