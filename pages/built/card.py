@@ -43,7 +43,7 @@ def _downloads(stored: Stored) -> None:
 
 def _proof(artifact: Artifact) -> None:
     seconds = artifact.seconds
-    proof.draw(FORMATS[artifact.format].title, artifact.proof)
+    proof.figures(artifact.proof)
     st.caption(
         f"The file was read back from disk and asked about photographs and parts of them. Its format asks for a cosine "
         f"of at least {FORMATS[artifact.format].least_cosine}."

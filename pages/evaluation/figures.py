@@ -101,7 +101,8 @@ def verdicts(evaluation: Evaluation) -> None:
     with st.expander("How far are the files from the original?"):
         for result in proven:
             if result.proof:
-                proof_parts.draw(title(result), result.proof)
+                proof_parts.verdict(title(result), result.proof)
+                proof_parts.figures(result.proof)
 
 
 def not_counted(evaluation: Evaluation) -> None:

@@ -21,9 +21,7 @@ NO_VERDICT = ":gray[:material/help:]"
 SIDE = 112
 
 
-def draw(title: str, proof: Proof) -> None:
-    """``title`` is that of the file."""
-    verdict(title, proof)
+def figures(proof: Proof) -> None:
     for sentence in proof_words.sentences(proof):
         st.markdown(f"- {escaped(sentence)}")
     if proof.moved:
@@ -41,7 +39,7 @@ def _pictures(moved: Sequence[MovedPicture]) -> None:
     with st.container(horizontal=True):
         for one in moved:
             with st.container(width=SIDE * 2):
-                st.html(_drawing(one.view))
+                st.image(_drawing(one.view), width=SIDE)
                 change = "stays" if one.original == one.file else f"becomes {one.file}"
                 st.markdown(f"**{escaped(one.original)}** {escaped(change)}")
                 st.caption(f"Margin {one.margin:.2f}, then {one.margin_after:.2f}")
@@ -56,7 +54,6 @@ def _drawing(view: PictureView) -> str:
     source = f"data:image/{kind};base64,{data}"
     whole = f'<image href="{source}" width="1" height="1" preserveAspectRatio="none" {mirrored}/>'
     return (
-        f'<svg width="{SIDE}" height="{SIDE}" viewBox="{left} {top} {right - left} {bottom - top}" '
-        f'preserveAspectRatio="xMidYMid slice" role="img" aria-label="{view.file}">'
-        f"{whole}</svg>"
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{SIDE}" height="{SIDE}" '
+        f'viewBox="{left} {top} {right - left} {bottom - top}" preserveAspectRatio="xMidYMid slice">{whole}</svg>'
     )
