@@ -205,7 +205,8 @@ def _proof(name: str, parts: Sequence[ShardResult], weights: str, true: Sequence
     """How a file's answers to the set differ from the original's. A set of one class gives no verdict."""
     found = list(itertools.chain.from_iterable(part.differences[name] for part in parts))
     no_verdict = verdicts.ONE_CLASS if len({*true}) == 1 else ""
-    return proof.summary(found, weights, FORMATS[name].run_engine(), no_verdict=no_verdict)
+    engine = FORMATS[name].run_engine() if name in FORMATS else "torch"
+    return proof.summary(found, weights, engine, no_verdict=no_verdict)
 
 
 def _joined(parts: Iterable[PredictionColumns]) -> PredictionColumns:

@@ -35,12 +35,12 @@ from deploy_core.evaluation.results import Evaluation, read_evaluation, save_eva
 from deploy_core.evaluation.subjects import Subject, open_artifact, open_subject
 from deploy_core.files import sha256
 from deploy_core.formats import FORMATS
-from deploy_core.inference import classify
+from deploy_core.inference import classify, verdicts
 from deploy_core.models import catalogue, load
 from deploy_core.models.own.corrections import Corrections
 from deploy_core.settings import Settings
 from deploy_core.training import measure
-from deploy_core.types import Event
+from deploy_core.types import Event, Verdict
 from tests import own_model
 from tests.conftest import PROJECT
 from tests.whole_build import WholeBuild
@@ -138,6 +138,15 @@ def test_every_format_scores_what_it_answers_one_picture_at_a_time(
     assert {(cell.true, cell.answered): cell.count for cell in result.score.confusion} == pairs
 
 
+def test_a_proof_is_of_the_answers_to_the_set(evaluation: Evaluation) -> None:
+    for result in evaluation.results[1:]:
+        assert result.proof is not None
+        assert result.change is not None
+        assert (result.proof.pictures, result.proof.flips) == (PICTURES, result.change.flipped)
+        assert result.proof.verdict is (None if FORMATS[result.subject].is_int8 else Verdict.SAME)
+        assert result.proof.engine == FORMATS[result.subject].run_engine()
+
+
 def test_the_first_subject_is_the_yardstick(evaluation: Evaluation) -> None:
     changes = {result.subject: result.change for result in evaluation.results}
     assert changes.pop("original") is None
@@ -206,8 +215,12 @@ def test_an_archive_gives_the_folders_figures(
 def test_a_set_of_one_class_is_a_set(tmp_path: Path, opened: tuple[Subject, ...], limits: Settings) -> None:
     (tmp_path / "tabby").mkdir()
     Image.open(embedded.SAMPLES / "chelsea.png").save(tmp_path / "tabby" / "1.png")
-    found = evaluate.evaluate(opened[:1], evaluate.open_pictures(tmp_path, SPEC, limits), limits)
+    found = evaluate.evaluate(opened[:2], evaluate.open_pictures(tmp_path, SPEC, limits), limits)
     assert list(found.results[0].score.per_class) == ["tabby"]
+    assert found.results[0].proof is None
+    proof = found.results[1].proof
+    assert proof is not None
+    assert (proof.verdict, proof.no_verdict) == (None, verdicts.ONE_CLASS)
 
 
 def test_only_broken_pictures_are_refused(tmp_path: Path, opened: tuple[Subject, ...], limits: Settings) -> None:
