@@ -27,7 +27,8 @@ def test_the_embedded_model_is_ready_at_once_and_float32_one_click_away() -> Non
 
 
 def test_the_picture_travels_only_when_the_device_asks_for_it() -> None:
-    (component,) = open_page("device").get("bidi_component")
+    # The other component brings a visitor's own model back after a reload.
+    component = max(open_page("device").get("bidi_component"), key=lambda one: int(one.proto.ByteSize()))
     # The names of 1000 classes take 20,000 bytes.
     assert component.proto.ByteSize() < 35_000
 
