@@ -24,7 +24,7 @@ def own(app: Server, page: Page, tmp_path: Path) -> Page:
     page.goto(app.address)
     expect(page.get_by_test_id("stMetricValue")).to_be_visible()
     open_sidebar(page)
-    page.get_by_role("button", name="Bring your own DeiT").click()
+    page.get_by_role("button", name="Bring your own model").click()
     dialog = page.get_by_role("dialog")
     dialog.locator("input[type=file]").first.set_input_files(tmp_path / "My Pets.safetensors")
     dialog.locator("input[type=file]").nth(1).set_input_files(tmp_path / "labels.txt")

@@ -20,7 +20,7 @@ from tests.own_model import LABELS, state
 
 pytestmark = pytest.mark.usefixtures("home")
 # What takes a text that is no path.
-NO_PATHS = {"formats", "engine", "optimize", "normalization", "scheduler", "crop_mode"}
+NO_PATHS = {"formats", "engine", "optimize", "normalization", "scheduler", "crop_mode", "pooling", "weights_key"}
 
 
 def arguments() -> Iterator[tuple[str, argparse.Action]]:
