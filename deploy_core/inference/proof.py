@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LEAST_PICTURES = 200
 # Seconds of a file's answers: after the first, fewer pictures suffice if the verdict is clear; after the second, none
 # may follow.
-ENOUGH_TIME, MOST_TIME = 20.0, 90.0
+ENOUGH_TIME, MOST_TIME = 10.0, 90.0
 BATCH = 8
 MOVED_SHOWN = 3
 # qnnpack takes about 20 times as long on a PC as on a phone, so few pictures must do.

@@ -119,7 +119,7 @@ def test_the_build_page_builds_proves_and_offers_each_file_to_every_visitor() ->
     app = finished(two_chosen().button(key="build").click().run())
     frame = app.dataframe[0].value
     assert list(frame["Format"]) == ["Original", "Scripted", "Scripted and quantized"]
-    assert list(frame["Flipped labels"][:2]) == ["0 of 200 (0.0 %)"] * 2
+    assert all(flips.startswith("0 of ") for flips in frame["Flipped labels"][:2])
     assert list(frame["Verdict"]) == [Verdict.SAME, Verdict.SAME, Verdict.UNDECIDED]
     text = texts(app)
     assert "Every Linear weight takes one byte instead of four" in text

@@ -64,14 +64,14 @@ def test_the_original_is_asked_once_for_all_files(original: Classifier) -> None:
 
     reference = Reference(dataclasses.replace(original, run=count), Settings())
     for _ in range(2):
-        proof.prove(original, FORMATS["scripted"], reference, every(11))
+        proof.prove(original, FORMATS["scripted"], reference, every(0.55 * proof.ENOUGH_TIME))
     assert sum(asked) == 16
 
 
 def test_a_slow_file_is_compared_on_fewer_pictures_where_the_verdict_is_clear(
     original: Classifier, reference: Reference
 ) -> None:
-    clear = proof.prove(original, ORIGINAL, reference, every(11))
+    clear = proof.prove(original, ORIGINAL, reference, every(0.55 * proof.ENOUGH_TIME))
     assert (clear.pictures, clear.verdict) == (2 * proof.BATCH, Verdict.SAME)
     chance = torch.Generator().manual_seed(0)
     noisy = answering(original, lambda logits: logits + 0.05 * torch.randn(logits.shape, generator=chance))
