@@ -19,6 +19,8 @@ ENGINE_TIE = 0.5
 APP_CODE = Path(__file__).parent / "app_code"
 COMMON = APP_CODE / "common"
 TEMPLATE = ".template"
+# The app code that compares a device's answer with the expected one, in each platform's language.
+CHECK = "Check"
 # All that a bundle may hold besides its artifact.
 PIECES = frozenset(CONTENTS) | {
     f"{path.parent.name}/{path.name.removesuffix(TEMPLATE)}" for path in APP_CODE.glob(f"*/*/*{TEMPLATE}")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from deploy_core.bundle.code import filled
 from deploy_core.bundle.contents import (
     APP_CODE,
+    CHECK,
     README,
     TEMPLATE,
     Expected,
@@ -55,6 +58,9 @@ def readme(
         "cosine": expected.tolerance.cosine,
         "top1_text": f", and the same first answer, or one less than {expected.tolerance.near_tie} behind it"
         if expected.tolerance.same_top1
+        else "",
+        "check_text": " The app code has a function for it, `verdict`."
+        if any(Path(name).stem == CHECK for name in code)
         else "",
         "engine": expected.engine,
         "licence": _licence(spec, build.weights),

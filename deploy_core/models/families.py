@@ -130,7 +130,10 @@ FAMILIES: Mapping[str, ModelFamily] = {
 
 
 def of_tensors(names: Container[str], variant: Variant, told: str = "") -> str:
-    """The key of the family of the tensors ``names``: the most special one that fits, if it is shown or ``told``."""
+    """The key of the family that these tensors are of: of several that fit, the one with most tensors of its own.
+
+    ``told`` is the family that a config or a note names. A family that no tensor shows fits only if it is named.
+    """
     fitting = [
         key
         for key, row in FAMILIES.items()

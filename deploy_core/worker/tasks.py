@@ -123,8 +123,11 @@ class Forget(Task[None]):
 
 @dataclass(frozen=True)
 class TakenIn:
-    """A model that was brought: its reference for ``load.find``, which of the models in its file was read, the others
-    that it holds, and the tensors that were left out."""
+    """A model that was brought; ``reference`` is what ``load.find`` takes.
+
+    ``part`` names which of the models in its file was read, ``others`` the rest of them, and ``left_out`` the tensors
+    that belong to its training.
+    """
 
     reference: str
     part: str

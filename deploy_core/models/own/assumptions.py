@@ -1,4 +1,4 @@
-"""What nothing told about a model, and is therefore assumed: shown with the likely alternatives until a person chooses.
+"""What is assumed about a model. People see it, with the likely alternatives, until they choose.
 
 A topic is *assumed* if neither the weights, nor a file beside them, nor a person said it.
 """
@@ -124,7 +124,7 @@ def alternatives(spec: ModelSpec, topic: Topic) -> tuple[Alternative, ...]:
 
 
 def sentences(spec: ModelSpec) -> tuple[str, ...]:
-    """What is assumed, one line each, with the likely alternatives. Empty if everything was told."""
+    """What is assumed, one line each, with the likely alternatives; empty if nothing is."""
     return tuple(
         f"{topic.taken(spec)}" + (f" (or {', '.join(one.text for one in others)})" if others else "")
         for topic in assumed(spec).values()
