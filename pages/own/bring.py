@@ -8,6 +8,7 @@ from dataclasses import replace
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from deploy_core.errors import InvalidCheckpoint
 from deploy_core.models import families, load
 from deploy_core.models.hub import PREFIX, HubName
 from deploy_core.models.own import beside
@@ -33,42 +34,52 @@ def draw() -> None:
         "deleted soon after you leave."
     )
     origin = st.segmented_control("From", ["File", "Hugging Face Hub"], default="File", required=True, key="own_from")
-    name, files = "", []
-    if origin == "File":
-        files = st.file_uploader(
-            f"Weights, up to {LARGEST_CHECKPOINT_MB} MB, with the JSON files beside them; or a zip of the folder",
-            accept_multiple_files=True,
-            max_upload_size=LARGEST_CHECKPOINT_MB,
-            key="own_checkpoint",
+    # A form's button waits for uploads: a click while the labels still travel would read the checkpoint without them.
+    with st.form("own_form", border=False):
+        name, files = ("", _files()) if origin == "File" else (_hub_name(), [])
+        labels = st.file_uploader(
+            "Labels, unless the checkpoint has them: one per line, CSV or JSON",
+            type=["txt", "csv", "tsv", "json", "jsonl"],
+            max_upload_size=LARGEST_LABELS_MB,
+            key="own_labels",
         )
-        st.caption(
-            f"{' and '.join(DOCUMENTS)} say how pictures are prepared: drop them with the weights. Code in a "
-            "checkpoint is never run."
-        )
-    else:
-        name = st.text_input("Name on the Hub", placeholder=f"{PREFIX}owner/name", key="own_name")
-        st.caption(
-            "A model of timm or transformers. Private models cannot be fetched, because this server uses no account."
-        )
-    labels = st.file_uploader(
-        "Labels, unless the checkpoint has them: one per line, CSV or JSON",
-        type=["txt", "csv", "tsv", "json", "jsonl"],
-        max_upload_size=LARGEST_LABELS_MB,
-        key="own_labels",
-    )
+        is_fetching = origin != "File" and "own_fetching" in st.session_state
+        is_sent = st.form_submit_button("Load model", type="primary", disabled=is_fetching, key="own_load")
     label_words = ["--labels", labels.name] if labels else []
     with notices.errors_shown():
         corrections = Corrections(labels=parse_labels(labels.getvalue())) if labels else Corrections()
-        if origin == "File":
-            if st.button("Read it", type="primary", disabled=not files, key="own_read") and files:
-                st.session_state.pop("own_taken", None)
-                _read(files, corrections, label_words)
-            _offer_others(files, corrections, label_words)
-        else:
-            _fetch(name, corrections, label_words)
+        if origin != "File":
+            if is_sent:
+                _fetch(name, corrections, label_words)
+            return
+        if is_sent:
+            st.session_state.pop("own_taken", None)
+            _read(files, corrections, label_words)
+        _offer_others(files, corrections, label_words)
+
+
+def _files() -> list[UploadedFile]:
+    files = st.file_uploader(
+        f"Weights, up to {LARGEST_CHECKPOINT_MB} MB, with the JSON files beside them; or a zip of the folder",
+        accept_multiple_files=True,
+        max_upload_size=LARGEST_CHECKPOINT_MB,
+        key="own_checkpoint",
+    )
+    st.caption(
+        f"{' and '.join(DOCUMENTS)} say how pictures are prepared: drop them with the weights. Code in a "
+        "checkpoint is never run."
+    )
+    return files
+
+
+def _hub_name() -> str:
+    name = st.text_input("Name on the Hub", placeholder=f"{PREFIX}owner/name", key="own_name")
+    st.caption("A model of timm or transformers. This server uses no account, so it cannot fetch private models.")
+    return name
 
 
 def _read(files: Sequence[UploadedFile], corrections: Corrections, label_words: list[str]) -> None:
+    """Raises InvalidCheckpoint."""
     weights, documents = _sorted(files)
     with (
         notices.in_line("Reading the checkpoint …") as tell,
@@ -102,6 +113,8 @@ def _offer_others(files: Sequence[UploadedFile], corrections: Corrections, label
 
 def _sorted(files: Sequence[UploadedFile]) -> tuple[UploadedFile, dict[str, str]]:
     """The weights, and the texts of the documents beside them. Raises InvalidCheckpoint."""
+    if not files:
+        raise InvalidCheckpoint("No file is chosen.", "Choose the file of the weights, and load it again.")
     documents = {
         file.name: file.getvalue().decode("utf-8-sig", errors="replace")
         for file in files
@@ -115,15 +128,13 @@ def _sorted(files: Sequence[UploadedFile]) -> tuple[UploadedFile, dict[str, str]
 
 
 def _fetch(name: str, corrections: Corrections, label_words: list[str]) -> None:
-    is_fetching = "own_fetching" in st.session_state
-    if st.button("Fetch it", type="primary", disabled=not name.strip() or is_fetching, key="own_fetch"):
-        source, visitor = HubName.parse(name), session.visitor()
-        services.visitors().require_room(visitor, 0)
-        task = Fetch(source, visitor, corrections)
-        progress.submit(task)
-        st.session_state["own_fetching"] = task, [str(source), *label_words]
-        own_model.close_dialog()
-        st.rerun()
+    source, visitor = HubName.parse(name), session.visitor()
+    services.visitors().require_room(visitor, 0)
+    task = Fetch(source, visitor, corrections)
+    progress.submit(task)
+    st.session_state["own_fetching"] = task, [str(source), *label_words]
+    own_model.close_dialog()
+    st.rerun()
 
 
 def follow_fetch() -> None:

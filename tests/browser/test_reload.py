@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from safetensors.torch import save_file
 
 from tests.browser.app import DESKTOP, Server
@@ -16,9 +17,7 @@ from tests.own_model import LABELS, state
 KEPT = "sessionStorage.getItem('deit-deploy-own')"
 
 
-@pytest.fixture
-def own(app: Server, page: Page, tmp_path: Path) -> Page:
-    """A page on which somebody has just brought a model."""
+def bring(app: Server, page: Page, tmp_path: Path) -> None:
     save_file(state(), tmp_path / "My Pets.safetensors")
     (tmp_path / "labels.txt").write_text("\n".join(LABELS))
     page.goto(app.address)
@@ -28,8 +27,14 @@ def own(app: Server, page: Page, tmp_path: Path) -> Page:
     dialog = page.get_by_role("dialog")
     dialog.locator("input[type=file]").first.set_input_files(tmp_path / "My Pets.safetensors")
     dialog.locator("input[type=file]").nth(1).set_input_files(tmp_path / "labels.txt")
-    dialog.get_by_role("button", name="Read it").click()
+    dialog.get_by_role("button", name="Load model").click()
     expect(page.get_by_test_id("stMetricValue")).to_have_text(LABELS[1])
+
+
+@pytest.fixture
+def own(app: Server, page: Page, tmp_path: Path) -> Page:
+    """A page on which somebody has just brought a model."""
+    bring(app, page, tmp_path)
     page.wait_for_function(f"{KEPT} !== null")
     close_sidebar(page)
     return page
@@ -39,6 +44,7 @@ def test_it_survives_a_reload_with_its_files(own: Page) -> None:
     visit(own, "Build")
     own.get_by_role("button", name="of My Pets").click()
     expect(own.locator('a[href*="bundles/"]:visible').first).to_be_visible(timeout=240_000)
+    expect(own.get_by_role("button", name="Cancel")).to_have_count(0, timeout=240_000)
     files = own.locator('a[href*="bundles/"]:visible').count()
     own.reload()
     expect(own.locator('a[href*="my_pets"]:visible').first).to_be_visible()
@@ -85,6 +91,16 @@ def test_a_made_up_secret_opens_nothing(own: Page, app: Server) -> None:
     other.goto(f"{app.address}?model=own")
     expect(other.get_by_text("Your own model was deleted")).to_be_visible()
     assert "My Pets" not in (other.text_content("body") or "")
+
+
+@pytest.mark.only_at(DESKTOP)
+def test_labels_that_still_travel_are_waited_for(app: Server, page: Page, tmp_path: Path) -> None:
+    def slowly(route: Route) -> None:
+        time.sleep(2)
+        route.continue_()
+
+    page.route("**/upload_file/**", slowly)
+    bring(app, page, tmp_path)
 
 
 @pytest.mark.only_at(DESKTOP)

@@ -66,7 +66,7 @@ def test_the_box_for_names_on_the_hub_reads_no_file(canary: Path, monkeypatch: p
     for text in TYPED:
         typed = text.format(path=canary, folder=canary.parent, name=canary.name)
         app.text_input(key="own_name").set_value(typed).run()
-        finished(app.button(key="own_fetch").click().run())
+        finished(app.button(key="own_load").click().run())
         assert app.sidebar.selectbox[0].value == "demo"
         assert not app.exception
         # A name that looks like one on the Hub is asked of the Hub, which is out of reach here.

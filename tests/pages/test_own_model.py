@@ -26,7 +26,7 @@ def bring(app: AppTest, name: str, data: bytes, labels: bytes | None = None) -> 
     app.file_uploader(key="own_checkpoint").upload(name, data, "application/octet-stream").run()
     if labels:
         app.file_uploader(key="own_labels").upload("labels.txt", labels, "text/plain").run()
-    return app.button(key="own_read").click().run()
+    return app.button(key="own_load").click().run()
 
 
 def test_a_model_of_ones_own_answers_with_its_labels_and_is_ones_own() -> None:
