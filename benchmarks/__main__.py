@@ -21,7 +21,7 @@ from deploy_core.formats import FORMATS
 PROJECT = Path(__file__).parents[1]
 CLI = [sys.executable, "-m", "deploy_core"]
 MEGABYTE = 1e6
-INT8 = [key for key, row in FORMATS.items() if row.is_int8]
+INT8 = [key for key, row in FORMATS.items() if row.is_int8 and row.runs_here]
 
 
 def main() -> int:
