@@ -1,4 +1,4 @@
-"""Core ML, Apple's own runtime: programs in float16 and with int8 weights. They are built here and run on Apple's devices."""
+"""Core ML, Apple's own runtime: programs in float16 and with int8 weights, built here and run on Apple's devices."""
 
 from deploy_core.formats.coreml.rows import ROWS
 

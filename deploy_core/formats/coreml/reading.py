@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -113,8 +112,9 @@ def _convolution(one: Any) -> NDArray[np.float32]:
 
     if one.pad_type.val != "valid" or any(one.dilations.val != 1):
         raise NotImplementedError
-    tensors = (torch.from_numpy(np.array(value.val)) for value in (one.x, one.weight, one.bias))
-    result: NDArray[np.float32] = torch.conv2d(*tensors, stride=tuple(one.strides.val), groups=one.groups.val).numpy()
+    pixels, weight, bias = (torch.from_numpy(np.array(value.val)) for value in (one.x, one.weight, one.bias))
+    strides, groups = one.strides.val.tolist(), int(one.groups.val)
+    result: NDArray[np.float32] = torch.conv2d(pixels, weight, bias, strides, groups=groups).numpy()
     return result
 
 
@@ -183,7 +183,7 @@ def _held(one: Any) -> _Held | None:
         return _Held(values, scale.reshape(shape) if scale.ndim else scale)
     value = one.outputs[0].val if one.op_type == CONSTANT else None
     if isinstance(value, np.ndarray) and value.dtype == np.float16:
-        return _Held(value, np.float32(0.0).reshape(()))
+        return _Held(value, np.zeros((), dtype=np.float32))
     return None
 
 

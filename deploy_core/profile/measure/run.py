@@ -93,9 +93,7 @@ def profile(
     session = _Session(result, dict(paths), settings, options)
     if options.traces:
         files.make_folder(options.traces)
-    session.exclude(
-        {key: NOT_HERE for artifact in result.artifacts if not FORMATS[key := artifact.format].runs_here}
-    )
+    session.exclude({key: NOT_HERE for artifact in result.artifacts if not FORMATS[key := artifact.format].runs_here})
     with host.watched() as load:
         visits = _examine_each(session, part_of(progress, 0.0, 0.4))
         until = Until(options.bound, options.seconds, options.rounds)
