@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,8 +11,12 @@ from typing import Any
 from deploy_core.formats.exporting import quiet
 
 # coremltools warns that it was not tested with this torch, and on Linux that it cannot run a model. ExecuTorch's
-# backend warns that a file has the version that this project asks for.
-LOGS = ("coremltools", "executorch.backends.apple.coreml.compiler.coreml_preprocess")
+# backend warns of the version that this project asks for, and notes each operator that it skips.
+LOGS = (
+    "coremltools",
+    "executorch.backends.apple.coreml.compiler.coreml_preprocess",
+    "executorch.backends.apple.coreml.partition.coreml_partitioner",
+)
 
 
 @contextmanager
@@ -23,6 +28,8 @@ def coremltools() -> Iterator[Any]:
         log.disabled = True
     try:
         with quiet():
+            # It leaves the folder of its weights to the garbage collector.
+            warnings.simplefilter("ignore", ResourceWarning)
             import coremltools
 
             _without_bars()

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 KEY = "executorch_coreml"
 DELEGATE = "CoreMLBackend"
+# Where the delegate puts the package among its notes.
+PACKAGE = Path("lowered_module", f"model{package.SUFFIX}")
 NOT_RUN = "ExecuTorch did not run either: the package was taken out of its program."
 
 
@@ -68,4 +70,4 @@ def _package(path: Path) -> Package:
 
         (handed,) = inspection.delegated(data)
         executorchcoreml.unflatten_directory_contents(handed, place)
-        return package.of_folder(Path(place) / f"model{package.SUFFIX}")
+        return package.of_folder(Path(place) / PACKAGE)
