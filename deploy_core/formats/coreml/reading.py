@@ -36,8 +36,9 @@ NOT_RUN = (
 CONSTANT, DEQUANTIZED = "const", "constexpr_affine_dequantize"
 # What torch.export and coremltools put around the name of a tensor.
 AROUND = re.compile(r"(?:[pbc]_)?(.+?)(?:_to_fp16)?(?:_quantized)?")
+# Of float16, as a share of a number; and its smallest number, which coremltools takes for what would become 0.
 HALF_STEP = np.float32(2.0**-11)
-SMALLEST = np.float32(2.0**-25)
+SMALLEST = np.float32(2.0**-24)
 LARGEST_INT8 = 127
 
 

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import shutil
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,8 +21,7 @@ from deploy_core.formats import FORMATS, Workbench, by_filename
 from deploy_core.formats.coreml import conversion, inspection, package, reading
 from deploy_core.formats.coreml import rows as coreml_rows
 from deploy_core.formats.executorch import rows as executorch_rows
-from deploy_core.formats.format import other_version
-from deploy_core.formats.format import version as installed_version
+from deploy_core.formats.format import Reading, other_version
 from deploy_core.inference import classify, proof_words, read_back
 from deploy_core.inference.classify import Classifier
 from deploy_core.inference.proof import Reference
@@ -143,7 +143,7 @@ def test_a_file_that_changes_the_answer_disagrees(model: LoadedModel, file: Path
     labels = model.labels
     reference = Reference(Classifier(model.spec, "pretrained", labels, model.module), Settings())
 
-    def turned(path: Path, module: torch.nn.Module) -> reading.Reading:
+    def turned(path: Path, module: torch.nn.Module) -> Reading:
         found = reading.read_back(path, module)
         return dataclasses.replace(found, run=lambda pictures: -10 * found.run(pictures))
 
@@ -181,7 +181,7 @@ def test_another_coremltools_is_told_with_the_command_that_installs_the_right_on
     assert probe() is None
     monkeypatch.setattr(
         "deploy_core.formats.format.version",
-        lambda name: "8.3" if name == "coremltools" else installed_version(name),
+        lambda name: "8.3" if name == "coremltools" else version(name),
     )
     assert probe() == "It needs coremltools 9.0, and 8.3 is installed: pip install coremltools==9.0"
     assert other_version("no-such-package", "1.0") is None
