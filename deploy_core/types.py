@@ -280,6 +280,7 @@ class Platform(StrEnum):
     IOS = "iOS"
     MACOS = "macOS"
     BROWSERS = "browsers"
+    SERVERS = "servers"
 
     @property
     def app_folder(self) -> str:
@@ -324,8 +325,22 @@ class Seconds:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """The pictures by which a static quantizer learned how large activations get.
+
+    ``source`` names them for people. ``sha256`` is of the model's inputs, float32 (``pictures``, 3, S, S).
+    """
+
+    source: str
+    pictures: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Artifact:
     """A built file, and the proof of what it is worth; where it does not run here, what was read back instead.
+
+    ``calibration`` is None for a file that no pictures were needed for.
 
     ``disagrees`` marks a file that changes answers, whose cosine is below its format's ``Format.least_cosine``, or
     whose weights are not the original's.
@@ -341,6 +356,7 @@ class Artifact:
     delegation: Delegation | None
     findings: tuple[Finding, ...]
     read_back: ReadBack | None = None
+    calibration: Calibration | None = None
 
     def size_change(self, original: Artifact) -> float:
         """Its size against the original's: -0.75 for a quarter of it."""
