@@ -44,7 +44,8 @@ def _built(model: str, key: str, folder: str) -> float:
         # Popen would wait for a process that is gone.
         process.returncode = 0
     built = next(one for one in document["artifacts"] if one["format"] == key)
-    size, peak = built["bytes"] / MEGABYTE, used.ru_maxrss * 1024 / MEGABYTE
+    size: float = built["bytes"] / MEGABYTE
+    peak = used.ru_maxrss * 1024 / MEGABYTE
     print(f"| {key} | {size:.2f} | {built['seconds']:.1f} | {built['check_seconds']:.1f} | {peak:.0f} |", flush=True)
     return size
 
