@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
+from PIL import Image
 
 from deploy_core.formats import FORMATS
 from tests.pages.harness import open_page, texts
@@ -13,12 +13,8 @@ from tests.whole_build import RUN_HERE, WholeBuild
 NOT_HERE = {key for key in FORMATS if key not in RUN_HERE}
 
 
-@pytest.fixture(autouse=True)
-def built(home: Path, whole_build: WholeBuild) -> None:
+def test_build_says_what_was_read_back(home: Path, whole_build: WholeBuild) -> None:
     whole_build.put_into(home, ("original", "coreml"))
-
-
-def test_build_says_what_was_read_back() -> None:
     app = open_page("build")
     app.button_group(key="formats").set_value(["coreml"]).run()
     assert not app.exception
@@ -31,13 +27,16 @@ def test_build_says_what_was_read_back() -> None:
     assert "Core ML itself did not run" in text
 
 
-def test_no_other_page_offers_to_run_it() -> None:
+def test_no_other_page_offers_to_run_it(home: Path) -> None:
+    pictures = home / "datasets" / "few" / "tabby"
+    pictures.mkdir(parents=True)
+    Image.new("RGB", (32, 32)).save(pictures / "black.png")
     evaluate = open_page("evaluate")
-    assert not NOT_HERE & set(evaluate.button_group(key="evaluated_formats").value or [])
-    classify = open_page()
-    assert not any(button.key == "ask_files" for button in classify.button)
+    offered = set(evaluate.button_group(key="evaluated_formats").value or [])
+    assert offered
+    assert not NOT_HERE & offered
     profile = open_page("profile")
-    assert profile.button(key="profile").label == "Build and profile on this server"
-    assert not evaluate.exception
-    assert not classify.exception
+    profile.button(key="profile").click().run()
+    asked = profile.session_state["profiling"].build.formats
+    assert not NOT_HERE & set(asked)
     assert not profile.exception
