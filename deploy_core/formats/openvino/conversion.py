@@ -39,8 +39,8 @@ def convert(bench: Workbench) -> Any:
 def quantize(bench: Workbench) -> Any:
     """Int8 activations too, with scales from calibration pictures.
 
-    Source: NNCF's post-training quantization for transformers, with SmoothQuant (arXiv 2211.10438) in that paper's strength
-    of one half, and bias correction. Attention and its projection stay float32 (docs/decisions/0021).
+    Source: NNCF's post-training quantization for transformers, with SmoothQuant (arXiv 2211.10438) in its paper's
+    strength, and bias correction. Attention and its projection stay float32 (docs/decisions/0021).
     """
     import nncf
     from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, AdvancedSmoothQuantParameters
