@@ -60,6 +60,7 @@ class Format:
     - ``needs``: the key of the format whose result it starts from
     - ``options``: the fields of BuildRequest that change its content
     - ``packages``: the distributions that change its content, with the version to install where one is missing
+    - ``requirements``: the file that installs them in exactly these versions, where they do not come with the app
     - ``convert``: returns the result in memory; the result of ``needs`` is in ``Workbench.results``
     - ``save``: writes that result to a path
     - ``effort``: the time that building takes, as a multiple of the time for scripting
@@ -117,6 +118,7 @@ class Format:
     inspect: Callable[[Path], tuple[Finding, ...]]
     app_code: str | None
     runs_in_client: bool
+    requirements: str | None = None
 
     def filename(self, model: str) -> str:
         return model + self.suffix
@@ -136,16 +138,25 @@ class Format:
 
     def missing_packages(self) -> str | None:
         """None, or a sentence with the command that installs the missing packages."""
-        return missing(self.packages)
+        return missing(self.packages, self.requirements)
 
     def versions(self) -> dict[str, str | None]:
         """The installed versions of ``packages``; None for a missing one."""
         return {name: _version(name) for name in self.packages}
 
 
-def missing(packages: Mapping[str, str]) -> str | None:
-    """None, or a sentence with the command that installs the missing ``packages`` in their versions."""
-    wanted = [f"{name}=={number}" for name, number in packages.items() if _version(name) is None]
+def missing(packages: Mapping[str, str], requirements: str | None = None) -> str | None:
+    """None, or a sentence with the command that installs the missing ``packages`` in their versions.
+
+    With a file of ``requirements``, the versions must be exactly these, and the command installs that file.
+    """
+    found = {name: _version(name) for name in packages}
+    if requirements:
+        others = [f"{name} {here}" for name, here in found.items() if here not in (None, packages[name])]
+        instead = f" (here are {', '.join(others)})" if others else ""
+        complete = found == dict(packages)
+        return None if complete else f"Install what it needs{instead}: pip install --no-deps -r {requirements}"
+    wanted = [f"{name}=={number}" for name, number in packages.items() if found[name] is None]
     return f"Install what it needs: pip install {' '.join(wanted)}" if wanted else None
 
 
