@@ -1,4 +1,4 @@
-"""The embedded model in headless Chromium on this machine, compared with the server's own ONNX Runtime.
+"""The embedded model in headless Chromium on this machine, in both runtimes, compared with the server's own.
 
 python -m benchmarks.device
 """

@@ -85,6 +85,7 @@ class Format:
     - ``inspect``: checks one file against those runtimes
     - ``app_code``: the folder of templates for an app in ``bundle/app_code/``; None where there are none
     - ``runs_in_client``: whether the page On your device can run its files (``device/``)
+    - ``client_backends``: the backends of that page that run them
     """
 
     key: str
@@ -118,6 +119,7 @@ class Format:
     inspect: Callable[[Path], tuple[Finding, ...]]
     app_code: str | None
     runs_in_client: bool
+    client_backends: tuple[str, ...] = ("wasm", "webgpu")
     requirements: str | None = None
 
     def filename(self, model: str) -> str:

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("home")
 def test_the_embedded_model_is_ready_at_once_and_float32_one_click_away() -> None:
     app = open_page("device")
     assert not app.exception
-    assert app.button(key="build").label == "Build ONNX, to time that as well"
+    assert app.button(key="build").label == "Build ONNX and LiteRT and LiteRT, int8, to time that as well"
     assert "The picture: zebra.jpg. Choose another on Classify." in texts(app)
 
 
@@ -37,7 +37,7 @@ def test_another_model_is_built_first() -> None:
     app = open_page("device")
     app.sidebar.button_group(key="weights").set_value("random").run()
     assert not app.exception
-    assert app.button(key="build").label == "Build ONNX and ONNX, int8"
+    assert app.button(key="build").label == "Build ONNX and ONNX, int8 and LiteRT and LiteRT, int8"
     app.button(key="build").click().run()
     app = finished(app)
     assert not app.error
@@ -63,16 +63,17 @@ def test_a_report_is_brought_to_the_profile_and_marked() -> None:
 
 def test_half_a_runtime_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     modules = tmp_path / "node_modules"
-    for name in ("src/main.js", "node_modules/onnxruntime-web/dist/ort.wasm.min.mjs", client.RUNTIME):
+    names = [served.replace("*", "x") for served in client.SERVED if "@noble" not in served]
+    for name in (*names, *client.RUNTIMES):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text('{"name": "onnxruntime-web", "version": "1.30.0"}')
+        path.write_text(json.dumps({"name": Path(name).parent.name, "version": "1.30.0"}))
     monkeypatch.setattr(client, "FOLDER", tmp_path)
     assert client.runtime() is None
     (modules / "@noble" / "hashes").mkdir(parents=True)
     (modules / "@noble" / "hashes" / "sha2.js").touch()
-    assert client.runtime() == "onnxruntime-web 1.30.0"
-    (tmp_path / client.RUNTIME).write_text('{"name"')
+    assert client.runtime() == "onnxruntime-web 1.30.0, core 1.30.0"
+    (tmp_path / client.RUNTIMES[-1]).write_text('{"name"')
     assert client.runtime() is None
 
 

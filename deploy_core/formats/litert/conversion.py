@@ -51,7 +51,10 @@ def _written(path: Path, data: bytes) -> None:
 
 
 def _converted(verb: str, write: Callable[[Path], Any], suffix: str) -> bytes:
-    """What the converter makes of the file that ``write`` writes. Raises TookTooLong, FormatUnavailable or JobFailed."""
+    """What the converter makes of the file that ``write`` writes.
+
+    Raises TookTooLong, FormatUnavailable or JobFailed.
+    """
     with tempfile.TemporaryDirectory(prefix="deit-deploy-") as folder:
         source, target = Path(folder) / f"source{suffix}", Path(folder) / "target.tflite"
         write(source)
@@ -67,7 +70,8 @@ def _converted(verb: str, write: Callable[[Path], Any], suffix: str) -> bytes:
             )
         except subprocess.TimeoutExpired as error:
             raise TookTooLong(
-                f"{WHAT} took longer than {LONGEST_SECONDS / 60:.0f} minutes.", "Try again when the machine is less busy."
+                f"{WHAT} took longer than {LONGEST_SECONDS / 60:.0f} minutes.",
+                "Try again when the machine is less busy.",
             ) from error
         _require_success(process.returncode, process.stdout.decode(errors="replace"))
         return target.read_bytes()

@@ -15,6 +15,6 @@ def float32(result: BuildResult) -> str:
 
 def int8(result: BuildResult) -> str:
     return (
-        "Int8 weights, one scale for each output channel, and activations quantized while it runs: "
+        "Int8 Linear layers, one scale for each output channel, and activations quantized while it runs: "
         f"{size_against(result, 'litert_int8', 'original')}."
     )

@@ -57,6 +57,7 @@ LiteRt = partial(
     inspect=inspection.inspect,
     app_code="litert",
     runs_in_client=True,
+    client_backends=("wasm",),
 )
 
 ROWS = (
@@ -78,7 +79,7 @@ ROWS = (
     LiteRt(
         key="litert_int8",
         title="LiteRT, int8",
-        summary="The LiteRT file with int8 weights, a scale for each output channel: the smallest file for a browser.",
+        summary="The LiteRT file with int8 Linear layers, a scale for each output channel.",
         suffix="_int8.tflite",
         colour="#90caf9",
         is_int8=True,
