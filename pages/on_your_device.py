@@ -99,8 +99,8 @@ def build(everything: BuildRequest, title: str, missing: Sequence[str]) -> None:
     if progress.is_unfinished(progress.follow(task)):
         return
     is_first = len(missing) == len(everything.formats)
-    names = ", ".join(FORMATS[key].title for key in missing)
-    label = f"Build {names}" if is_first else f"Build {names}, to time that as well"
+    families = " and ".join(dict.fromkeys(FORMATS[key].family.title for key in missing))
+    label = f"Build {families} files" if is_first else f"Build more {families} files, to time them as well"
     if is_first:
         st.info(f"{escaped(title)} has no file yet that a browser runs.", icon=":material/smartphone:")
     if st.button(label, icon=":material/build:", key="build", type="primary" if is_first else "secondary"):

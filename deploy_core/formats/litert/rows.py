@@ -72,7 +72,7 @@ ROWS = (
         convert=conversion.convert,
         save=lambda bench, model, path: conversion.save(bench, "litert", model, path),
         effort=16,
-        copies=6.5,
+        copies=5.5,
         least_cosine=0.9999,
         effect=effect.float32,
     ),
