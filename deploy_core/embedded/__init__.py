@@ -13,6 +13,7 @@ SAMPLES = FOLDER / "samples"
 PHOTOGRAPHS = FOLDER / "photographs"
 SAVED_PROFILE = FOLDER / "profile.json"
 SAVED_EVALUATION = FOLDER / "evaluation.json"
+SAVED_ALTERNATIVES = FOLDER / "alternatives.json"
 # Built files in the layout of a store, so that a visitor's device can run one without a build.
 ARTIFACTS = FOLDER / "artifacts"
 

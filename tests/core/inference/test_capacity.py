@@ -70,7 +70,9 @@ def test_a_model_that_does_not_fit_is_refused_with_one_that_does() -> None:
 
 def test_a_build_that_does_not_fit_is_refused_with_formats_that_do() -> None:
     spec, every = load.find("deit_base_patch16_224"), tuple(FORMATS)
-    with pytest.raises(InvalidRequest, match=f"Building {len(every)} files of DeiT-Base.*Build fewer at once: Original"):
+    with pytest.raises(
+        InvalidRequest, match=f"Building {len(every)} files of DeiT-Base.*Build fewer at once: Original"
+    ):
         capacity.require_build(spec, every, in_build_order(every), Settings(memory_bytes=int(2.4 * GB)))
     with pytest.raises(InvalidRequest, match="DeiT.* would fit"):
         capacity.require_build(spec, every, in_build_order(every), Settings(memory_bytes=int(1.3 * GB)))
