@@ -83,7 +83,7 @@ def profile() -> None:
         st.caption(f"This link opens a run of {escaped(opened.model)}.")
     elif opened and opened not in runs:
         runs = (opened, *runs)
-    run = known.choose(runs, opened)
+    run = known.choose(runs, opened, {key: stored.artifact.sha256 for key, stored in built.items()})
     if run:
         show(run)
     elif not is_running:
