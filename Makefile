@@ -52,7 +52,7 @@ lint: $(VENV)/.installed-dev client
 
 setup: $(VENV)/.installed-dev npm client
 
-# What LiteRT files need, 0.8 GB. It changes no other package (docs/decisions/0018-litert.md).
+# What LiteRT files need, 0.8 GB. It changes no other package (docs/decisions/0020-litert.md).
 litert: $(VENV)/.installed-litert
 
 installed: $(VENV)/.installed client

@@ -20,7 +20,7 @@ def draw(stored: Stored, result: BuildResult) -> None:
             with st.container(horizontal=True, width="content"):
                 _downloads(stored)
         st.markdown(row.effect(result))
-        proof.verdict("Against the original", artifact.proof)
+        proof.of_file("Against the original", artifact)
         if artifact.disagrees:
             st.error("**Its answers are not the original's.** Do not ship it before you know why.")
         with st.expander("Proof, and will it run on my phone?"):
@@ -43,10 +43,11 @@ def _downloads(stored: Stored) -> None:
 
 def _proof(artifact: Artifact) -> None:
     seconds = artifact.seconds
-    proof.figures(artifact.proof)
+    proof.file_figures(artifact)
+    asked = "asked about photographs and parts of them" if artifact.proof else "interpreted for one photograph"
     st.caption(
-        f"The file was read back from disk and asked about photographs and parts of them. Its format asks for a cosine "
-        f"of at least {FORMATS[artifact.format].least_cosine}."
+        f"The file was read back from disk and {asked}. Its format asks for a cosine of at least "
+        f"{FORMATS[artifact.format].least_cosine}."
     )
     if artifact.delegation:
         left = ", ".join(f"`{name}`" for name in artifact.delegation.undelegated) or "none"

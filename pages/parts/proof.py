@@ -9,7 +9,7 @@ import streamlit as st
 
 from deploy_core import embedded
 from deploy_core.inference import proof_words
-from deploy_core.types import MovedPicture, PictureView, Proof, Verdict
+from deploy_core.types import Artifact, MovedPicture, PictureView, Proof, Verdict
 from pages.parts.text import escaped
 
 ICONS = {
@@ -17,6 +17,7 @@ ICONS = {
     Verdict.UNDECIDED: ":orange[:material/balance:]",
     Verdict.CHANGES: ":red[:material/error:]",
 }
+NOT_RUN = ":blue[:material/devices:]"
 NO_VERDICT = ":gray[:material/help:]"
 SIDE = 112
 
@@ -32,6 +33,22 @@ def verdict(title: str, proof: Proof) -> None:
     icon = ICONS[proof.verdict] if proof.verdict else NO_VERDICT
     words = proof_words.verdict(proof)
     st.markdown(f"{icon} **{escaped(title)}: {words}.** {escaped(proof_words.verdict_explained(proof))}")
+
+
+def of_file(title: str, artifact: Artifact) -> None:
+    """The verdict on a built file, or that it does not run here."""
+    if artifact.proof:
+        verdict(title, artifact.proof)
+    else:
+        words = proof_words.of_file(artifact).capitalize()
+        st.markdown(f"{NOT_RUN} **{words}.** {escaped(proof_words.of_file_explained(artifact))}")
+
+
+def file_figures(artifact: Artifact) -> None:
+    if artifact.proof:
+        figures(artifact.proof)
+    for sentence in () if artifact.proof else proof_words.file_sentences(artifact):
+        st.markdown(f"- {escaped(sentence)}")
 
 
 def _pictures(moved: Sequence[MovedPicture]) -> None:

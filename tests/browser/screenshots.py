@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
+from deploy_core.formats import FORMATS
 from tests.browser import chromium
 from tests.browser.app import serving
 
@@ -26,7 +27,7 @@ TALLEST = {"classify": 2400, "device": 1350}
 def prepare(page: Page, address: str) -> None:
     """Builds the embedded model once; the profile page shows the run that ships, which no browser disturbed."""
     page.goto(f"{address}/build")
-    page.get_by_role("button", name="Build 9 files").click()
+    page.get_by_role("button", name=f"Build {len(FORMATS)} files").click()
     expect(page.locator('a[href*="onnx_int8"]:visible').first).to_be_visible()
 
 
@@ -34,7 +35,7 @@ def take(page: Page, address: str, step: str, path: Path) -> None:
     page.goto(address if step == "classify" else f"{address}/{step}")
     expect(page.get_by_test_id("stExpander").last).to_be_visible()
     if step == "classify":
-        page.get_by_role("button", name="Ask all 9 files").click()
+        page.get_by_role("button", name=f"Ask all {sum(row.runs_here for row in FORMATS.values())} files").click()
         expect(page.get_by_text("Where the probabilities moved")).to_be_visible()
     if step == "device":
         page.get_by_text("23.7 MB").click()
