@@ -152,6 +152,7 @@ def file(stored: Stored) -> dict[str, Any]:
         "bytes": artifact.bytes,
         "sha256": artifact.sha256,
         "int8": FORMATS[artifact.format].is_int8,
+        "half": FORMATS[artifact.format].weight_bytes == 2,
         "backends": FORMATS[artifact.format].client_backends,
     }
 

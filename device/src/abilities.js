@@ -51,14 +51,15 @@ export async function abilities() {
     secure: isSecureContext,
     isolated: crossOriginIsolated,
   };
-  return { device, ...usable(device, hasSimd(), graphics.reason) };
+  return { device, ...usable(device, hasSimd(), graphics.reason, graphics.halves) };
 }
 
 /**
  * @param {Device} device @param {boolean} simd @param {string} noGraphics why there is no WebGPU; empty if there is
+ * @param {boolean} halves whether the graphics chip computes in float16
  * @returns {{backends: Backend[], missing: Missing[]}}
  */
-export function usable(device, simd, noGraphics) {
+export function usable(device, simd, noGraphics, halves = false) {
   if (!simd) {
     const reason = "This browser has no WebAssembly SIMD, which every runtime needs. Update it, or open another one.";
     return { backends: [], missing: [{ title: "WebAssembly", reason }] };
@@ -79,7 +80,7 @@ export function usable(device, simd, noGraphics) {
     missing.push({ title: "WebAssembly with threads", reason: "The browser tells of one processor core only." });
   }
   if (noGraphics) missing.push({ title: "WebGPU", reason: noGraphics });
-  else backends.push({ key: "webgpu", threads: 1, title: "WebGPU" });
+  else backends.push({ key: "webgpu", threads: 1, title: "WebGPU", halves });
   return { backends, missing };
 }
 
@@ -107,11 +108,15 @@ async function model() {
 }
 
 async function findGraphics() {
-  if (!isSecureContext) return { name: "", reason: "Browsers offer it over https only." };
+  if (!isSecureContext) return { name: "", reason: "Browsers offer it over https only.", halves: false };
   const { gpu } = /** @type {{gpu?: {requestAdapter: () => Promise<any>}}} */ (navigator);
-  if (!gpu) return { name: "", reason: "This browser has none." };
+  if (!gpu) return { name: "", reason: "This browser has none.", halves: false };
   const adapter = await gpu.requestAdapter().catch(() => null);
-  if (!adapter) return { name: "", reason: "The browser finds no graphics chip that it may use." };
+  if (!adapter) return { name: "", reason: "The browser finds no graphics chip that it may use.", halves: false };
   const { vendor, architecture, description } = adapter.info ?? {};
-  return { name: description || [vendor, architecture].filter(Boolean).join(" ") || "unnamed", reason: "" };
+  return {
+    name: description || [vendor, architecture].filter(Boolean).join(" ") || "unnamed",
+    reason: "",
+    halves: Boolean(adapter.features?.has("shader-f16")),
+  };
 }

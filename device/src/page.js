@@ -10,7 +10,7 @@ import { closeCamera, openCamera, watch } from "./live.js";
 import { statistics, Stopped } from "./measure.js";
 import { copyOf, decode } from "./pixels.js";
 import { Runner } from "./runner.js";
-import { measure } from "./session.js";
+import { measure, running } from "./session.js";
 import { View } from "./view.js";
 import { begin, end, unfinished } from "./unfinished.js";
 import { Problem, sentence } from "./words.js";
@@ -120,7 +120,7 @@ export class Page {
     }
     this.#found.rows = this.rows.filter((row) => data.files.some((file) => file.sha256 === row.sha256));
     this.chosen = new Set([...this.chosen].filter((key) => data.files.some((file) => file.key === key)));
-    if (!this.chosen.size) this.chosen = new Set(small(data.files).map((file) => file.key));
+    if (!this.chosen.size) this.#choose();
     if (data.picture.digest !== this.#picture) {
       this.#picture = data.picture.digest;
       this.#ownPicture = null;
@@ -276,6 +276,7 @@ export class Page {
 
   async #lookAround() {
     this.abilities = await abilities();
+    this.#choose();
     const killed = unfinished();
     if (killed) {
       this.#view.note(
@@ -284,6 +285,13 @@ export class Page {
       );
     }
     this.#view.draw();
+  }
+
+  /** Chooses the files to begin with: int8 for processors, float16 for a graphics chip that has it. */
+  #choose() {
+    const { files } = this.data;
+    const halves = files.filter((file) => file.half && running(file, this.abilities?.backends ?? []).length);
+    this.chosen = new Set([...small(files), ...halves].map((file) => file.key));
   }
 
   async #lookForKept() {

@@ -10,8 +10,8 @@ import { Problem, sentence } from "./words.js";
 /**
  * @typedef {import("./worker.js").Backend} Backend
  * @typedef {import("./worker.js").Answer} Answer
- * @typedef {import("./download.js").ModelFile & {int8: boolean, backends: string[]}} ModelFile `backends` are the keys of
- *   those that run the file.
+ * @typedef {import("./download.js").ModelFile & {int8: boolean, half: boolean, backends: string[]}} ModelFile `backends`
+ *   are the keys of those that run the file; `half` files need one that computes in float16.
  * @typedef {import("./compare.js").Comparison} Comparison
  * @typedef {import("./preprocess.js").How} How
  * @typedef {import("./preprocess.js").Pixels} Pixels
@@ -48,6 +48,12 @@ const ADVICE = {
   wasm: "Close other tabs and start again, or choose the smaller file.",
   webgpu: "The times of WebAssembly stand; start again to give the graphics chip another try.",
 };
+
+const NO_BACKEND =
+  "It needs a graphics chip with half precision (WebGPU with shader-f16), which this browser does not offer. " +
+  "Choose an int8 file.";
+const INT8_ON_GRAPHICS =
+  "Int8 suits processors. On WebGPU, part of it runs on the processor, so compare it with the float16 file there.";
 
 /** The shortest round that a clock must be able to measure, in milliseconds. */
 const LEAST_MILLISECONDS = 0.001;
@@ -90,11 +96,17 @@ export class Attention {
  * @throws {Error} if a file or the picture does not arrive, or the person stopped
  */
 export async function measure(files, backends, how, stage, stop) {
-  const running = (/** @type {ModelFile} */ file) => backends.filter(({ key }) => file.backends.includes(key));
-  const steps = files.reduce((sum, file) => sum + 1 + running(file).length, 0);
+  const steps = files.reduce((sum, file) => sum + 1 + running(file, backends).length, 0);
   let step = 0;
   const attention = new Attention(() => stage.told("Waiting: this tab is in the background", step / steps));
   for (const file of files) {
+    const able = running(file, backends);
+    if (!able.length) {
+      const [key] = /** @type {("wasm" | "webgpu")[]} */ (file.backends);
+      stage.failed({ format: file.key, backend: key, threads: 1, reason: NO_BACKEND });
+      step += 1;
+      continue;
+    }
     const share = (/** @type {number} */ done) => (step + done) / steps;
     attention.isHidden();
     const got = await download(
@@ -106,9 +118,10 @@ export async function measure(files, backends, how, stage, stop) {
     if (got.note) stage.noted(got.note);
     await stage.pixels;
     step += 1;
-    for (const backend of running(file)) {
+    for (const backend of able) {
       const told = (/** @type {string} */ doing, /** @type {number} */ done) =>
         stage.told(`${doing} ${file.title} on ${backend.title}`, share(done));
+      if (file.int8 && backend.key === "webgpu") stage.noted(INT8_ON_GRAPHICS);
       try {
         stage.measured(await measureOne(file, got, backend, how, stage, told, attention, stop));
       } catch (error) {
@@ -119,6 +132,11 @@ export async function measure(files, backends, how, stage, stop) {
       step += 1;
     }
   }
+}
+
+/** The backends that run a file. @param {ModelFile} file @param {Backend[]} backends */
+export function running(file, backends) {
+  return backends.filter((backend) => file.backends.includes(backend.key) && (!file.half || backend.halves));
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 
 /**
- * @typedef {{key: "wasm" | "webgpu", threads: number, title: string}} Backend
+ * @typedef {{key: "wasm" | "webgpu", threads: number, title: string, halves?: boolean}} Backend `halves`: it has float16
  * @typedef {{runtimeMilliseconds: number, loadMilliseconds: number}} Opened
  * @typedef {{logits: Float32Array, milliseconds: number}} Answer
  * @typedef {import("./preprocess.js").Pixels} Pixels

@@ -25,6 +25,11 @@ test("a phone over https runs everything, on four threads at most", () => {
   assert.deepEqual(titles({ cores: 1 }), ["WebAssembly, 1 thread", "WebGPU"]);
 });
 
+test("a graphics chip says whether it computes in float16", () => {
+  assert.equal(usable(DEVICE, true, "", true).backends.at(-1)?.halves, true);
+  assert.equal(usable(DEVICE, true, "").backends.at(-1)?.halves, false);
+});
+
 test("over http one thread is left, and the page can say why", () => {
   const found = usable({ ...DEVICE, secure: false, isolated: false }, true, "Browsers offer it over https only.");
   assert.deepEqual(found.backends.map((backend) => backend.title), ["WebAssembly, 1 thread"]);

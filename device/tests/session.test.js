@@ -21,6 +21,7 @@ const FILE = {
   bytes: CONTENT.length,
   sha256: createHash("sha256").update(CONTENT).digest("hex"),
   int8: false,
+  half: false,
   backends: ["wasm", "webgpu"],
 };
 /** @type {Backend[]} */
@@ -87,6 +88,25 @@ test("each file is measured on each backend", async () => {
   assert.deepEqual(rows.map((row) => row.backend), ["wasm", "webgpu"]);
   assert.equal(rows[0].compared?.max_abs_difference, 0);
   assert.deepEqual(failures, []);
+});
+
+test("a float16 file runs on a graphics chip that has it, and is not fetched for another", async () => {
+  const half = { ...FILE, half: true, backends: ["webgpu"] };
+  await measure([half], [BACKENDS[0], { ...BACKENDS[1], halves: true }], HOW, staged(), new AbortController().signal);
+  assert.deepEqual(rows.map((row) => row.backend), ["webgpu"]);
+  globalThis.fetch = () => Promise.reject(new Error("fetched"));
+  await measure([half], BACKENDS, HOW, staged(), new AbortController().signal);
+  assert.equal(rows.length, 1);
+  assert.match(failures[0].reason, /^It needs a graphics chip with half precision/);
+});
+
+test("int8 on a graphics chip comes with a warning", async () => {
+  /** @type {string[]} */
+  const notes = [];
+  const stage = staged({ noted: (note) => notes.push(note) });
+  await measure([{ ...FILE, int8: true }], BACKENDS, HOW, stage, new AbortController().signal);
+  assert.equal(notes.length, 1);
+  assert.match(notes[0], /^Int8 suits processors/);
 });
 
 test("who stops while the server is asked gets no row", async () => {

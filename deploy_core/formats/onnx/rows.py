@@ -104,6 +104,7 @@ ROWS = (
         copies=5.0,
         least_cosine=0.9999,
         effect=effect.half,
+        client_backends=("webgpu",),
     ),
     Onnx(
         key=for_npus.KEY,
