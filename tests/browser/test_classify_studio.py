@@ -19,7 +19,7 @@ from deploy_core.bundle import check
 from deploy_core.formats import FORMATS
 from deploy_core.settings import Settings
 from tests.browser.app import DESKTOP, PHONE, SECONDS
-from tests.browser.steps import visit
+from tests.browser.steps import close_picker, open_picker, visit
 from tests.own_model import LABELS, state
 
 # A model of two blocks is lowered to ExecuTorch in seconds.
@@ -84,12 +84,14 @@ def test_a_model_of_ones_own_goes_through_all_pages_and_answers_with_its_labels(
     torch.save({"model": state(), "label_names": list(LABELS)}, tmp_path / "My Pets.pth")
     page.goto(server)
     expect(page.get_by_test_id("stMetricValue")).to_be_visible()
-    page.get_by_role("button", name="Bring your own model").click()
+    page.get_by_role("button", name="Bring your checkpoint").click()
     dialog = page.get_by_role("dialog")
     dialog.locator("input[type=file]").first.set_input_files(tmp_path / "My Pets.pth")
     dialog.get_by_role("button", name="Load model").click()
-    expect(page.get_by_text("64 wide, 2 deep")).to_be_attached()
     expect(page.get_by_test_id("stMetricValue")).to_have_text(LABELS[1])
+    open_picker(page)
+    expect(page.get_by_text("64 wide, 2 deep")).to_be_visible()
+    close_picker(page)
     assert "model=own" in page.url
 
     visit(page, "Build")
@@ -123,6 +125,7 @@ def test_a_model_of_ones_own_goes_through_all_pages_and_answers_with_its_labels(
     stranger = browser.new_page()
     stranger.goto(server)
     stranger.get_by_test_id("stMetricValue").wait_for()
+    open_picker(stranger)
     stranger.get_by_role("combobox", name="Model").click()
     expect(stranger.get_by_role("option", name="DeiT-Tiny", exact=True)).to_be_visible()
     expect(stranger.get_by_text("My Pets")).to_have_count(0)

@@ -110,7 +110,7 @@ def test_files_have_right_addresses_and_the_app_stays_healthy_while_it_builds(
 @pytest.mark.parametrize("name", ["evaluate", "profile"])
 def test_a_permalink_below_the_base_path_opens_its_page(name: str, hosted: Hosted, page: Page) -> None:
     page.goto(f"{hosted.address}/{name}")
-    expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(5)
+    expect(page.locator('.st-key-way_wide [data-testid="stPageLink"]')).to_have_count(5)
     expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_visible()
     expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
 
@@ -139,7 +139,7 @@ def test_uploads_work_and_the_log_keeps_nothing_about_a_visitor(hosted: Hosted, 
     page.get_by_role("button", name="Fetch").click()
     expect(error).to_be_visible()
     page.get_by_text("Sample", exact=True).click()
-    page.get_by_role("button", name="Bring your own model").click()
+    page.get_by_role("button", name="Bring your checkpoint").click()
     expect(page.get_by_role("dialog")).to_be_visible()
     upload(page, "private-model.safetensors", b"not a checkpoint")
     page.get_by_role("button", name="Load model").click()

@@ -54,7 +54,7 @@ def test_a_permalink_is_the_first_request_after_the_start(server: str, page: Pag
     """A deep link runs inside the shell, with navigation and picker, also before any other page was opened."""
     page.goto(f"{server}/profile")
     expect(page.get_by_role("heading", name="Which file to ship?")).to_be_visible()
-    expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(5)
+    expect(page.locator('.st-key-way_wide [data-testid="stPageLink"]')).to_have_count(5)
     expect(page.get_by_text("rounds, torch")).to_be_visible()
 
 

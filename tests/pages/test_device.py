@@ -35,7 +35,7 @@ def test_the_picture_travels_only_when_the_device_asks_for_it() -> None:
 
 def test_another_model_is_built_first() -> None:
     app = open_page("device")
-    app.sidebar.button_group(key="weights").set_value("random").run()
+    app.button_group(key="weights").set_value("random").run()
     assert not app.exception
     assert app.button(key="build").label == "Build ONNX and ONNX, int8"
     app.button(key="build").click().run()
