@@ -20,7 +20,7 @@ from deploy_core.inference.proof import Reference
 from deploy_core.models import load
 from deploy_core.models.load import LoadedModel
 from deploy_core.models.own import assumptions, card
-from deploy_core.models.spec import BYTES_PER_WEIGHT, ModelSpec
+from deploy_core.models.spec import ModelSpec
 from deploy_core.processes.task import Task
 from deploy_core.settings import Settings
 from deploy_core.types import (
@@ -173,7 +173,7 @@ def read_result(folder: Path) -> BuildResult:
 
 def expected_bytes(row: Format, spec: ModelSpec) -> int:
     """An estimate of the size of the row's file, in bytes."""
-    return int(1.05 * spec.parameters * (1 if row.is_int8 else BYTES_PER_WEIGHT)) + 1_000_000
+    return int(1.05 * spec.parameters * row.weight_bytes) + 1_000_000
 
 
 @dataclass

@@ -51,7 +51,7 @@ class Format:
     - ``title``, ``summary``: its name and one sentence, for people
     - ``suffix``: the end of its file names, after the name of the model
     - ``colour``: its colour in charts, ``#rrggbb``
-    - ``is_int8``: whether the weights of the Linear layers take one byte
+    - ``weight_bytes``: the bytes that one weight of a Linear layer takes
     - ``is_program``: whether loading a file runs code in it, so that the file must come from somebody you trust
 
     How a file is made:
@@ -92,7 +92,7 @@ class Format:
     summary: str
     suffix: str
     colour: str
-    is_int8: bool
+    weight_bytes: int
     is_program: bool
     probe: Callable[[], str | None]
     needs: str | None
@@ -124,6 +124,10 @@ class Format:
     @property
     def extension(self) -> str:
         return Path(f"model{self.suffix}").suffix
+
+    @property
+    def is_int8(self) -> bool:
+        return self.weight_bytes == 1
 
     @property
     def answers_depend_on_batch(self) -> bool:

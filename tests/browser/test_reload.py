@@ -26,6 +26,8 @@ def bring(app: Server, page: Page, tmp_path: Path) -> None:
     dialog = page.get_by_role("dialog")
     dialog.locator("input[type=file]").first.set_input_files(tmp_path / "My Pets.safetensors")
     dialog.locator("input[type=file]").nth(1).set_input_files(tmp_path / "labels.txt")
+    for name in ("My Pets.safetensors", "labels.txt"):
+        expect(dialog.get_by_text(name)).to_be_visible()
     dialog.get_by_role("button", name="Load model").click()
     expect(page.get_by_test_id("stMetricValue")).to_have_text(LABELS[1])
 

@@ -1,4 +1,4 @@
-"""The way through the app: the promise and the answer at first sight, the stepper, and charts that follow the picture."""
+"""The way through the app: the promise and the answer at first sight, the stepper, charts that follow the picture."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def test_the_box_for_names_on_the_hub_reads_no_file(canary: Path, monkeypatch: p
     app.button_group(key="own_from").set_value("Hugging Face Hub").run()
     for text in TYPED:
         typed = text.format(path=canary, folder=canary.parent, name=canary.name)
-        app.text_input(key="own_name").set_value(typed).run()
+        app.text_input(key="own_name").set_value(typed)
         finished(app.button(key="own_load").click().run())
         assert app.selectbox(key="model").value == "demo"
         assert not app.exception

@@ -23,9 +23,9 @@ pytestmark = pytest.mark.usefixtures("one_home")
 
 def bring(app: AppTest, name: str, data: bytes, labels: bytes | None = None) -> AppTest:
     app.button(key="bring").click().run()
-    app.file_uploader(key="own_checkpoint").upload(name, data, "application/octet-stream").run()
+    app.file_uploader(key="own_checkpoint").upload(name, data, "application/octet-stream")
     if labels:
-        app.file_uploader(key="own_labels").upload("labels.txt", labels, "text/plain").run()
+        app.file_uploader(key="own_labels").upload("labels.txt", labels, "text/plain")
     return app.button(key="own_load").click().run()
 
 

@@ -50,7 +50,7 @@ TorchScript = partial(
 )
 Int8 = partial(
     TorchScript,
-    is_int8=True,
+    weight_bytes=1,
     least_cosine=0.99,
     run_engine=engines.run_engine,
     load_as_on_phone=partial(running.load_script, engine=engines.PHONE_ENGINE),
@@ -63,7 +63,7 @@ ROWS = (
         summary="TorchScript: the model as a program that runs without Python. Same size, same answers.",
         suffix="_scripted.pt",
         colour="#b39ddb",
-        is_int8=False,
+        weight_bytes=4,
         probe=lambda: None,
         needs=None,
         options=(),
