@@ -29,9 +29,20 @@ def figures(proof: Proof) -> None:
 
 
 def verdict(title: str, proof: Proof) -> None:
-    icon = ICONS[proof.verdict] if proof.verdict else NO_VERDICT
     words = proof_words.verdict(proof)
-    st.markdown(f"{icon} **{escaped(title)}: {words}.** {escaped(proof_words.verdict_explained(proof))}")
+    st.markdown(f"{_icon(proof)} **{escaped(title)}: {words}.** {escaped(proof_words.verdict_explained(proof))}")
+
+
+def short(proof: Proof) -> None:
+    """The verdict in one line: how many first answers match the original's."""
+    icon, same = _icon(proof), proof.pictures - proof.flips
+    count = f"All {same}" if same == proof.pictures else f"{same} of {proof.pictures}"
+    words = f"{count} first answers match the original's." if proof.verdict else proof.no_verdict
+    st.markdown(f"{icon} {escaped(words)}")
+
+
+def _icon(proof: Proof) -> str:
+    return ICONS[proof.verdict] if proof.verdict else NO_VERDICT
 
 
 def _pictures(moved: Sequence[MovedPicture]) -> None:

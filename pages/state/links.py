@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import ipaddress
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import segno
@@ -23,6 +24,11 @@ def artifact(stored: Stored) -> str:
 def bundle(stored: Stored) -> str:
     """The address of the file's bundle, relative to the app."""
     return f"bundles/{stored.key}/{stored.bundle_name}"
+
+
+def archive(files: Sequence[Stored]) -> str:
+    """The address of a zip with all of these files, relative to the app."""
+    return f"archives/{','.join(stored.key for stored in files)}/files.zip"
 
 
 def traces(run_key: str) -> str:
