@@ -72,7 +72,7 @@ def offer(request: BuildRequest, missing: Sequence[str], title: str) -> None:
         progress.submit(Build(request))
         st.rerun()
     here = len(in_build_order(request.formats)) - len(missing)
-    st.caption(f"{choose.why(request.formats)}{f' {here} of them are here already.' if here else ''}")
+    st.caption(f"{choose.why(request.formats)}{f' Here already: {here}.' if here else ''}")
 
 
 def failures(job: Job | None) -> None:

@@ -21,7 +21,8 @@ def draw(files: Sequence[Stored], result: BuildResult) -> None:
         for stored in files:
             with st.container(horizontal=True, vertical_alignment="center"):
                 _row(stored, original, result)
-    st.link_button(f"Download all {len(files)} files", links.archive(files), icon=":material/folder_zip:")
+    if len(files) > 1:
+        st.link_button(f"Download all {len(files)} files", links.archive(files), icon=":material/folder_zip:")
 
 
 def _row(stored: Stored, original: Artifact | None, result: BuildResult) -> None:

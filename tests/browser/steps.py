@@ -8,7 +8,8 @@ from tests.browser.app import PHONE, SECONDS
 
 
 def artifact_link(page: Page, key: str) -> Locator:
-    return page.locator(f'a[href*="artifacts/demo-{key}-"]:visible')
+    """The link of a file in its row; the cards have links, too."""
+    return page.locator(f'.st-key-files a[href*="artifacts/demo-{key}-"]:visible')
 
 
 def no_error(page: Page) -> None:

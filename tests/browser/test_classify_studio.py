@@ -100,9 +100,9 @@ def test_a_model_of_ones_own_goes_through_all_pages_and_answers_with_its_labels(
         if row.key not in ("original", *BUILT):
             choose(page, row.title)
     page.get_by_role("button", name="Build 3 files of My Pets").click()
-    links = page.locator('a[href*="bundles/"]:visible')
+    links = page.locator('.st-key-files a[href*="bundles/"]:visible')
     expect(links).to_have_count(3, timeout=240 * SECONDS)
-    href = page.locator('a[href*="-scripted-"][href*="bundles/"]:visible').evaluate("link => link.href")
+    href = page.locator('.st-key-files a[href*="-scripted-"][href*="bundles/"]:visible').evaluate("link => link.href")
     assert re.search(r"/bundles/[0-9a-f]{32}-scripted-[0-9a-f]{16}/my_pets_scripted_bundle.zip", href)
     downloaded = requests.get(href, timeout=60).content
     with zipfile.ZipFile(io.BytesIO(downloaded)) as archive:

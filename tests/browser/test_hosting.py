@@ -85,7 +85,7 @@ def test_files_have_right_addresses_and_the_app_stays_healthy_while_it_builds(
             page.get_by_test_id("stButtonGroup").get_by_text(row.title, exact=True).click()
     with watched(f"{hosted.address}/_stcore/health", hosted) as answers:
         page.get_by_role("button", name="Build 2 files").click()
-        link = page.locator('a[href*="artifacts/demo-scripted-"]:visible')
+        link = page.locator('.st-key-files a[href*="artifacts/demo-scripted-"]:visible')
         expect(link).to_be_visible()
     assert len(answers) > 10
     assert max(answers) < HEALTH_SECONDS
@@ -99,7 +99,7 @@ def test_files_have_right_addresses_and_the_app_stays_healthy_while_it_builds(
     part = hosted.get(url, Range="bytes=1000-1999")
     assert (part.status_code, part.content) == (206, whole[1000:2000])
     assert part.headers["etag"] == f'"{hashlib.sha256(whole).hexdigest()}"'
-    bundle = page.locator('a[href*="bundles/demo-scripted-"]:visible')
+    bundle = page.locator('.st-key-files a[href*="bundles/demo-scripted-"]:visible')
     assert hosted.get(page.evaluate("link => link.href", bundle.element_handle())).content[:2] == b"PK"
     assert "Profile page" in hosted.get(f"{hosted.address}/traces/nothing").text
 

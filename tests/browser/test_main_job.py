@@ -214,7 +214,7 @@ def test_curl_keeps_the_name_and_resumes_a_broken_download(server: str, page: Pa
 @pytest.mark.only_at(DESKTOP)
 def test_the_bundle_opens_and_its_expected_answers_hold(server: str, page: Page, tmp_path: Path) -> None:
     page.goto(f"{server}/build")
-    link = page.locator('a[href*="bundles/demo-lite-"]:visible')
+    link = page.locator('.st-key-files a[href*="bundles/demo-lite-"]:visible')
     expect(link).to_be_visible()
     with page.expect_download() as download:
         link.click()
