@@ -38,7 +38,7 @@ def build() -> None:
     chosen = picker.choice()
     # The answer comes first, and the choices below it decide what it is.
     cards = st.container()
-    st.subheader("All files")
+    st.header("All files")
     keys = choose.formats()
     engine, optimize = choose.options()
     request = BuildRequest(chosen.spec.reference, chosen.weights, keys, engine, optimize)

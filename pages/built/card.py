@@ -45,7 +45,7 @@ class Cards:
                 self._server(run)
 
     def _target(self, target: Target) -> None:
-        st.subheader(target.title)
+        st.header(target.title)
         row = targets.recommended(target, self._everything.formats, self._artifacts)
         if row is None:
             st.markdown("No file that can be built here runs there and answers like the original.")
@@ -54,7 +54,7 @@ class Cards:
 
     def _server(self, run: Record | None) -> None:
         """On a server the fastest file is the one to ship, and only a profile knows it."""
-        st.subheader("For this server")
+        st.header("For this server")
         key = self._fastest(run) if run else None
         if run and key:
             self._file("server", FORMATS[key])

@@ -16,7 +16,7 @@ LEAST_CHANGE = 0.005
 
 
 def draw(stored: Stored, is_main: bool = False) -> None:
-    """Draws the downloads in a row; the ``is_main`` one of a card stands above the others."""
+    """Draws the downloads in a row; the ``is_main`` one of a card stands above the others, and has a QR code."""
     if is_main:
         _file(stored, "primary", "stretch")
     with st.container(horizontal=True, width="content", gap="xsmall"):
@@ -29,8 +29,9 @@ def draw(stored: Stored, is_main: bool = False) -> None:
             help="A zip with the file, its labels and preprocessing, a test picture with the expected logits, "
             "checksums, and code for an app",
         )
-        with st.popover("QR code", icon=":material/qr_code_2:"):
-            links.draw_qr_code(links.artifact(stored))
+        if is_main:
+            with st.popover("QR code", icon=":material/qr_code_2:"):
+                links.draw_qr_code(links.artifact(stored))
 
 
 def _file(stored: Stored, kind: Literal["primary", "secondary"], width: Literal["stretch", "content"]) -> None:

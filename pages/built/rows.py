@@ -36,11 +36,13 @@ def _row(stored: Stored, original: Artifact | None, result: BuildResult) -> None
     downloads.draw(stored)
     with st.popover("Details", icon=":material/info:"):
         st.markdown(row.effect(result))
-        st.markdown("#### Accuracy check")
+        st.markdown("### Accuracy check")
         proof.verdict("Against the original", artifact.proof)
         _proof(artifact)
-        st.markdown("#### Phone compatibility")
+        st.markdown("### Phone compatibility")
         _phones(artifact)
+        st.markdown("### QR code")
+        links.draw_qr_code(links.artifact(stored))
 
 
 def _proof(artifact: Artifact) -> None:

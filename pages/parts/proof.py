@@ -35,7 +35,9 @@ def verdict(title: str, proof: Proof) -> None:
 
 def short(proof: Proof) -> None:
     """The verdict in one line: how many first answers match the original's."""
-    icon, same = _icon(proof), proof.pictures - proof.flips
+    same = proof.pictures - proof.flips
+    # One that changes answers is told of apart, so any other verdict is good news.
+    icon = ICONS[Verdict.SAME] if proof.verdict in (Verdict.SAME, Verdict.UNDECIDED) else _icon(proof)
     count = f"All {same}" if same == proof.pictures else f"{same} of {proof.pictures}"
     words = f"{count} first answers match the original's." if proof.verdict else proof.no_verdict
     st.markdown(f"{icon} {escaped(words)}")

@@ -20,7 +20,7 @@ MOST_SQUASHED = 2.5
 
 
 def draw(chosen: picker.Choice, picture: Picture) -> None:
-    st.subheader("What it sees, and where it looks")
+    st.header("What it sees, and where it looks")
     key = (*chosen.state, picture.digest)
     if st.session_state.get("looked_at") != key:
         st.session_state["shares"] = _shares(chosen, picture)

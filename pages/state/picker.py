@@ -50,7 +50,7 @@ def settle() -> bool:
         del st.query_params["model"]
     unknown = address.recall("model", "model", load.find(settings.load().default_model).name, _known)
     if unknown is not None:
-        _tell(f"There is no model '{escaped(unknown)}' here. Choose one above.")
+        _tell(f"There is no model '{escaped(unknown)}' here.")
     address.recall("weights", "weights", "pretrained", _known_weights)
     st.session_state["weights"] = _known_weights(st.session_state["weights"])
     bring.follow_fetch()
@@ -60,7 +60,7 @@ def settle() -> bool:
         if st.session_state["model"] not in catalogue.MODELS:
             st.session_state["own_notice"] = returning.GONE
         elif "model" in st.query_params:
-            _tell(f"{catalogue.MODELS[st.session_state['model']].title} is not offered here. Choose one above.")
+            _tell(f"{catalogue.MODELS[st.session_state['model']].title} is not offered here.")
         default = settings.load().default_model
         st.session_state["model"] = default if default in offered else offered[0]
     if own:
@@ -132,7 +132,7 @@ def _describe(spec: ModelSpec) -> None:
 
 
 def _tell(text: str) -> None:
-    st.toast(text, icon=":material/info:")
+    st.session_state["own_notice"] = text
 
 
 def _known(name: str) -> str:

@@ -103,7 +103,7 @@ def test_files_have_right_addresses_and_the_app_stays_healthy_while_it_builds(
     assert hosted.get(page.evaluate("link => link.href", bundle.element_handle())).content[:2] == b"PK"
     assert "Profile page" in hosted.get(f"{hosted.address}/traces/nothing").text
 
-    page.get_by_role("button", name="QR code").last.click()
+    page.get_by_role("button", name="Details").last.click()
     expect(page.get_by_text(url, exact=True)).to_be_visible()
 
 
