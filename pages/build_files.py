@@ -12,7 +12,7 @@ from deploy_core.formats import FORMATS, in_build_order
 from deploy_core.processes.job import Job
 from deploy_core.profile.words import counted
 from deploy_core.types import BuildRequest, BuildResult
-from pages.built import choose, overview, rows
+from pages.built import choose, overview, rows, tutorial
 from pages.built.card import Cards
 from pages.device import reports
 from pages.parts import notices, progress
@@ -90,4 +90,5 @@ def failures(job: Job | None) -> None:
 st.title("The file to ship")
 with notices.errors_shown():
     build()
+tutorial.draw()
 notices.explain(WHAT)
