@@ -11,7 +11,7 @@ from deploy_core.inference import capacity
 from deploy_core.models import catalogue, load
 from deploy_core.models.spec import ModelSpec
 from deploy_core.types import ModelChoice
-from pages.own import bring, own_model, sidebar
+from pages.own import bring, described, own_model
 from pages.parts.text import escaped
 from pages.state import address, returning
 
@@ -82,7 +82,7 @@ def draw() -> None:
         )
         spec = choice().spec
         if spec.file:
-            sidebar.describe(spec)
+            described.describe(spec)
         else:
             _describe(spec)
         if spec.name != catalogue.TUTORIAL_MODEL and catalogue.TUTORIAL_MODEL in offered:
@@ -104,7 +104,7 @@ def finish() -> None:
     spec = choice().spec
     if notice := st.session_state.get("own_notice"):
         st.warning(f"**{notice}** This page shows {escaped(spec.title)} instead.", icon=":material/warning:")
-    sidebar.draw_dialog(spec)
+    described.draw_dialog(spec)
     returning.note(spec)
     address.note(
         model=returning.OWN if spec.file else spec.name,

@@ -39,6 +39,7 @@ def page(browser: Browser, theme: str, width: str) -> Page:
         bypass_csp=True,
     )
     page.set_default_timeout(60 * SECONDS)
+    expect.set_options(60 * SECONDS)
     return page
 
 
