@@ -26,7 +26,7 @@ def test_the_promise_the_doors_and_the_answer_are_in_sight(server: str, page: Pa
 def test_the_stepper_leads_through_all_pages_and_back(server: str, page: Page) -> None:
     page.goto(server)
     for following in ("Build", "Check", "Profile", "Device", "Build"):
-        page.locator(".st-key-next_step").get_by_role("link").click()
+        page.locator(".st-key-next_step").get_by_role("link", name=f"{following}:").click()
         if page.viewport_size == PHONE:
             expect(page.get_by_role("button", name=f": {following}")).to_be_visible()
         else:
