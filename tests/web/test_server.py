@@ -104,7 +104,7 @@ def test_all_files_come_in_one_zip(server: Server, stored: Stored) -> None:
         assert archive.namelist() == [stored.artifact.file]
         assert archive.read(stored.artifact.file) == stored.path.read_bytes()
     for keys in ("nothing", f"{stored.key},nothing", "..%2F..%2Fetc", ",".join(str(number) for number in range(100))):
-        assert requests.get(f"{server.address}/archives/{keys}/files.zip", timeout=60).status_code == 404
+        assert requests.get(f"{server.address}/archives/{keys}/files.zip", timeout=60).status_code in (400, 404)
 
 
 @dataclass(frozen=True)
