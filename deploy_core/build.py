@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from deploy_core import documents, memory
 from deploy_core.errors import DeployError, FormatUnavailable, InvalidArtifact, InvalidRequest, StorageFailed
 from deploy_core.files import atomic_write, make_folder, remove, require_space, sha256
 from deploy_core.formats import FORMATS, ORIGINAL, Format, Workbench, engines, in_build_order
+from deploy_core.formats.format import CalibrationPictures
+from deploy_core.inference import calibration as calibrating
 from deploy_core.inference import capacity, proof
 from deploy_core.inference.classify import Classifier
 from deploy_core.inference.proof import Reference
@@ -94,20 +97,32 @@ class Folder:
         """Does nothing: ``build_into`` writes the manifest at the end."""
 
 
-def build_into(folder: Path, request: BuildRequest, settings: Settings, progress: Progress = silent) -> BuildResult:
+def build_into(
+    folder: Path,
+    request: BuildRequest,
+    settings: Settings,
+    progress: Progress = silent,
+    calibration: CalibrationPictures | None = None,
+) -> BuildResult:
     """Writes the requested formats into ``folder``, the manifest last. Raises as ``build`` does, and StorageFailed."""
     rows = _checked(request)
     spec = load.find(request.model)
     require_space(make_folder(folder), sum(expected_bytes(row, spec) for row in rows))
-    result = build(request, Folder(folder, spec.name), settings, progress)
+    result = build(request, Folder(folder, spec.name), settings, progress, calibration)
     documents.write(folder / MANIFEST, replace(result, model=ORIGINAL.filename(spec.name)) if spec.file else result)
     return result
 
 
 def build(
-    request: BuildRequest, destination: Destination, settings: Settings, progress: Progress = silent
+    request: BuildRequest,
+    destination: Destination,
+    settings: Settings,
+    progress: Progress = silent,
+    calibration: CalibrationPictures | None = None,
 ) -> BuildResult:
     """Builds the requested formats, the formats they need, and the original, unless ``destination`` has them.
+
+    Static quantizers learn from ``calibration``, or from shipped photographs.
 
     A format that is not available here or fails is listed with the reason, and the others go on. Raises InvalidRequest,
     StorageFailed, FormatUnavailable if no requested format is available, and the errors of ``load.load``.
@@ -124,7 +139,12 @@ def build(
             request.model, request.weights, settings, stages.begin(f"Loading {spec.title}", LOADING_EFFORT)
         )
         reference = Reference(_classifier(request, model, model.module), settings)
-        bench = Workbench(model, request.engine, request.optimize)
+        bench = Workbench(
+            model,
+            request.engine,
+            request.optimize,
+            functools.cache(lambda: calibration or calibrating.shipped(spec, settings)),
+        )
     for position, row in enumerate(todo):
         try:
             artifacts[row.key] = _make(row, bench, request, reference, destination, stages)
@@ -240,6 +260,7 @@ def _make(
         disagrees=proven.verdict is Verdict.CHANGES or proven.cosine < row.least_cosine,
         delegation=bench.delegations.get(row.key),
         findings=findings,
+        calibration=bench.calibrations.get(row.key),
     )
     destination.keep(artifact, known)
     return artifact

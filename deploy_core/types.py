@@ -242,6 +242,7 @@ class Platform(StrEnum):
     IOS = "iOS"
     MACOS = "macOS"
     BROWSERS = "browsers"
+    SERVERS = "servers"
 
     @property
     def app_folder(self) -> str:
@@ -288,8 +289,22 @@ class Seconds:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """The pictures by which a static quantizer learned how large activations get.
+
+    ``source`` names them for people. ``sha256`` is of the model's inputs, float32 (``pictures``, 3, S, S).
+    """
+
+    source: str
+    pictures: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Artifact:
     """A built file, and the proof of what it is worth.
+
+    ``calibration`` is None for a file that no pictures were needed for.
 
     ``disagrees`` marks a file that changes answers, or whose cosine is below its format's ``Format.least_cosine``.
     """
@@ -303,6 +318,7 @@ class Artifact:
     disagrees: bool
     delegation: Delegation | None
     findings: tuple[Finding, ...]
+    calibration: Calibration | None = None
 
     def size_change(self, original: Artifact) -> float:
         """Its size against the original's: -0.75 for a quarter of it."""

@@ -16,6 +16,7 @@ from pages.device import reports
 from pages.parts import notices, progress
 from pages.parts.text import escaped
 from pages.runs import (
+    alternatives,
     compare,
     costs,
     exports,
@@ -89,6 +90,7 @@ def profile() -> None:
         st.info(f"{escaped(chosen.spec.title)} has not been measured here yet.", icon=":material/speed:")
     with st.expander("Compare two runs, or bring one from another machine", icon=":material/compare_arrows:"):
         compare.draw(runs, chosen)
+    alternatives.draw()
 
 
 def followed(measured: BuildRequest, seconds: float) -> Profile:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy_core.models.spec import Architecture
-from deploy_core.types import Answer, Runtime, Verdict
+from deploy_core.types import Answer, Calibration, Runtime, Verdict
 
 README, LABELS, PREPROCESSING = "README.md", "labels.txt", "preprocessing.json"
 TENSOR, EXPECTED, VERSIONS, SUMS = "test_input.bin", "expected.json", "versions.json", "SHA256SUMS"
@@ -81,7 +81,8 @@ class RuntimeNote:
 class Versions:
     """``versions.json``: what built the artifact, and what loads it. Options without effect on it are None.
 
-    ``architecture`` is given for a person's own model; models of the catalogue have a name.
+    ``architecture`` is given for a person's own model; models of the catalogue have a name. ``calibration`` is given
+    for formats that learn from pictures.
     """
 
     model: str
@@ -95,6 +96,7 @@ class Versions:
     packages: dict[str, str | None]
     runtimes: tuple[RuntimeNote, ...]
     architecture: Architecture | None = None
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,11 @@ def _proof(row: Format, artifact: Artifact) -> list[str]:
     if artifact.delegation:
         rest = ", ".join(artifact.delegation.undelegated) or "none"
         lines.append(f"The delegate runs {artifact.delegation.percent:.1f} % of the operators; the others: {rest}.")
+    if artifact.calibration:
+        known = artifact.calibration
+        lines.append(
+            f"Calibrated on {known.pictures} pictures: {known.source} (SHA-256 of the inputs: `{known.sha256}`)."
+        )
     if row.is_int8:
         lines.append("An int8 file rounds in the way of the engine that runs it: expect a phone to differ a little.")
     return lines + [finding.text if finding.holds else f"**{finding.text}**" for finding in artifact.findings]

@@ -147,6 +147,7 @@ def _versions(row: Format, artifact: Artifact, build: BuildResult, spec: ModelSp
         packages=row.versions(),
         runtimes=tuple(map(RuntimeNote.of, row.runtimes)),
         architecture=spec.architecture,
+        calibration=artifact.calibration,
     )
 
 

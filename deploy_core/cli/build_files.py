@@ -10,6 +10,7 @@ from deploy_core import build, documents
 from deploy_core.cli.outcome import EXIT_INCOMPLETE, Outcome, table
 from deploy_core.cli.progress import tell
 from deploy_core.cli.subject import add_model
+from deploy_core.evaluation import calibration
 from deploy_core.formats import FORMATS
 from deploy_core.inference import proof_words
 from deploy_core.models import load
@@ -25,6 +26,12 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--engine", default="qnnpack", help="quantized engine to build under: qnnpack (phones) or x86")
     sub.add_argument("--optimize", default="default", help="default, or tutorial: the tutorial's own int8 steps")
     sub.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="SET",
+        help="labelled pictures, as for evaluate, from which static int8 formats learn (shipped photographs)",
+    )
+    sub.add_argument(
         "--out", type=Path, default=Path("artifacts"), metavar="DIR", help="folder to write to (artifacts)"
     )
 
@@ -33,7 +40,8 @@ def run(options: argparse.Namespace, limits: Settings) -> Outcome:
     keys = tuple(FORMATS) if options.formats == "all" else tuple(key.strip() for key in options.formats.split(","))
     model = options.model or limits.default_model
     request = BuildRequest(model, options.weights or "pretrained", keys, options.engine, options.optimize)
-    result = build.build_into(options.out, request, limits, tell)
+    pictures = calibration.of_set(options.calibrate, load.find(model), limits) if options.calibrate else None
+    result = build.build_into(options.out, request, limits, tell, pictures)
     document = {
         "model": load.find(result.model).name,
         "weights": result.weights,
@@ -79,6 +87,7 @@ def _row_of_artifact(artifact: Artifact) -> dict[str, Any]:
         "proof": documents.plain(artifact.proof),
         "delegated_percent": delegation.percent if delegation else None,
         "undelegated": delegation.undelegated if delegation else None,
+        "calibration": documents.plain(artifact.calibration),
         "findings": documents.plain(artifact.findings),
     }
 

@@ -9,24 +9,46 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploy_core.formats.operators import Observe, Run
-from deploy_core.types import BuildResult, Delegation, Finding, Platform, Runtime
+from deploy_core.types import BuildResult, Calibration, Delegation, Finding, Platform, Runtime
 
 if TYPE_CHECKING:
+    import torch
+
     from deploy_core.models.load import LoadedModel
 
 # The row that all others are compared with.
 ORIGINAL_KEY = "original"
 
 
+@dataclass(frozen=True)
+class CalibrationPictures:
+    """What a static quantizer is given; ``inputs`` is float32 (N, 3, S, S)."""
+
+    record: Calibration
+    inputs: torch.Tensor
+
+
 @dataclass
 class Workbench:
-    """The state of one build: the model, the options, and what each stage made, by the key of its format."""
+    """The state of one build: the model, the options, and what each stage made, by the key of its format.
+
+    ``calibrating`` gives the pictures of static quantizers, which most builds need not read.
+    """
 
     model: LoadedModel
     engine: str
     optimize: str
+    calibrating: Callable[[], CalibrationPictures] | None = None
     results: dict[str, Any] = field(default_factory=dict)
     delegations: dict[str, Delegation] = field(default_factory=dict)
+    calibrations: dict[str, Calibration] = field(default_factory=dict)
+
+    def calibrate(self, key: str) -> torch.Tensor:
+        """The inputs for a static quantizer, float32 (N, 3, S, S). Notes them as those of the format ``key``."""
+        assert self.calibrating is not None  # noqa: S101 - a build always has pictures
+        given = self.calibrating()
+        self.calibrations[key] = given.record
+        return given.inputs
 
 
 @dataclass(frozen=True)

@@ -30,18 +30,18 @@ OTHER = "other"
 # An operator belongs to the first group whose pattern matches its whole name.
 GROUPS: dict[str, str] = {
     "matrix products": r"aten::(addmm|mm|bmm|baddbmm|matmul|linear)|quantized::linear.*|mkldnn.*linear.*"
-    r"|.*MatMul.*|.*Gemm.*",
-    "attention": r"aten::.*(scaled_dot_product|softmax).*|.*Softmax|.*Attention",
-    "quantization": r"aten::.*quantize.*|aten::.*qparams.*|.*QuantizeLinear",
-    "normalization": r"aten::.*layer_norm|.*LayerNormalization",
+    r"|.*MatMul.*|.*Gemm.*|FullyConnected.*",
+    "attention": r"aten::.*(scaled_dot_product|softmax).*|.*Softmax|.*Attention.*",
+    "quantization": r"aten::.*quantize.*|aten::.*qparams.*|.*QuantizeLinear|FakeQuantize",
+    "normalization": r"aten::.*layer_norm|.*LayerNormalization|MVN",
     "activation": r"aten::gelu|.*Gelu|Erf",
-    "convolution": r"aten::.*conv.*|prepacked::conv.*|.*Conv",
+    "convolution": r"aten::.*conv.*|prepacked::conv.*|.*Conv|Convolution",
     "copies and layout": r"aten::(copy_|clone|contiguous|_?to|_to_copy|cat|stack|permute|transpose|t|_?reshape.*"
     r"|_?unsafe_view|view|as_strided|slice|select|expand|expand_as|flatten|unbind|chunk|split.*|squeeze.*|unsqueeze"
     r"|narrow|alias|detach|lift_fresh|empty.*|resize_.*|fill_|zero_|zeros)|Transpose|Reshape|Concat|Slice|Split|Gather"
-    r"|Squeeze|Unsqueeze|Expand|Flatten|Cast|Identity|Shape|Reorder.*",
+    r"|Squeeze|Unsqueeze|Expand|Flatten|Cast|Identity|Shape|Reorder.*|VariadicSplit|Broadcast|ShapeOf",
     "arithmetic": r"aten::(add|add_|mul|mul_|div|div_|sub|mean|sum|pow|sqrt|tanh|sigmoid).*|Add|Mul|Div|Sub|Pow|Sqrt"
-    r"|Reduce.*|Tanh|.*FusedElementwise",
+    r"|Reduce.*|Tanh|.*FusedElementwise|Multiply|MulAdd|PowerStatic",
     "interpreter": r"[^:]*forward.*|<.*>|profiler::.*|.*Interpreter.*",
 }
 

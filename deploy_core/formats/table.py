@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from deploy_core.errors import InvalidArtifact, InvalidRequest
-from deploy_core.formats import eager, executorch, onnx, torchscript
+from deploy_core.formats import eager, executorch, onnx, openvino, torchscript
 from deploy_core.formats.format import ORIGINAL_KEY, Format
 
-FORMATS: dict[str, Format] = {row.key: row for row in (*eager.ROWS, *torchscript.ROWS, *executorch.ROWS, *onnx.ROWS)}
+FORMATS: dict[str, Format] = {
+    row.key: row for room in (eager, torchscript, executorch, onnx, openvino) for row in room.ROWS
+}
 ORIGINAL = FORMATS[ORIGINAL_KEY]
 
 

@@ -87,7 +87,7 @@ def test_a_model_of_ones_own_goes_through_all_pages_and_answers_with_its_labels(
     page.get_by_role("button", name="Bring your checkpoint").click()
     dialog = page.get_by_role("dialog")
     dialog.locator("input[type=file]").first.set_input_files(tmp_path / "My Pets.pth")
-    expect(dialog.get_by_text("My Pets.pth")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Remove My Pets.pth")).to_be_visible()
     dialog.get_by_role("button", name="Load model").click()
     expect(page.get_by_test_id("stMetricValue")).to_have_text(LABELS[1])
     open_picker(page)

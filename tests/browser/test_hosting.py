@@ -142,7 +142,7 @@ def test_uploads_work_and_the_log_keeps_nothing_about_a_visitor(hosted: Hosted, 
     page.get_by_role("button", name="Bring your checkpoint").click()
     expect(page.get_by_role("dialog")).to_be_visible()
     upload(page, "private-model.safetensors", b"not a checkpoint")
-    expect(page.get_by_text("private-model.safetensors")).to_be_visible()
+    expect(page.get_by_role("button", name="Remove private-model.safetensors")).to_be_visible()
     page.get_by_role("button", name="Load model").click()
     expect(page.get_by_text("damaged or not a checkpoint")).to_be_visible()
     hosted.get(f"{hosted.address}/artifacts/nothing/holiday-with-anna.pt?token=hunter2")

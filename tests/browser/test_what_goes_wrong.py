@@ -91,7 +91,7 @@ def test_a_checkpoint_larger_than_any_picture_is_taken(server: str, page: Page, 
     page.get_by_role("button", name="Bring your checkpoint").click()
     dialog = page.get_by_role("dialog")
     dialog.locator("input[type=file]").first.set_input_files(path)
-    expect(dialog.get_by_text("mine.safetensors")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Remove mine.safetensors")).to_be_visible()
     dialog.get_by_role("button", name="Load model").click()
     open_picker(page)
     expect(page.get_by_text("192 wide, 12 deep, 3 heads")).to_be_visible()

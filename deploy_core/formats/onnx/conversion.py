@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from deploy_core.formats.onnx.running import INPUT, OUTPUT
 # that DeiT uses. With the IR version of the same ONNX release, ONNX Runtime reads the file from 1.14 on.
 OPSET = 18
 IR_VERSION = 8
+BATCH = "batch"
 
 
 def convert(bench: Workbench) -> Any:
@@ -29,7 +31,7 @@ def convert(bench: Workbench) -> Any:
             opset_version=OPSET,
             input_names=[INPUT],
             output_names=[OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamic_shapes=({0: torch.export.Dim(BATCH)},),
         )
     assert exported is not None  # noqa: S101
     return _anonymous(exported.model_proto)
@@ -68,6 +70,21 @@ def quantize(bench: Workbench) -> Any:
     )
     quantizer.quantize_model()
     return quantizer.model.model
+
+
+def halve(bench: Workbench) -> Any:
+    """The graph in float16; what goes in and out stays float32, so that apps need no other code."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    with warnings.catch_warnings():
+        # Weights below float16's smallest number become it.
+        warnings.filterwarnings("ignore", message="the float32 number .* will be truncated", category=UserWarning)
+        model = convert_float_to_float16(bench.results["onnx"], keep_io_types=True)
+    # The converter puts the cast of the input last. ONNX wants each node after those that it reads.
+    nodes = sorted(model.graph.node, key=lambda node: INPUT not in node.input)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return model
 
 
 def save(bench: Workbench, model: Any, path: Path) -> None:  # noqa: ARG001

@@ -18,3 +18,11 @@ def int8(result: BuildResult) -> str:
         "Int8 weights of the matrix products; the patch convolution stays float32: "
         f"{size_against(result, 'onnx_int8', 'original')}."
     )
+
+
+def half(result: BuildResult) -> str:
+    return f"Float16 weights and arithmetic: {size_against(result, 'onnx_float16', 'onnx')}."
+
+
+def for_npus(result: BuildResult) -> str:
+    return f"Int8 weights and 16-bit activations: {size_against(result, 'onnx_w8a16', 'original')}."

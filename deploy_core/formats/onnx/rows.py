@@ -1,11 +1,11 @@
-"""The two formats for ONNX Runtime."""
+"""The formats for ONNX Runtime."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from deploy_core.formats.format import Format, FormatFamily, missing
-from deploy_core.formats.onnx import conversion, effect, inspection, running
+from deploy_core.formats.onnx import conversion, effect, for_npus, inspection, running
 from deploy_core.types import Platform, Runtime
 
 ABOUT = """**ONNX**, a format that many runtimes read: onnxruntime on phones and servers, onnxruntime-web in a \
@@ -29,6 +29,13 @@ APPLE_RUNTIME = Runtime(
     platforms=(Platform.IOS,),
     version="1.24.2",
     install="https://github.com/microsoft/onnxruntime-swift-package-manager, 1.24.2: onnxruntime",
+)
+NPU_RUNTIME = Runtime(
+    name="ONNX Runtime with QNN",
+    platforms=(Platform.ANDROID,),
+    version="1.24.2",
+    install="com.microsoft.onnxruntime:onnxruntime-android-qnn:1.24.2",
+    elsewhere="Windows on Snapdragon",
 )
 
 Onnx = partial(
@@ -82,5 +89,38 @@ ROWS = (
         copies=5.0,
         least_cosine=0.99,
         effect=effect.int8,
+    ),
+    Onnx(
+        key="onnx_float16",
+        title="ONNX, float16",
+        summary="The ONNX graph in half precision: half the download, for browsers whose WebGPU has shader-f16. "
+        "A CPU runs it slower than float32.",
+        suffix="_float16.onnx",
+        colour="#6d4c41",
+        weight_bytes=2,
+        needs="onnx",
+        convert=conversion.halve,
+        effort=1,
+        copies=5.0,
+        least_cosine=0.9999,
+        effect=effect.half,
+    ),
+    Onnx(
+        key=for_npus.KEY,
+        title="ONNX, int8 weights, 16-bit activations",
+        summary="The ONNX graph as the NPUs of phones take it (w8a16). A processor runs it slowly.",
+        suffix="_w8a16.onnx",
+        colour="#ffe082",
+        weight_bytes=1,
+        needs="onnx",
+        convert=for_npus.quantize,
+        effort=12,
+        copies=7.0,
+        least_cosine=0.99,
+        effect=effect.for_npus,
+        takes_batches=False,
+        runtimes=(NPU_RUNTIME,),
+        app_code="onnx_npu",
+        runs_in_client=False,
     ),
 )

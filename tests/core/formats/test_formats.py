@@ -81,7 +81,8 @@ def test_every_row_says_what_people_ask(key: str) -> None:
 
 @pytest.mark.parametrize("key", FORMATS)
 def test_a_package_to_install_is_the_one_that_is_pinned(key: str) -> None:
-    pinned = (Path(__file__).parents[3] / "requirements.txt").read_text().splitlines()
+    files = Path(__file__).parents[3].glob("requirements*.txt")
+    pinned = {line for file in files for line in file.read_text().splitlines()}
     assert [
         f"{name}=={version}" for name, version in FORMATS[key].packages.items() if f"{name}=={version}" not in pinned
     ] == []
