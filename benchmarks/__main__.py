@@ -14,14 +14,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import build, device, harness, hosting, page, pictures, sessions, start, web
+from benchmarks import build, device, formats, harness, hosting, page, pictures, sessions, start, web
 from benchmarks.figure import Figure
 from deploy_core.formats import FORMATS
 
 PROJECT = Path(__file__).parents[1]
 CLI = [sys.executable, "-m", "deploy_core"]
-MEGABYTE = 1e6
-INT8 = [key for key, row in FORMATS.items() if row.is_int8]
+INT8 = [key for key, row in FORMATS.items() if row.is_int8 and row.runs_here]
 
 
 def main() -> int:
@@ -31,14 +30,15 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=15, help="timed inferences per file")
     options = parser.parse_args()
 
+    measured = formats.figures(options.model)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        built = run_json("build", "--model", options.model, "--weights", "random", "--out", str(folder / "default"))
+        run_json("build", "--model", options.model, "--weights", "random", "--out", str(folder / "default"))
         report = run_json("profile", str(folder / "default"), "--repeats", str(options.repeats))
         tutorial = ["--formats", "optimized", "--optimize", "tutorial", "--out", str(folder / "tutorial")]
         run_json("build", "--model", options.model, "--weights", "random", *tutorial)
         slow = run_json("profile", str(folder / "tutorial"), "--repeats", str(options.repeats))
-        measured = [*sizes(built), *speeds(report), *build.figures(options.model, options.rounds, folder)]
+        measured += [*speeds(report), *build.figures(options.model, options.rounds, folder)]
         measured += harness.figures(folder / "default", options.model)
     measured += [*page.figures(), *web.figures(), *pictures.figures(), *start.figures()]
     measured += [*sessions.figures(), *hosting.figures(), *device.figures()]
@@ -49,15 +49,6 @@ def main() -> int:
     by_quantized = ratio(slow, "optimized", "quantized")
     print(f"\nThe tutorial's way to optimize, against quantized: {by_quantized:.3f} x")
     return 0 if all(figure.holds for figure in measured) else 1
-
-
-def sizes(built: dict[str, Any]) -> list[Figure]:
-    bounds = {"scripted": 346.5, "quantized": 89.5, "optimized": 89.5, "lite": 89.5}
-    return [
-        Figure(f"size of {row['format']}", row["bytes"] / MEGABYTE, bounds[row["format"]], "MB")
-        for row in built["artifacts"]
-        if row["format"] in bounds
-    ]
 
 
 def speeds(report: dict[str, Any]) -> list[Figure]:

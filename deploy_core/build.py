@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from deploy_core.files import atomic_write, make_folder, remove, require_space, 
 from deploy_core.formats import FORMATS, ORIGINAL, Format, Workbench, engines, in_build_order
 from deploy_core.formats.format import CalibrationPictures
 from deploy_core.inference import calibration as calibrating
-from deploy_core.inference import capacity, proof
+from deploy_core.inference import capacity, proof, read_back
 from deploy_core.inference.classify import Classifier
 from deploy_core.inference.proof import Reference
 from deploy_core.models import load
@@ -35,6 +35,7 @@ from deploy_core.types import (
     KnownAnswer,
     Progress,
     Proof,
+    ReadBack,
     Seconds,
     Unbuilt,
     Verdict,
@@ -247,7 +248,7 @@ def _make(
 
     stages.begin(f"Checking {row.title}", CHECKING_EFFORT)
     path = destination.path(row)
-    proven, known = _proven(row, path, bench, request, reference)
+    worth = _proven(row, path, bench, request, reference) if row.runs_here else _read_back(row, path, reference)
     findings = row.inspect(path)
     digest = sha256(path)
     artifact = Artifact(
@@ -256,19 +257,28 @@ def _make(
         bytes=path.stat().st_size,
         sha256=digest,
         seconds=Seconds(build=built - started, sync=synced - built, check=time.perf_counter() - synced),
-        proof=proven,
-        disagrees=proven.verdict is Verdict.CHANGES or proven.cosine < row.least_cosine,
+        proof=worth.proof,
+        disagrees=worth.disagrees,
         delegation=bench.delegations.get(row.key),
         findings=findings,
+        read_back=worth.read_back,
         calibration=bench.calibrations.get(row.key),
     )
-    destination.keep(artifact, known)
+    destination.keep(artifact, worth.known)
     return artifact
 
 
-def _proven(
-    row: Format, path: Path, bench: Workbench, request: BuildRequest, reference: Reference
-) -> tuple[Proof, KnownAnswer]:
+@dataclass(frozen=True)
+class _Worth:
+    """What checking a file gave: a proof, or what was read back; and the answer that its bundle states."""
+
+    proof: Proof | None
+    read_back: ReadBack | None
+    disagrees: bool
+    known: KnownAnswer
+
+
+def _proven(row: Format, path: Path, bench: Workbench, request: BuildRequest, reference: Reference) -> _Worth:
     """A file's proof, and its answer to the first picture. The file is out of memory again afterwards."""
     file = _classifier(request, bench.model, row.load(path))
     proven = proof.prove(file, row, reference)
@@ -278,8 +288,24 @@ def _proven(
     if on_phone:
         answers.insert(0, EngineAnswer(on_phone.proof.engine, tuple(on_phone.first_logits.tolist())))
         proven = replace(proven, phone=on_phone.proof)
-    picture, tensor = reference.views(1)[0].file, first.numpy().astype("<f4").tobytes()
-    return proven, KnownAnswer(picture, tensor, tuple(answers), file.labels)
+    disagrees = proven.verdict is Verdict.CHANGES or proven.cosine < row.least_cosine
+    return _Worth(proven, None, disagrees, _known(reference, answers))
+
+
+def _read_back(row: Format, path: Path, reference: Reference) -> _Worth:
+    """Of a file that does not run here. The answer that its bundle states is the original's."""
+    assert row.read_back is not None  # noqa: S101
+    checked = read_back.check(row.read_back, path, reference)
+    found = checked.read_back
+    disagrees = checked.changes_answer or found.cosine < row.least_cosine or not found.weights.holds
+    answer = EngineAnswer(ORIGINAL.run_engine(), tuple(reference.logits(0, 1)[0].tolist()))
+    return _Worth(None, found, disagrees, _known(reference, [answer]))
+
+
+def _known(reference: Reference, answers: Sequence[EngineAnswer]) -> KnownAnswer:
+    """What is known of the first picture."""
+    picture, tensor = reference.views(1)[0].file, reference.inputs(0, 1).numpy().astype("<f4").tobytes()
+    return KnownAnswer(picture, tensor, tuple(answers), reference.original.labels)
 
 
 def _converted(row: Format, bench: Workbench) -> Any:

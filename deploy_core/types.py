@@ -206,6 +206,44 @@ class Proof:
 
 
 @dataclass(frozen=True)
+class WeightCheck:
+    """The weights that were read back from a file, against the original's.
+
+    - ``tensors``, ``values``: how many the file holds as the original does
+    - ``folded``: the tensors that it does not hold as such, because the converter computed them into others
+    - ``largest_error``: the largest distance of a value, as a share of what rounding to the file's type explains
+    """
+
+    tensors: int
+    values: int
+    folded: tuple[str, ...]
+    largest_error: float
+
+    @property
+    def holds(self) -> bool:
+        return self.tensors > 0 and self.largest_error <= 1
+
+
+@dataclass(frozen=True)
+class ReadBack:
+    """What was checked of a file that is built here and not run here, in place of a proof.
+
+    - ``operators``: how often the program holds each operator
+    - ``picture``: the shipped photograph that an interpreter answered; ``is_flipped``, ``cosine`` and
+      ``max_abs_difference`` compare that answer with the original's, as in ``Proof``
+    - ``not_run``: a sentence on what that does not show
+    """
+
+    operators: dict[str, int]
+    weights: WeightCheck
+    picture: str
+    is_flipped: bool
+    cosine: float
+    max_abs_difference: float
+    not_run: str
+
+
+@dataclass(frozen=True)
 class EngineAnswer:
     """The logits (classes,) that one engine computes from a file and a picture."""
 
@@ -302,11 +340,12 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A built file, and the proof of what it is worth.
+    """A built file, and the proof of what it is worth; where it does not run here, what was read back instead.
 
     ``calibration`` is None for a file that no pictures were needed for.
 
-    ``disagrees`` marks a file that changes answers, or whose cosine is below its format's ``Format.least_cosine``.
+    ``disagrees`` marks a file that changes answers, whose cosine is below its format's ``Format.least_cosine``, or
+    whose weights are not the original's.
     """
 
     format: str
@@ -314,10 +353,11 @@ class Artifact:
     bytes: int
     sha256: str
     seconds: Seconds
-    proof: Proof
+    proof: Proof | None
     disagrees: bool
     delegation: Delegation | None
     findings: tuple[Finding, ...]
+    read_back: ReadBack | None = None
     calibration: Calibration | None = None
 
     def size_change(self, original: Artifact) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import streamlit as st
@@ -10,13 +10,15 @@ import streamlit as st
 from deploy_core.build import Build
 from deploy_core.formats import FORMATS, in_build_order
 from deploy_core.processes.job import Job
+from deploy_core.profile.record.record import Record
 from deploy_core.profile.words import counted
+from deploy_core.storage.entry import Stored
 from deploy_core.types import BuildRequest, BuildResult
 from pages.built import choose, overview, rows, tutorial
 from pages.built.card import Cards
-from pages.device import reports
 from pages.parts import notices, progress
 from pages.parts.text import escaped
+from pages.runs import known
 from pages.state import picker, services
 
 FAMILIES = "\n".join(dict.fromkeys(f"- {row.family.about}" for row in FORMATS.values() if row.family.about))
@@ -61,8 +63,15 @@ def build() -> None:
     if missing:
         overview.preview(missing, chosen.spec.name)
     everything = replace(request, formats=choose.available())
+    files = services.store().find(everything)
     with cards:
-        Cards(everything, services.store().find(everything), is_busy).draw(reports.server_run(chosen))
+        Cards(everything, files, is_busy).draw(trusted_run(chosen, everything, files))
+
+
+def trusted_run(chosen: picker.Choice, request: BuildRequest, built: Mapping[str, Stored]) -> Record | None:
+    """The newest run of the model that nothing speaks against."""
+    hashes = {key: stored.artifact.sha256 for key, stored in built.items()}
+    return next((run for run in known.known(chosen, request) if not known.weaknesses(run, hashes)), None)
 
 
 def offer(request: BuildRequest, missing: Sequence[str], title: str) -> None:

@@ -83,7 +83,7 @@ def profile() -> None:
         st.caption(f"This link opens a run of {escaped(opened.model)}.")
     elif opened and opened not in runs:
         runs = (opened, *runs)
-    run = known.choose(runs, opened)
+    run = known.choose(runs, opened, {key: stored.artifact.sha256 for key, stored in built.items()})
     if run:
         show(run)
     elif not is_running:
@@ -119,8 +119,9 @@ def budget() -> str:
 
 
 def wanted(chosen: picker.Choice) -> BuildRequest:
-    """Every format, with the options that were chosen on the Build page."""
-    everything = BuildRequest(chosen.spec.reference, chosen.weights, capacity.offered_formats(settings.load()))
+    """Every format that runs here, with the options that were chosen on the Build page."""
+    keys = tuple(key for key in capacity.offered_formats(settings.load()) if FORMATS[key].runs_here)
+    everything = BuildRequest(chosen.spec.reference, chosen.weights, keys)
     options = {name: st.session_state[name] for name in ("engine", "optimize") if name in st.session_state}
     return dataclasses.replace(everything, **options)
 

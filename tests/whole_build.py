@@ -20,6 +20,9 @@ from deploy_core.storage.shelf import Shelf, open_shelf
 from deploy_core.storage.store import Store
 from deploy_core.types import Artifact, BuildRequest, BuildResult, Event, KnownAnswer
 
+# The formats whose files a runtime on this machine runs.
+RUN_HERE = [key for key, row in FORMATS.items() if row.runs_here]
+
 
 @dataclass(frozen=True)
 class WholeBuild:

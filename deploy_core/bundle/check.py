@@ -27,7 +27,7 @@ from deploy_core.bundle.contents import (
 from deploy_core.bundle.sample import ask, cosine_of
 from deploy_core.bundle.unpack import check_sums, extract, invalid, opened, read_entries, temporary_folder
 from deploy_core.errors import FormatUnavailable
-from deploy_core.formats import FORMATS, Format
+from deploy_core.formats import FORMATS, NOT_RUN, Format
 from deploy_core.models import catalogue
 from deploy_core.models.own import card
 from deploy_core.models.spec import ModelSpec
@@ -73,6 +73,8 @@ def _row(versions: Versions) -> Format:
     row = FORMATS.get(versions.format)
     if row is None or not versions.file.endswith(row.suffix):
         raise invalid(f"{VERSIONS} names a format or a file that this version does not know.")
+    if not row.runs_here:
+        raise FormatUnavailable(f"{row.title} files are {NOT_RUN}.", "Run the test in the bundle on a device.")
     if reason := row.missing_packages():
         raise FormatUnavailable(f"{row.title} files cannot be run here.", reason)
     return row

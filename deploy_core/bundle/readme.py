@@ -62,15 +62,19 @@ def readme(
         "check_text": " The app code has a function for it, `verdict`."
         if any(Path(name).stem == CHECK for name in code)
         else "",
-        "engine": expected.engine,
+        "answered": f"what `{artifact.file}` answered to it under {expected.engine}"
+        if row.runs_here
+        else "what the original answered to it in PyTorch",
         "licence": _licence(spec, build.weights),
     }
     return filled(APP_CODE / f"{README}{TEMPLATE}", values)
 
 
 def _proof(row: Format, artifact: Artifact) -> list[str]:
-    found = artifact.proof
-    lines = [f"**{proof_words.verdict(found)}**: {proof_words.verdict_explained(found)}", *proof_words.sentences(found)]
+    lines = [
+        f"**{proof_words.of_file(artifact)}**: {proof_words.of_file_explained(artifact)}",
+        *proof_words.file_sentences(artifact),
+    ]
     if artifact.disagrees:
         lines.append("**That is further off than this format should be: check it on pictures of your own first.**")
     if artifact.delegation:

@@ -56,9 +56,9 @@ def run(options: argparse.Namespace, limits: Settings) -> Outcome:
             FORMATS[artifact.format].title,
             f"{artifact.bytes / 1e6:.2f} MB",
             f"{artifact.seconds.build:.1f} s",
-            proof_words.flips(artifact.proof),
-            f"{artifact.proof.cosine:.5f}",
-            proof_words.verdict(artifact.proof) + (" (DISAGREES)" if artifact.disagrees else ""),
+            proof_words.flips(artifact.proof) if artifact.proof else "",
+            f"{artifact.proof.cosine:.5f}" if artifact.proof else "",
+            proof_words.of_file(artifact) + (" (DISAGREES)" if artifact.disagrees else ""),
             artifact.file,
         )
         for artifact in result.artifacts
@@ -85,6 +85,7 @@ def _row_of_artifact(artifact: Artifact) -> dict[str, Any]:
         "check_seconds": artifact.seconds.check,
         "disagrees": artifact.disagrees,
         "proof": documents.plain(artifact.proof),
+        "read_back": documents.plain(artifact.read_back),
         "delegated_percent": delegation.percent if delegation else None,
         "undelegated": delegation.undelegated if delegation else None,
         "calibration": documents.plain(artifact.calibration),
@@ -93,7 +94,7 @@ def _row_of_artifact(artifact: Artifact) -> dict[str, Any]:
 
 
 def _row_of_unbuilt(unbuilt: Unbuilt) -> dict[str, Any]:
-    empty = dict.fromkeys(("file", "bytes", "sha256", "seconds", "disagrees", "proof"))
+    empty = dict.fromkeys(("file", "bytes", "sha256", "seconds", "disagrees", "proof", "read_back"))
     row = {"format": unbuilt.format, "available": unbuilt.is_available, "error": unbuilt.reason}
     return row | empty | {"delegated_percent": None}
 

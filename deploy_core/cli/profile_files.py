@@ -48,7 +48,11 @@ def run(options: argparse.Namespace, limits: Settings) -> Outcome:
         text += "".join(f"\n\n{_operators(row)}" for row in run.rows)
     if options.save:
         print(f"Saved as run {Runs(limits).keep(run, options.trace)}.", file=sys.stderr)
-    return documents.plain(run), text, EXIT_INCOMPLETE if run.unmeasured else 0
+    return (
+        documents.plain(run),
+        text,
+        EXIT_INCOMPLETE if any(FORMATS[gap.format].runs_here for gap in run.unmeasured) else 0,
+    )
 
 
 def _operators(row: Row) -> str:

@@ -1,4 +1,4 @@
-"""Helpers for the families that go through torch.export: ExecuTorch and ONNX."""
+"""Helpers for the families that go through torch.export: ExecuTorch, ONNX and Core ML."""
 
 from __future__ import annotations
 

@@ -8,8 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deploy_core.errors import FormatUnavailable
 from deploy_core.formats.operators import Observe, Run
-from deploy_core.types import BuildResult, Calibration, Delegation, Finding, Platform, Runtime
+from deploy_core.types import BuildResult, Calibration, Delegation, Finding, Platform, Runtime, WeightCheck
 
 if TYPE_CHECKING:
     import torch
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 # The row that all others are compared with.
 ORIGINAL_KEY = "original"
+# What people read of a file that no runtime on this machine runs.
+NOT_RUN = "built here, not run here"
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,22 @@ class Workbench:
         given = self.calibrating()
         self.calibrations[key] = given.record
         return given.inputs
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What reading a file back gives, where no runtime on this machine runs it.
+
+    - ``operators``: how often the program holds each operator
+    - ``weights``: its weights against the original's
+    - ``run``: an interpreter that computes the program on this machine, slowly
+    - ``not_run``: a sentence on what the interpreter does not show
+    """
+
+    operators: dict[str, int]
+    weights: WeightCheck
+    run: Run
+    not_run: str
 
 
 @dataclass(frozen=True)
@@ -92,7 +111,9 @@ class Format:
 
     How a file runs on this machine:
 
-    - ``load``: reads a file; returns a callable on float32 (N, 3, S, S), with N = 1 where ``takes_batches`` is False
+    - ``load``: reads a file; returns a callable on float32 (N, 3, S, S), with N = 1 where ``takes_batches`` is False;
+      where nothing runs it here, ``not_here``, which raises FormatUnavailable
+    - ``read_back``: reads a file that does not run here, and compares it with the model; None where ``load`` runs it
     - ``load_as_on_phone``: as ``load``, under ``engines.PHONE_ENGINE``; None where ``load`` computes as phones do
     - ``run_engine``: returns what computes its files: torch, one of torch's quantized engines, or another runtime
     - ``runtime_package``: the distribution that holds the runtime; a profile records its version
@@ -139,6 +160,7 @@ class Format:
     inspect: Callable[[Path], tuple[Finding, ...]]
     app_code: str | None
     runs_in_client: bool
+    read_back: Callable[[Path, torch.nn.Module], Reading] | None = None
 
     def filename(self, model: str) -> str:
         return model + self.suffix
@@ -150,6 +172,11 @@ class Format:
     @property
     def is_int8(self) -> bool:
         return self.weight_bytes == 1
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether a runtime on this machine answers with its files, so that they can be proven and timed."""
+        return self.read_back is None
 
     @property
     def answers_depend_on_batch(self) -> bool:
@@ -172,6 +199,19 @@ class Format:
     def versions(self) -> dict[str, str | None]:
         """The installed versions of ``packages``; None for a missing one."""
         return {name: _version(name) for name in self.packages}
+
+
+def not_here(path: Path) -> Run:
+    """The ``load`` of files that no runtime on this machine runs. Raises FormatUnavailable."""
+    raise FormatUnavailable(f"{path.name} is {NOT_RUN}.", "Its bundle has code and a test for the device that runs it.")
+
+
+def other_version(package: str, wanted: str) -> str | None:
+    """None, or a sentence with the command that installs the ``wanted`` version of an installed ``package``."""
+    installed = _version(package)
+    if installed in (None, wanted):
+        return None
+    return f"It needs {package} {wanted}, and {installed} is installed: pip install {package}=={wanted}"
 
 
 def missing(packages: Mapping[str, str]) -> str | None:

@@ -104,12 +104,16 @@ def _attending(spec: ModelSpec) -> int:
 
 
 def _building(spec: ModelSpec, rows: Iterable[Format]) -> int:
-    """Libraries stay in memory; copies of the weights are freed after each format, except for ``LEFT_COPIES``."""
+    """Libraries stay in memory; copies of the weights are freed after each format, except for ``LEFT_COPIES``.
+
+    Packages that all belong to a larger set of the same build are in memory once.
+    """
     rows = list(rows)
-    libraries = {tuple(row.packages): row.library_bytes for row in rows}
+    libraries = {frozenset(row.packages): row.library_bytes for row in rows}
+    loaded = [size for packages, size in libraries.items() if not any(packages < other for other in libraries)]
     copies = max(row.copies for row in rows) + LEFT_COPIES * (len(libraries) - 1)
     weights = copies * spec.parameters * BYTES_PER_WEIGHT
-    return int(TORCH_BYTES + OTHERS_BYTES + sum(libraries.values()) + weights + _attending(spec))
+    return int(TORCH_BYTES + OTHERS_BYTES + sum(loaded) + weights + _attending(spec))
 
 
 def _smaller(spec: ModelSpec, settings: Settings) -> str:

@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+from deploy_core.formats import NOT_RUN
 from deploy_core.inference.verdicts import NEAR_TIE
-from deploy_core.types import PhoneProof, Proof, Verdict
+from deploy_core.types import Artifact, PhoneProof, Proof, ReadBack, Verdict, WeightCheck
 
 EXPLAINED = {
     Verdict.SAME: "No first answer changes, and the margins between answers hardly move.",
     Verdict.UNDECIDED: "Some first answers may change, but only where the original's first two are nearly tied.",
     Verdict.CHANGES: "First answers change where the original was decided. Do not ship the file before you know why.",
 }
+
+
+NOT_RUN_EXPLAINED = (
+    "No runtime on this machine runs it. Its weights were read back and an interpreter answered one photograph; run "
+    "the bundle's test on the device."
+)
+
+
+def of_file(artifact: Artifact) -> str:
+    """The verdict on a file in a few words, or that it does not run here."""
+    return verdict(artifact.proof) if artifact.proof else NOT_RUN
+
+
+def of_file_explained(artifact: Artifact) -> str:
+    """What that means."""
+    return verdict_explained(artifact.proof) if artifact.proof else NOT_RUN_EXPLAINED
+
+
+def file_sentences(artifact: Artifact) -> tuple[str, ...]:
+    """The figures of a file's proof, or what was read back, a sentence or two for each kind."""
+    if artifact.proof:
+        return sentences(artifact.proof)
+    return read_back(artifact.read_back) if artifact.read_back else ()
 
 
 def verdict(proof: Proof) -> str:
@@ -41,6 +65,29 @@ def sentences(proof: Proof) -> tuple[str, ...]:
         f"{proof.cosine:.6f}, and no logit is off by more than {proof.max_abs_difference:.4f}.",
         *([on_phone(proof.phone)] if proof.phone else []),
     )
+
+
+def read_back(found: ReadBack) -> tuple[str, ...]:
+    """What was checked of a file that does not run here."""
+    operators = ", ".join(f"{count} {name}" for name, count in found.operators.items())
+    answer = "another first answer than" if found.is_flipped else "the first answer of"
+    return (
+        f"Read back from the file: {operators}.",
+        _weights(found.weights),
+        f"To the photograph {found.picture}, an interpreter gives {answer} the original. The cosine of the logits is "
+        f"{found.cosine:.6f}, and no logit is off by more than {found.max_abs_difference:.4f}.",
+        found.not_run,
+    )
+
+
+def _weights(check: WeightCheck) -> str:
+    text = (
+        f"{check.tensors} tensors with {check.values:,} weights were compared with the original's: the largest "
+        f"distance is {check.largest_error:.2f} of what rounding explains."
+    )
+    if check.folded:
+        text += f" {len(check.folded)} are computed into others: {', '.join(check.folded)}."
+    return text if check.holds else f"{text} They are not the original's."
 
 
 def on_phone(proof: PhoneProof) -> str:

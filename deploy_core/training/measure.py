@@ -40,7 +40,7 @@ def measure(data: Path, folder: Path, limits: Settings) -> Evaluation:
     """Builds the embedded model in every format into ``folder``, and evaluates each file on ``data``."""
     spec = load.find("demo")
     pictures = evaluate.open_pictures(data, spec, limits)
-    request = BuildRequest(spec.name, "pretrained", tuple(FORMATS))
+    request = BuildRequest(spec.name, "pretrained", tuple(key for key, row in FORMATS.items() if row.runs_here))
     result = build.build_into(folder, request, limits, print_progress)
     subjects = [open_artifact(folder / artifact.file, spec.name, "pretrained") for artifact in result.artifacts]
     return evaluate.evaluate(subjects, pictures, limits, print_progress)

@@ -89,6 +89,7 @@ def run_evaluate(request: Evaluate, work: Work) -> None:
         subjects = [
             open_artifact(shelf.path(FORMATS[artifact.format]), wanted.model, wanted.weights)
             for artifact in result.artifacts
+            if FORMATS[artifact.format].runs_here
         ]
         evaluation = evaluate.evaluate(subjects, pictures, limits, part_of(work.progress, 0.2, 1.0))
     Evaluations(limits).keep(wanted, path, replace(evaluation, data=request.name))

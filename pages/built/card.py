@@ -77,7 +77,7 @@ class Cards:
             self._build(place, row)
             return
         st.markdown(f"**{row.title}** · {downloads.size(stored.artifact, self._artifacts.get(ORIGINAL.key))}")
-        proof.short(stored.artifact.proof)
+        proof.short(stored.artifact)
         downloads.draw(stored, is_main=True)
 
     def _build(self, place: str, row: Format) -> None:

@@ -62,8 +62,8 @@ def _line(artifact: Artifact, original: Artifact | None) -> dict[str, object]:
         "Format": FORMATS[artifact.format].title,
         "Size": artifact.bytes / 1e6,
         "Change": artifact.size_change(original) * 100 if original and artifact is not original else None,
-        "Flipped labels": proof_words.flips(proof),
-        "Cosine": proof.cosine,
+        "Flipped labels": proof_words.flips(proof) if proof else None,
+        "Cosine": proof.cosine if proof else None,
         "Delegated": artifact.delegation.percent if artifact.delegation else None,
-        "Verdict": proof_words.verdict(proof),
+        "Verdict": proof_words.of_file(artifact),
     }

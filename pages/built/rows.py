@@ -32,12 +32,12 @@ def _row(stored: Stored, original: Artifact | None, result: BuildResult) -> None
         if artifact.disagrees:
             st.markdown(":red[:material/error: **Its answers are not the original's.** Do not ship it.]")
         elif row is not ORIGINAL:
-            proof.short(artifact.proof)
+            proof.short(artifact)
     downloads.draw(stored)
     with st.popover("Details", icon=":material/info:"):
         st.markdown(row.effect(result))
         st.markdown("### Accuracy check")
-        proof.verdict("Against the original", artifact.proof)
+        proof.of_file("Against the original", artifact)
         _proof(artifact)
         st.markdown("### Phone compatibility")
         _phones(artifact)
@@ -47,10 +47,11 @@ def _row(stored: Stored, original: Artifact | None, result: BuildResult) -> None
 
 def _proof(artifact: Artifact) -> None:
     seconds = artifact.seconds
-    proof.figures(artifact.proof)
+    proof.file_figures(artifact)
+    asked = "asked about photographs and parts of them" if artifact.proof else "interpreted for one photograph"
     st.caption(
-        f"The file was read back from disk and asked about photographs and parts of them. Its format asks for a cosine "
-        f"of at least {FORMATS[artifact.format].least_cosine}."
+        f"The file was read back from disk and {asked}. Its format asks for a cosine of at least "
+        f"{FORMATS[artifact.format].least_cosine}."
     )
     if artifact.delegation:
         left = ", ".join(f"`{name}`" for name in artifact.delegation.undelegated) or "none"

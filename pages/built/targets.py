@@ -28,7 +28,12 @@ TARGETS = (
 
 def is_refused(artifact: Artifact) -> bool:
     """Whether its answers are so far from the original's that nobody should ship it."""
-    return artifact.disagrees or artifact.proof.verdict is Verdict.CHANGES
+    return artifact.disagrees or (artifact.proof is not None and artifact.proof.verdict is Verdict.CHANGES)
+
+
+def is_unproven(row: Format, artifact: Artifact | None) -> bool:
+    """Whether no verdict can or could be given on the file: it does not run here, or the proof was not enough."""
+    return not row.runs_here or (artifact is not None and (artifact.proof is None or artifact.proof.verdict is None))
 
 
 def recommended(target: Target, keys: Iterable[str], built: Mapping[str, Artifact]) -> Format | None:
@@ -39,9 +44,7 @@ def recommended(target: Target, keys: Iterable[str], built: Mapping[str, Artifac
     """
 
     def rank(row: Format) -> tuple[bool, bool, int]:
-        artifact = built.get(row.key)
-        is_unproven = artifact is not None and artifact.proof.verdict is None
-        return is_unproven, not row.is_maintained, row.weight_bytes
+        return is_unproven(row, built.get(row.key)), not row.is_maintained, row.weight_bytes
 
     rows = (FORMATS[key] for key in keys if key != ORIGINAL.key)
     fit = [row for row in rows if target.takes(row) and not (row.key in built and is_refused(built[row.key]))]

@@ -65,7 +65,9 @@ def pictures() -> tuple[Path, str] | None:
 def formats() -> tuple[str, ...]:
     """The keys of the chosen formats, the original first."""
     reasons = services.abilities().formats
-    available = [key for key, reason in reasons.items() if key != ORIGINAL.key and reason is None]
+    available = [
+        key for key, reason in reasons.items() if key != ORIGINAL.key and reason is None and FORMATS[key].runs_here
+    ]
     keys = st.pills(
         "Compared with the original",
         available,

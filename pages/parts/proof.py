@@ -9,7 +9,7 @@ import streamlit as st
 
 from deploy_core import embedded
 from deploy_core.inference import proof_words
-from deploy_core.types import MovedPicture, PictureView, Proof, Verdict
+from deploy_core.types import Artifact, MovedPicture, PictureView, Proof, Verdict
 from pages.parts.text import escaped
 
 ICONS = {
@@ -17,6 +17,7 @@ ICONS = {
     Verdict.UNDECIDED: ":orange[:material/balance:]",
     Verdict.CHANGES: ":red[:material/error:]",
 }
+NOT_RUN = ":blue[:material/devices:]"
 NO_VERDICT = ":gray[:material/help:]"
 SIDE = 112
 
@@ -33,18 +34,40 @@ def verdict(title: str, proof: Proof) -> None:
     st.markdown(f"{_icon(proof)} **{escaped(title)}: {words}.** {escaped(proof_words.verdict_explained(proof))}")
 
 
-def short(proof: Proof) -> None:
-    """The verdict in one line: how many first answers match the original's."""
+def short(artifact: Artifact) -> None:
+    """The proof of a file in one line: how many first answers match the original's."""
+    proof = artifact.proof
+    if proof is None:
+        st.markdown(f"{NOT_RUN} {escaped(proof_words.of_file_explained(artifact))}")
+        return
+    if proof.verdict is None:
+        st.markdown(f"{NO_VERDICT} {escaped(proof.no_verdict)}")
+        return
     same = proof.pictures - proof.flips
-    # One that changes answers is told of apart, so any other verdict is good news.
-    icon = ICONS[Verdict.SAME] if proof.verdict in (Verdict.SAME, Verdict.UNDECIDED) else _icon(proof)
     count = f"All {same}" if same == proof.pictures else f"{same} of {proof.pictures}"
-    words = f"{count} first answers match the original's." if proof.verdict else proof.no_verdict
-    st.markdown(f"{icon} {escaped(words)}")
+    # One that changes answers is told of apart, so any other verdict is good news.
+    icon = ICONS[Verdict.CHANGES if proof.verdict is Verdict.CHANGES else Verdict.SAME]
+    st.markdown(f"{icon} {count} first answers match the original's.")
 
 
 def _icon(proof: Proof) -> str:
     return ICONS[proof.verdict] if proof.verdict else NO_VERDICT
+
+
+def of_file(title: str, artifact: Artifact) -> None:
+    """The verdict on a built file, or that it does not run here."""
+    if artifact.proof:
+        verdict(title, artifact.proof)
+    else:
+        words = proof_words.of_file(artifact).capitalize()
+        st.markdown(f"{NOT_RUN} **{words}.** {escaped(proof_words.of_file_explained(artifact))}")
+
+
+def file_figures(artifact: Artifact) -> None:
+    if artifact.proof:
+        figures(artifact.proof)
+    for sentence in () if artifact.proof else proof_words.file_sentences(artifact):
+        st.markdown(f"- {escaped(sentence)}")
 
 
 def _pictures(moved: Sequence[MovedPicture]) -> None:

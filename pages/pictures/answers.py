@@ -47,8 +47,10 @@ def draw(chosen: picker.Choice, picture: Picture) -> None:
 
 
 def _request(chosen: picker.Choice) -> BuildRequest:
-    """Every format that this machine can build, with the options chosen on the Build page."""
-    keys = tuple(key for key, reason in services.abilities().formats.items() if reason is None)
+    """Every format that this machine can build and run, with the options chosen on the Build page."""
+    keys = tuple(
+        key for key, reason in services.abilities().formats.items() if reason is None and FORMATS[key].runs_here
+    )
     options = {name: st.session_state[name] for name in ("engine", "optimize") if name in st.session_state}
     return BuildRequest(chosen.spec.reference, chosen.weights, keys, **options)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from deploy_core.errors import DeployError
 from deploy_core.profile.record.record import Record
+from deploy_core.profile.verdict import trust
 from deploy_core.profile.words import counted
 from deploy_core.types import BuildRequest
 from pages.parts import notices
@@ -45,15 +48,43 @@ def linked() -> Record | None:
         return None
 
 
-def choose(runs: tuple[Record, ...], linked: Record | None) -> Record | None:
-    """The run to show: the one named in the address, else one of ``runs``, the first by default."""
+def choose(runs: tuple[Record, ...], linked: Record | None, hashes: Mapping[str, str]) -> Record | None:
+    """The run to show: the one named in the address, else one of ``runs``, the most trustworthy by default.
+
+    Says what speaks against it. ``hashes`` are the SHA-256 of the files that are built now, by format.
+    """
     if linked and linked not in runs:
         return linked
-    if len(runs) < 2:
-        return next(iter(runs), None)
-    key = f"shown_run_{linked.run_id if linked else ''}"
-    first = runs.index(linked) if linked else 0
-    return st.selectbox("Run", runs, first, name_of, key=key, on_change=_open_run, args=(key,), filter_mode=None)
+    if not runs:
+        return None
+    found = {run.run_id: weaknesses(run, hashes) for run in runs}
+    best = linked or min(runs, key=lambda run: len(found[run.run_id]))
+    shown = best
+    if len(runs) > 1:
+        key = f"shown_run_{linked.run_id if linked else ''}"
+        marked = {run.run_id: f"{name_of(run)}{' · doubtful' if found[run.run_id] else ''}" for run in runs}
+        shown = st.selectbox(
+            "Run",
+            runs,
+            runs.index(best),
+            lambda run: marked[run.run_id],
+            key=key,
+            on_change=_open_run,
+            args=(key,),
+            filter_mode=None,
+        )
+        if shown is best and best is not runs[0] and not linked:
+            st.caption(f"The newest run is in the list, but not shown first. {' '.join(found[runs[0].run_id])}")
+    for weakness in found[shown.run_id]:
+        st.warning(weakness, icon=":material/warning:")
+    return shown
+
+
+def weaknesses(run: Record, hashes: Mapping[str, str]) -> tuple[str, ...]:
+    """What speaks against a run, in sentences (``trust.weaknesses``)."""
+    # Elsewhere the same build may give other bytes.
+    was_here = services.runs().was_measured_here(run.run_id)
+    return trust.weaknesses(run, hashes if was_here else {})
 
 
 def _open_run(widget: str) -> None:

@@ -26,6 +26,7 @@ from pages.parts.text import escaped
 from pages.pictures import sources
 from pages.state import services
 from tests.pages.harness import PAGES, finished, open_page, texts
+from tests.whole_build import RUN_HERE
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -202,7 +203,7 @@ def test_without_a_format_there_is_nothing_to_build() -> None:
 def test_profile_shows_the_saved_run_and_offers_to_measure_what_is_built() -> None:
     app = two_chosen()
     app.switch_page(PAGES["profile"]).run()
-    assert list(app.dataframe[0].value["Model"]) == [row.title for row in FORMATS.values()]
+    assert list(app.dataframe[0].value["Model"]) == [FORMATS[key].title for key in RUN_HERE]
     assert app.button(key="profile").label == "Profile 3 files on this server"
     assert "Not built yet, so not measured: Optimized for mobile, Lite interpreter" in texts(app)
 
@@ -224,7 +225,7 @@ def test_a_profile_asked_for_while_a_build_runs_waits_and_says_so() -> None:
     app.button(key="profile").click().run()
     assert "Waiting: 1 job is before yours" in bar_text(app)
     assert app.button(key="profile").disabled
-    assert list(app.dataframe[0].value["Model"]) == [row.title for row in FORMATS.values()]
+    assert list(app.dataframe[0].value["Model"]) == [FORMATS[key].title for key in RUN_HERE]
 
 
 def test_a_run_from_another_machine_is_brought_in_and_compared() -> None:
@@ -266,7 +267,7 @@ def test_a_link_to_no_run_leaves_the_page_as_it_is() -> None:
         app.run()
         assert not app.exception
         assert len(app.error) == 1
-        assert list(app.dataframe[0].value["Model"]) == [row.title for row in FORMATS.values()]
+        assert list(app.dataframe[0].value["Model"]) == [FORMATS[key].title for key in RUN_HERE]
         assert app.file_uploader(key="run_file")
         assert app.get("download_button")
 
@@ -361,7 +362,7 @@ def evaluated(archive: bytes) -> AppTest:
 def test_evaluate_shows_the_saved_run_of_the_embedded_model() -> None:
     app = open_page("evaluate")
     assert "of 500 pictures" in texts(app)
-    assert len(app.dataframe[0].value) == len(FORMATS)
+    assert len(app.dataframe[0].value) == len(RUN_HERE)
     app.selectbox(key="confusion").set_value("ONNX, int8").run()
     assert not app.exception
 

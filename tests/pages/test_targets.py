@@ -20,7 +20,12 @@ def proven(limits: Settings) -> Artifact:
     store = Store(limits)
     store.adopt(embedded.ARTIFACTS)
     shipped = store.find(BuildRequest("demo", "pretrained", ("onnx_int8",)))["onnx_int8"].artifact
-    return replace(shipped, disagrees=False, proof=replace(shipped.proof, verdict=Verdict.SAME))
+    return judged(replace(shipped, disagrees=False), Verdict.SAME)
+
+
+def judged(artifact: Artifact, verdict: Verdict | None) -> Artifact:
+    assert artifact.proof
+    return replace(artifact, proof=replace(artifact.proof, verdict=verdict))
 
 
 def best(target: str, keys: tuple[str, ...] = tuple(FORMATS), **built: Artifact) -> str | None:
@@ -43,16 +48,24 @@ def test_a_runtime_without_new_versions_comes_last() -> None:
 
 
 def test_a_file_that_changes_answers_is_never_recommended(proven: Artifact) -> None:
-    changing = replace(proven, proof=replace(proven.proof, verdict=Verdict.CHANGES))
+    changing = judged(proven, Verdict.CHANGES)
     assert best("web", onnx_int8=changing) == "onnx"
     assert best("web", onnx_int8=replace(proven, disagrees=True)) == "onnx"
     assert best("web", ("onnx_int8",), onnx_int8=changing) is None
 
 
 def test_a_file_without_a_proof_comes_after_those_with_one(proven: Artifact) -> None:
-    unproven = replace(proven, proof=replace(proven.proof, verdict=None, no_verdict="It does not run here."))
+    unproven = judged(proven, None)
     assert best("web", onnx_int8=unproven, onnx=proven) == "onnx"
     assert best("web", ("onnx_int8",), onnx_int8=unproven) == "onnx_int8"
+
+
+def test_a_file_that_does_not_run_here_comes_after_those_that_do(proven: Artifact) -> None:
+    not_here = [row.key for row in FORMATS.values() if not row.runs_here]
+    assert not_here
+    assert best("ios", (*not_here, "executorch")) == "executorch"
+    assert best("ios", tuple(not_here)) in not_here
+    assert best("ios", (*not_here, "executorch"), executorch=judged(proven, Verdict.CHANGES)) in not_here
 
 
 def test_the_original_is_no_file_for_an_app() -> None:

@@ -67,7 +67,7 @@ def _lower(bench: Workbench, key: str, exported: Any) -> Any:
     edge = to_edge_transform_and_lower(
         exported, transform_passes=[_with_operators_of_xnnpack()], partitioner=[XnnpackPartitioner()]
     )
-    bench.delegations[key] = _delegation(edge.exported_program().graph_module)
+    bench.delegations[key] = delegation(edge.exported_program().graph_module)
     return edge.to_executorch()
 
 
@@ -109,7 +109,8 @@ def _with_operators_of_xnnpack() -> Any:
     return WithOperatorsOfXnnpack()
 
 
-def _delegation(graph: Any) -> Delegation:
+def delegation(graph: Any) -> Delegation:
+    """What a lowered graph hands to its delegate."""
     from executorch.devtools.backend_debug import get_delegation_info
 
     operators = [

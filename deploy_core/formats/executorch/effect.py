@@ -18,3 +18,10 @@ def int8(result: BuildResult) -> str:
         "Int8 weights, one scale for each output channel, and activations quantized while it runs: "
         f"{size_against(result, 'executorch_int8', 'original')}."
     )
+
+
+def coreml(result: BuildResult) -> str:
+    return (
+        "Core ML computes the whole program, on the CPU, the GPU or the Neural Engine of an Apple device. Weights and "
+        f"activations become float16: {size_against(result, 'executorch_coreml', 'original')}."
+    )

@@ -25,21 +25,24 @@ PREBUILT_DELEGATES = ("XnnpackBackend",)
 IDENTIFIER = b"ET12"
 EXTENDED_HEADER = b"eh00"
 # Field numbers of ExecuTorch's program.fbs. A program has one plan for each of its methods.
-PLANS = 1
+PLANS, SEGMENTS = 1, 4
 PLAN_OPERATORS, PLAN_DELEGATES = 6, 7
 OPERATOR_NAME, OPERATOR_OVERLOAD = 0, 1
-DELEGATE_ID = 0
+DELEGATE_ID, DELEGATE_PROCESSED = 0, 1
+PROCESSED_LOCATION, PROCESSED_INDEX = 0, 1
+IN_SEGMENT = 1
+SEGMENT_OFFSET, SEGMENT_SIZE = 0, 1
 # A hostile file may state any number and let all entries point to one place. Real programs stay far below these.
 MOST_PLANS, MOST_ENTRIES, LONGEST_TEXT = 16, 5_000, 1_000
 
 
-def inspect(path: Path) -> tuple[Finding, ...]:
-    """Checks a ``.pte`` file. Raises InvalidArtifact."""
+def inspect(path: Path, delegates: Collection[str] = PREBUILT_DELEGATES) -> tuple[Finding, ...]:
+    """Checks a ``.pte`` file; ``delegates`` are those of the prebuilt libraries. Raises InvalidArtifact."""
     with reading(path, "ExecuTorch program"):
-        operators, delegates = _operators_and_delegates(path)
+        operators, used = _operators_and_delegates(path)
     return (
         coverage(f"The prebuilt {EXECUTORCH}", "operators outside its delegates", operators, known_operators()),
-        coverage(f"The prebuilt {EXECUTORCH}", "delegates", delegates, PREBUILT_DELEGATES),
+        coverage(f"The prebuilt {EXECUTORCH}", "delegates", used, delegates),
     )
 
 
@@ -54,14 +57,8 @@ def _operators_and_delegates(path: Path) -> tuple[set[str], set[str]]:
     Read from the file's FlatBuffer, because ExecuTorch's own reader needs ``flatc``, six seconds of imports, and the
     weights in memory twice.
     """
-    from flatbuffers import encode, packer, util
-    from flatbuffers.table import Table
-
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        if not util.BufferHasIdentifier(data, 0, IDENTIFIER):
-            raise ValueError("no ExecuTorch program")
-        _require_whole(data)
-        plans = list(_tables(Table(data, encode.Get(packer.uoffset, data, 0)), PLANS, MOST_PLANS))
+        plans = list(_tables(_program(data), PLANS, MOST_PLANS))
         operators = {
             f"{_text(operator, OPERATOR_NAME)}.{_text(operator, OPERATOR_OVERLOAD)}".rstrip(".")
             for plan in plans
@@ -71,6 +68,34 @@ def _operators_and_delegates(path: Path) -> tuple[set[str], set[str]]:
             _text(delegate, DELEGATE_ID) for plan in plans for delegate in _tables(plan, PLAN_DELEGATES, MOST_ENTRIES)
         }
     return operators, delegates
+
+
+def delegated(data: mmap.mmap) -> list[bytes]:
+    """What a program hands to its delegates, one entry for each. Raises ValueError where the file is cut short."""
+    program = _program(data)
+    _, base, _ = struct.unpack_from("<QQQ", data, 16)
+    segments = list(_tables(program, SEGMENTS, MOST_ENTRIES))
+    found = []
+    for plan in _tables(program, PLANS, MOST_PLANS):
+        for delegate in _tables(plan, PLAN_DELEGATES, MOST_ENTRIES):
+            place = _table(delegate, DELEGATE_PROCESSED)
+            if _number(place, PROCESSED_LOCATION, "<b") != IN_SEGMENT:
+                raise ValueError("no segment")
+            segment = segments[_number(place, PROCESSED_INDEX, "<I")]
+            start = base + _number(segment, SEGMENT_OFFSET, "<Q")
+            found.append(data[start : start + _number(segment, SEGMENT_SIZE, "<Q")])
+    return found
+
+
+def _program(data: mmap.mmap) -> Table:
+    """The root of the file's FlatBuffer. Raises ValueError for another file, or one that is cut short."""
+    from flatbuffers import encode, packer, util
+    from flatbuffers.table import Table
+
+    if not util.BufferHasIdentifier(data, 0, IDENTIFIER):
+        raise ValueError("no ExecuTorch program")
+    _require_whole(data)
+    return Table(data, encode.Get(packer.uoffset, data, 0))
 
 
 def _require_whole(data: mmap.mmap) -> None:
@@ -93,6 +118,23 @@ def _tables(table: Table, field: int, most: int) -> Iterator[Table]:
         raise ValueError(f"{length} entries")
     for index in range(length):
         yield Table(table.Bytes, table.Indirect(start + 4 * index))
+
+
+def _table(table: Table, field: int) -> Table:
+    """The table of a field. Raises ValueError where the table does not have it."""
+    from flatbuffers.table import Table
+
+    offset = _offset(table, field)
+    if not offset:
+        raise ValueError("no such field")
+    return Table(table.Bytes, table.Indirect(table.Pos + offset))
+
+
+def _number(table: Table, field: int, layout: str) -> int:
+    """The number of a field, in the layout of ``struct``; 0 where the table does not have it."""
+    offset = _offset(table, field)
+    number: int = struct.unpack_from(layout, table.Bytes, table.Pos + offset)[0] if offset else 0
+    return number
 
 
 def _text(table: Table, field: int) -> str:

@@ -1,11 +1,13 @@
-"""The two formats for ExecuTorch."""
+"""The formats for ExecuTorch: two for XNNPACK, one for Core ML."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from deploy_core.formats.executorch import conversion, effect, inspection, running
-from deploy_core.formats.format import Format, FormatFamily, missing
+from deploy_core.formats.coreml.inspection import IOS, MACOS
+from deploy_core.formats.coreml.rows import COREMLTOOLS
+from deploy_core.formats.executorch import conversion, coreml, effect, inspection, running
+from deploy_core.formats.format import Format, FormatFamily, missing, not_here, other_version
 from deploy_core.types import Platform, Runtime
 
 ABOUT = """**ExecuTorch**, PyTorch's current runtime for phones. The program is exported ahead of time, and what the \
@@ -25,6 +27,19 @@ APPLE_RUNTIME = Runtime(
     install="https://github.com/pytorch/executorch, branch swiftpm-1.3.1: executorch, backend_xnnpack, "
     "kernels_optimized",
 )
+COREML_PACKAGES = {**PACKAGES, "coremltools": COREMLTOOLS}
+COREML_RUNTIME = Runtime(
+    name="ExecuTorch",
+    platforms=(Platform.IOS, Platform.MACOS),
+    version="1.3.1",
+    install="https://github.com/pytorch/executorch, branch swiftpm-1.3.1: executorch, backend_coreml; the file asks "
+    f"for iOS {IOS} or macOS {MACOS}, the library for iOS 17",
+)
+
+
+def coreml_probe() -> str | None:
+    return missing(COREML_PACKAGES) or other_version("coremltools", COREMLTOOLS)
+
 
 ExecuTorch = partial(
     Format,
@@ -76,5 +91,28 @@ ROWS = (
         copies=2.2,
         least_cosine=0.99,
         effect=effect.int8,
+    ),
+    ExecuTorch(
+        key=coreml.KEY,
+        title="ExecuTorch, Core ML",
+        summary="The ExecuTorch program handed over to Core ML as a whole, in float16, for Apple's devices alone.",
+        suffix="_executorch_coreml.pte",
+        colour="#880e4f",
+        weight_bytes=2,
+        probe=coreml_probe,
+        packages=COREML_PACKAGES,
+        convert=coreml.convert,
+        effort=14,
+        library_bytes=470_000_000,
+        copies=7.0,
+        least_cosine=0.999,
+        effect=effect.coreml,
+        load=not_here,
+        read_back=coreml.read_back,
+        run_engine=lambda: "Core ML",
+        delegate="Core ML",
+        runtimes=(COREML_RUNTIME,),
+        inspect=coreml.inspect,
+        app_code="executorch_coreml",
     ),
 )

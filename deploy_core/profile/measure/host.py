@@ -42,7 +42,7 @@ def describe() -> Host:
     import psutil
 
     flags = _flags()
-    packages = dict.fromkeys(row.runtime_package for row in FORMATS.values())
+    packages = dict.fromkeys(row.runtime_package for row in FORMATS.values() if row.runs_here)
     return Host(
         cpu=_cpu_name(),
         instructions=tuple(title for flag, title in INSTRUCTIONS.items() if flag in flags),

@@ -31,6 +31,7 @@ def row(
     import numpy as np
 
     known = FORMATS[artifact.format]
+    assert artifact.proof is not None  # noqa: S101
     lower, upper, p95 = (float(value) for value in np.percentile(samples, (25, 75, 95)))
     return Row(
         format=artifact.format,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from deploy_core import files
 from deploy_core.errors import DeployError, InvalidRequest, JobFailed
-from deploy_core.formats import FORMATS, ORIGINAL
+from deploy_core.formats import FORMATS, NOT_RUN, ORIGINAL
 from deploy_core.models.load import find
 from deploy_core.profile.intervals import MOST_ROUNDS, estimates
 from deploy_core.profile.measure import alone, host, isolated, rows
@@ -30,6 +30,7 @@ BUDGET_SECONDS = 60.0
 BATCHES = (1, 2, 4, 8)
 # A process loads a file and answers for the first time only once, so several processes are needed.
 VISITS = 3
+NOT_HERE = f"Such a file is {NOT_RUN}."
 # The share of the time for each further thread count.
 SCALING_SHARE = 0.25
 
@@ -84,14 +85,15 @@ def profile(
 ) -> Record:
     """Measures every artifact of a build, one picture at a time; the original is the first row.
 
-    ``paths`` has the file of each format. A file that is missing, changed or fails is in ``unmeasured`` with the
-    reason. Raises InvalidRequest for options out of range, and what the original fails with, because nothing is left
-    to compare with.
+    ``paths`` has the file of each format. A file that is missing, changed, fails or does not run here is in
+    ``unmeasured`` with the reason. Raises InvalidRequest for options out of range, and what the original fails with,
+    because nothing is left to compare with.
     """
     options = _checked(options or Options())
     session = _Session(result, dict(paths), settings, options)
     if options.traces:
         files.make_folder(options.traces)
+    session.exclude({key: NOT_HERE for artifact in result.artifacts if not FORMATS[key := artifact.format].runs_here})
     with host.watched() as load:
         visits = _examine_each(session, part_of(progress, 0.0, 0.4))
         until = Until(options.bound, options.seconds, options.rounds)

@@ -33,7 +33,7 @@ from deploy_core.settings import Settings
 from deploy_core.storage.shelf import open_shelf
 from deploy_core.storage.store import Store
 from deploy_core.types import BuildRequest
-from tests.whole_build import WholeBuild
+from tests.whole_build import RUN_HERE, WholeBuild
 
 CAT = str(embedded.SAMPLES / "chelsea.png")
 pytestmark = pytest.mark.usefixtures("home", "few_pictures")
@@ -82,7 +82,7 @@ def test_classify(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(value > 0 for value in answer["milliseconds"].values())
 
 
-@pytest.mark.parametrize("key", FORMATS)
+@pytest.mark.parametrize("key", RUN_HERE)
 def test_classify_with_an_artifact_gives_the_originals_answer(
     key: str, built: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

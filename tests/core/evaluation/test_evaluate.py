@@ -43,7 +43,7 @@ from deploy_core.training import measure
 from deploy_core.types import Event, Verdict
 from tests import own_model
 from tests.conftest import PROJECT
-from tests.whole_build import WholeBuild
+from tests.whole_build import RUN_HERE, WholeBuild
 
 IMAGENET = PROJECT.parent / "shared" / "imagenet"
 SPEC = load.find("demo")
@@ -93,7 +93,7 @@ def pictures(folder: Path, limits: Settings) -> LabelledSet:
 
 @pytest.fixture(scope="module")
 def opened(whole_build: WholeBuild) -> tuple[Subject, ...]:
-    return tuple(open_artifact(whole_build.path(key), "demo", "pretrained") for key in FORMATS)
+    return tuple(open_artifact(whole_build.path(key), "demo", "pretrained") for key in RUN_HERE)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def asked_one_by_one(folder: Path, opened: tuple[Subject, ...]) -> dict[str, lis
     return found
 
 
-@pytest.mark.parametrize("key", FORMATS)
+@pytest.mark.parametrize("key", RUN_HERE)
 def test_every_format_scores_what_it_answers_one_picture_at_a_time(
     key: str, evaluation: Evaluation, asked_one_by_one: dict[str, list[Given]]
 ) -> None:
@@ -351,7 +351,7 @@ def saved() -> Evaluation:
 
 def test_the_saved_evaluation_is_of_the_embedded_model_in_every_format(saved: Evaluation) -> None:
     assert (saved.model, saved.weights, saved.data, saved.count) == ("demo", "pretrained", "labelled_500.tar", 500)
-    assert [result.subject for result in saved.results] == list(FORMATS)
+    assert [result.subject for result in saved.results] == RUN_HERE
     assert saved.labels == catalogue.labels(SPEC)
 
 
@@ -363,5 +363,5 @@ def test_the_card_states_the_saved_evaluation(saved: Evaluation) -> None:
 
 def test_no_file_surely_loses_half_a_point(saved: Evaluation) -> None:
     changes = [result.change for result in saved.results if result.change]
-    assert len(changes) == len(FORMATS) - 1
+    assert len(changes) == len(RUN_HERE) - 1
     assert all(change.interval[1] > -0.005 for change in changes)

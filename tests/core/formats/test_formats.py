@@ -17,7 +17,7 @@ from deploy_core.models.load import LoadedModel
 from deploy_core.settings import Settings
 from deploy_core.types import Artifact, BuildResult, Seconds
 from tests import proofs
-from tests.whole_build import WholeBuild
+from tests.whole_build import RUN_HERE, WholeBuild
 
 
 def make(row: Format, bench: Workbench, path: Path) -> None:
@@ -40,7 +40,7 @@ def built(whole_build: WholeBuild) -> dict[str, Path]:
     return {key: whole_build.path(key) for key in FORMATS}
 
 
-@pytest.mark.parametrize("key", FORMATS)
+@pytest.mark.parametrize("key", RUN_HERE)
 def test_a_file_read_back_answers_as_the_original(
     key: str, built: dict[str, Path], model: LoadedModel, picture: torch.Tensor
 ) -> None:
@@ -63,7 +63,7 @@ def test_a_damaged_file_is_told(key: str, damage: str, built: dict[str, Path], t
     path = tmp_path / built[key].name
     path.write_bytes({"truncated": whole[: len(whole) // 2], "empty": b"", "garbage": b"\x80garbage" * 1000}[damage])
     with pytest.raises(DeployError, match=r"is damaged"):
-        FORMATS[key].load(path)
+        (FORMATS[key].load if FORMATS[key].runs_here else FORMATS[key].inspect)(path)
 
 
 @pytest.mark.parametrize("key", FORMATS)

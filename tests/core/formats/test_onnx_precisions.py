@@ -28,8 +28,9 @@ def test_both_are_built_and_answer(built: tuple[Path, BuildResult]) -> None:
     _, result = built
     assert result.unbuilt == ()
     by_format = {artifact.format: artifact for artifact in result.artifacts}
-    assert by_format["onnx_float16"].proof.cosine > 0.9999
-    assert by_format["onnx_w8a16"].proof.cosine > 0.99
+    cosines = {artifact.format: artifact.proof.cosine for artifact in result.artifacts if artifact.proof}
+    assert cosines["onnx_float16"] > 0.9999
+    assert cosines["onnx_w8a16"] > 0.99
     assert by_format["onnx_float16"].bytes < 0.6 * by_format["onnx"].bytes
     learned = by_format["onnx_w8a16"].calibration
     assert learned

@@ -37,7 +37,7 @@ from deploy_core.profile.verdict.shipping import TARGETS, Limits
 from deploy_core.settings import Settings
 from deploy_core.types import Event, OperatorTime
 from tests.core.profile.clock import Clock, contenders
-from tests.whole_build import WholeBuild
+from tests.whole_build import RUN_HERE, WholeBuild
 
 ROUNDS = 4
 # Writes to a far memory address, which crashes the process.
@@ -46,7 +46,7 @@ def forward(self, picture: Tensor) -> Tensor:
     far = torch.full([1, 1], 1099511627776, dtype=torch.long)
     return torch.ops.aten._sparse_coo_tensor_unsafe(far, picture[0, 0, 0, :1], [10], dtype=None).to_dense()
 """
-BUILT = ("original", "scripted", "lite", "executorch", "onnx", "onnx_int8")
+BUILT = ("original", "scripted", "lite", "executorch", "onnx", "onnx_int8", "coreml")
 
 
 def profiled(folder: Path, options: Options, events: list[Event] | None = None) -> Record:
@@ -107,6 +107,7 @@ def test_every_sound_artifact_has_a_row_and_the_others_a_reason(run: Record) -> 
     assert reasons == {
         "scripted": "demo_scripted.pt is gone. Build it again.",
         "onnx": "demo.onnx is not what was built. Build it again.",
+        "coreml": "Such a file is built here, not run here.",
     }
 
 
@@ -310,7 +311,7 @@ def test_a_record_is_saved_and_read_back(run: Record, tmp_path: Path) -> None:
 def test_the_shipped_run_is_of_the_embedded_model_on_a_named_host(saved: Record) -> None:
     assert saved.model == "demo"
     assert saved.host.cpu
-    assert [row.format for row in saved.rows] == list(FORMATS)
+    assert [row.format for row in saved.rows] == RUN_HERE
     assert not saved.unmeasured
     assert saved.settled
 
@@ -445,7 +446,7 @@ def test_a_record_of_more_rounds_than_anybody_measures_is_refused(saved: Record)
 
 
 def test_a_record_with_an_unknown_unmeasured_format_is_refused(saved: Record) -> None:
-    forged = dataclasses.replace(saved, unmeasured=(Unmeasured("coreml", "because", None),))
+    forged = dataclasses.replace(saved, unmeasured=(Unmeasured("pickle", "because", None),))
     with pytest.raises(InvalidArtifact, match="does not know"):
         parse_record(json.dumps(documents.plain(forged)).encode())
 
