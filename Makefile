@@ -33,14 +33,14 @@ UPGRADE ?=
 COMPILE = $(UV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: run test lint setup bench lock audit npm nginx installed client
+.PHONY: run test lint setup litert bench lock audit npm nginx installed client
 .DEFAULT_GOAL := run
 
 # With more arenas, each of the server's threads keeps the memory that it freed: 6 MB after a few visits.
 run: installed
 	MALLOC_ARENA_MAX=2 $(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
 
-test: npm nginx $(VENV)/.installed-dev lint
+test: npm nginx $(VENV)/.installed-dev $(VENV)/.installed-litert lint
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python -m pytest
 
@@ -51,6 +51,9 @@ lint: $(VENV)/.installed-dev client
 	cd device && npm run --silent check
 
 setup: $(VENV)/.installed-dev npm client
+
+# What LiteRT files need, 0.8 GB. It changes no other package (docs/decisions/0020-litert.md).
+litert: $(VENV)/.installed-litert
 
 installed: $(VENV)/.installed client
 
@@ -69,10 +72,12 @@ nginx:
 lock: $(UV)/bin/uv
 	$(COMPILE) requirements-dev.txt --output-file requirements-dev.lock
 	$(COMPILE) requirements.txt --constraint requirements-dev.lock --output-file requirements.lock
+	$(COMPILE) requirements-litert.txt --no-deps --constraint requirements-dev.lock --output-file requirements-litert.lock
 
 # Lists known vulnerabilities of all locked packages.
 audit: $(PIP_AUDIT)/bin/pip-audit npm
 	$(PIP_AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements-dev.lock
+	$(PIP_AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements-litert.lock
 	cd device && npm audit
 
 bench: $(VENV)/.installed-dev
@@ -90,6 +95,10 @@ $(VENV)/.installed-dev: requirements-dev.lock requirements-dev.txt requirements-
 	@$(call INSTALL,requirements-dev)
 	touch $@
 
+$(VENV)/.installed-litert: requirements-litert.lock requirements-litert.txt $(VENV)/.installed
+	$(PIP_INSTALL) --no-deps --require-hashes -r requirements-litert.lock
+	touch $@
+
 $(UV)/bin/uv:
 	$(call MAKE_VENV,$(UV))
 	$(UV)/bin/python -m pip install --disable-pip-version-check uv==$(UV_VERSION)
@@ -98,12 +107,12 @@ $(PIP_AUDIT)/bin/pip-audit:
 	$(call MAKE_VENV,$(PIP_AUDIT))
 	$(PIP_AUDIT)/bin/python -m pip install --disable-pip-version-check pip-audit==$(PIP_AUDIT_VERSION)
 
-# The browsers' runtime is too large for git, so npm fetches it, with the lock file's hashes. It replaces the old one only
-# once it is complete.
+# The browsers' runtimes are too large for git, so npm fetches them, with the lock file's hashes. They replace the old ones
+# only once they are complete.
 $(CLIENT):
 	@rm -rf $(FETCHED) && mkdir -p $(FETCHED) && cp device/package.json device/package-lock.json device/.npmrc $(FETCHED) \
 	&& (cd $(FETCHED) && npm ci --prefer-offline --fetch-retries 1 --fetch-retry-mintimeout 1000) \
-	&& gzip -k $(FETCHED)/node_modules/onnxruntime-web/dist/*.wasm \
+	&& gzip -k $(FETCHED)/node_modules/onnxruntime-web/dist/*.wasm $(FETCHED)/node_modules/@litertjs/core/wasm/*.wasm \
 	&& touch $(FETCHED)/node_modules/$(@F) && rm -rf device/node_modules && mv $(FETCHED)/node_modules device/ \
 	|| echo "npm could not fetch what browsers need now, so the page 'On your device' may not work. The rest works."
 	@rm -rf $(FETCHED)

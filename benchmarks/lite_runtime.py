@@ -16,6 +16,7 @@ These commands print the lists of operators in deploy_core/formats/:
 
     OTHER/bin/python benchmarks/lite_runtime.py operators torch
     .venv/bin/python -m benchmarks.lite_runtime operators executorch
+    .venv/bin/python -m benchmarks.lite_runtime operators litert
     .venv/bin/python -m benchmarks.lite_runtime operators webgpu package/docs/webgpu-operators.md
 
 `npm pack onnxruntime-web@1.30.0` downloads the archive with that table.
@@ -40,6 +41,8 @@ KEYS = ("scripted", "quantized", "optimized", "lite")
 ENGINES = ("qnnpack", "x86")
 WAYS = ("default", "tutorial")
 PICTURE = "chelsea.png"
+# LiteRT's schema counts the versions of an operator from 1; the latest of any operator is 14.
+LATEST_VERSION = 30
 PHONE_NAMESPACES = ("aten", "prim", "quantized", "_quantized", "prepacked")
 
 
@@ -58,6 +61,7 @@ def main() -> None:
     kinds = listing.add_subparsers(required=True)
     kinds.add_parser("torch").set_defaults(run=lambda _: print(*torch_operators(), sep="\n"))
     kinds.add_parser("executorch").set_defaults(run=lambda _: print(*executorch_operators(), sep="\n"))
+    kinds.add_parser("litert").set_defaults(run=lambda _: print(*litert_operators(), sep="\n"))
     webgpu = kinds.add_parser("webgpu")
     webgpu.add_argument("table", type=Path)
     webgpu.set_defaults(run=lambda options: print(*webgpu_operators(options.table), sep="\n"))
@@ -152,6 +156,33 @@ def executorch_operators() -> Iterator[str]:
     import_module("executorch.kernels.quantized")
     yield f"# The portable, optimized and quantized kernels of the package executorch {version('executorch')}."
     yield from sorted(bindings._get_operator_names())
+
+
+def litert_operators() -> Iterator[str]:
+    schema: Any = import_module("ai_edge_litert.schema_py_generated")
+    yield f"# What ai-edge-litert {version('ai-edge-litert')} registers: the builtin operator, and its versions."
+    codes = {name: code for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
+    for name, code in sorted(codes.items()):
+        versions = [str(number) for number in range(1, LATEST_VERSION + 1) if _is_registered(schema, code, number)]
+        if versions:
+            yield f"{name} {' '.join(versions)}"
+
+
+def _is_registered(schema: Any, code: int, number: int) -> bool:
+    """Whether LiteRT opens a model without operators that names this one in its table."""
+    builder: Any = import_module("flatbuffers").Builder()
+    interpreter: Any = import_module("ai_edge_litert.interpreter").Interpreter
+    operator = schema.OperatorCodeT()
+    operator.builtinCode, operator.deprecatedBuiltinCode, operator.version = code, min(code, 127), number
+    graph, model = schema.SubGraphT(), schema.ModelT()
+    graph.tensors = graph.inputs = graph.outputs = graph.operators = []
+    model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, [operator], [graph], [schema.BufferT()]
+    builder.Finish(model.Pack(builder), b"TFL3")
+    try:
+        interpreter(model_content=bytes(builder.Output()))
+    except ValueError:
+        return False
+    return True
 
 
 def webgpu_operators(table: Path) -> Iterator[str]:

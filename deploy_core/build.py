@@ -130,9 +130,9 @@ def build(
     """
     rows = _checked(request)
     spec = load.find(request.model)
-    capacity.require_build(spec, request.formats, rows, settings)
-    artifacts = {row.key: artifact for row in rows if (artifact := destination.find(row))}
     unbuilt = {row.key: Unbuilt(row.key, False, reason) for row in rows if (reason := row.probe())}
+    capacity.require_build(spec, request.formats, [row for row in rows if row.key not in unbuilt], settings)
+    artifacts = {row.key: artifact for row in rows if (artifact := destination.find(row))}
     todo = [row for row in rows if row.key not in artifacts and row.key not in unbuilt]
     stages = _Stages(progress, LOADING_EFFORT + sum(row.effort + CHECKING_EFFORT for row in todo))
     if todo:

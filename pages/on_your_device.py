@@ -26,19 +26,20 @@ from pages.state import links, picker, services
 
 WHAT = """
 The server's profile is that of a PC. Here **your own device** runs the model in the browser, with nothing to install:
-the browser downloads the ONNX file that Build offers, and runs it with
-[ONNX Runtime Web](https://onnxruntime.ai/docs/tutorials/web/).
+the browser downloads files that Build offers, and runs ONNX with
+[ONNX Runtime Web](https://onnxruntime.ai/docs/tutorials/web/) and LiteRT with
+[LiteRT.js](https://ai.google.dev/edge/litert/web). Which of the two is faster depends on the browser and the processor.
 
 - **WebAssembly** runs on the processor, with SIMD instructions, and on several threads where the page is
-  *cross-origin isolated*. **WebGPU** runs on the graphics chip, if the browser offers it.
+  *cross-origin isolated*. **WebGPU** runs ONNX on the graphics chip, if the browser offers it.
 - Each file is timed on every backend that works: at least 15 rounds after a warm-up, up to 100 or six seconds. A
   browser slows down tabs in the background, so rounds timed there are dropped.
 - The device prepares the picture exactly as the server does, and both answer the same input: the page shows how far
   apart their logits are.
 - **Nothing is sent** unless you press save. Then the page sends what you see, and your browser's name.
 
-A browser is not an app. In an app, ONNX Runtime runs the same file faster, mostly because it can use more int8
-instructions than WebAssembly: take the milliseconds here as an upper bound, and the order of the files as a hint.
+A browser is not an app. In an app, the same file runs faster, mostly because the runtime can use more int8
+instructions than WebAssembly has: take the milliseconds here as an upper bound, and the order of the files as a hint.
 """
 
 AT_HOME = """
@@ -56,8 +57,8 @@ Over plain http the page works too, with WebAssembly on one thread and a file pi
 """
 
 NOT_FETCHED = (
-    "**The browser's runtime is not on this server.** `make run` fetches it where npm is installed: install npm, then "
-    "run `make run` again. All other pages work without it."
+    "**The browser's runtimes are not on this server.** `make run` fetches them where npm is installed: install npm, "
+    "then run `make run` again. All other pages work without it."
 )
 
 
@@ -69,7 +70,7 @@ def on_your_device() -> None:
         return
     offered = [key for key in IN_BROWSERS if key in capacity.offered_formats(settings.load())]
     if not offered:
-        st.info("This server does not offer ONNX files, and browsers run nothing else.", icon=":material/block:")
+        st.info("This server offers no files that browsers run.", icon=":material/block:")
         return
     if chosen.spec.is_embedded and chosen.weights == "pretrained":
         services.store().adopt(embedded.ARTIFACTS)
@@ -80,8 +81,12 @@ def on_your_device() -> None:
         st.caption(f"The picture: {escaped(picture.name)}. Choose another on Classify.")
         measure(chosen, picture, built, runtime)
     missing = [key for key in offered if key not in built]
-    if missing:
-        build(request(chosen, offered), chosen.spec.title, missing)
+    buildable = [key for key in missing if FORMATS[key].probe() is None]
+    if buildable:
+        build(request(chosen, [*built, *buildable]), chosen.spec.title, buildable)
+    for family, reason in {FORMATS[key].family.title: FORMATS[key].probe() for key in missing}.items():
+        if reason:
+            st.caption(f"{family} files cannot be built on this server. {reason}")
 
 
 def request(chosen: picker.Choice, formats: Sequence[str]) -> BuildRequest:
@@ -94,10 +99,10 @@ def build(everything: BuildRequest, title: str, missing: Sequence[str]) -> None:
     if progress.is_unfinished(progress.follow(task)):
         return
     is_first = len(missing) == len(everything.formats)
-    names = " and ".join(FORMATS[key].title for key in missing)
-    label = f"Build {names}" if is_first else f"Build {names}, to time that as well"
+    families = " and ".join(dict.fromkeys(FORMATS[key].family.title for key in missing))
+    label = f"Build {families} files" if is_first else f"Build more {families} files, to time them as well"
     if is_first:
-        st.info(f"A browser runs ONNX files, and {escaped(title)} has none yet.", icon=":material/smartphone:")
+        st.info(f"{escaped(title)} has no file yet that a browser runs.", icon=":material/smartphone:")
     if st.button(label, icon=":material/build:", key="build", type="primary" if is_first else "secondary"):
         progress.submit(task)
         st.rerun()
@@ -146,11 +151,13 @@ def file(stored: Stored) -> dict[str, Any]:
         "url": links.artifact(stored),
         "bytes": artifact.bytes,
         "sha256": artifact.sha256,
+        "int8": FORMATS[artifact.format].is_int8,
+        "backends": FORMATS[artifact.format].client_backends,
     }
 
 
 def compare(chosen: picker.Choice, picture: Picture, stored: Stored) -> None:
-    """Sends the device the answer of the server's own ONNX Runtime."""
+    """Sends the device the answer of the server's own runtime."""
     try:
         with notices.in_line() as tell:
             answer: Any = documents.plain(

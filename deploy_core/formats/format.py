@@ -101,6 +101,7 @@ class Format:
     - ``needs``: the key of the format whose result it starts from
     - ``options``: the fields of BuildRequest that change its content
     - ``packages``: the distributions that change its content, with the version to install where one is missing
+    - ``requirements``: the file that installs them in exactly these versions, where they do not come with the app
     - ``convert``: returns the result in memory; the result of ``needs`` is in ``Workbench.results``
     - ``save``: writes that result to a path
     - ``effort``: the time that building takes, as a multiple of the time for scripting
@@ -127,6 +128,7 @@ class Format:
     - ``inspect``: checks one file against those runtimes
     - ``app_code``: the folder of templates for an app in ``bundle/app_code/``; None where there are none
     - ``runs_in_client``: whether the page On your device can run its files (``device/``)
+    - ``client_backends``: the backends of that page that run them
     """
 
     key: str
@@ -160,6 +162,8 @@ class Format:
     inspect: Callable[[Path], tuple[Finding, ...]]
     app_code: str | None
     runs_in_client: bool
+    client_backends: tuple[str, ...] = ("wasm", "webgpu")
+    requirements: str | None = None
     read_back: Callable[[Path, torch.nn.Module], Reading] | None = None
 
     def filename(self, model: str) -> str:
@@ -194,7 +198,7 @@ class Format:
 
     def missing_packages(self) -> str | None:
         """None, or a sentence with the command that installs the missing packages."""
-        return missing(self.packages)
+        return missing(self.packages, self.requirements)
 
     def versions(self) -> dict[str, str | None]:
         """The installed versions of ``packages``; None for a missing one."""
@@ -214,9 +218,18 @@ def other_version(package: str, wanted: str) -> str | None:
     return f"It needs {package} {wanted}, and {installed} is installed: pip install {package}=={wanted}"
 
 
-def missing(packages: Mapping[str, str]) -> str | None:
-    """None, or a sentence with the command that installs the missing ``packages`` in their versions."""
-    wanted = [f"{name}=={number}" for name, number in packages.items() if _version(name) is None]
+def missing(packages: Mapping[str, str], requirements: str | None = None) -> str | None:
+    """None, or a sentence with the command that installs the missing ``packages`` in their versions.
+
+    With a file of ``requirements``, the versions must be exactly these, and the command installs that file.
+    """
+    found = {name: _version(name) for name in packages}
+    if requirements:
+        others = [f"{name} {here}" for name, here in found.items() if here not in (None, packages[name])]
+        instead = f" (here are {', '.join(others)})" if others else ""
+        complete = found == dict(packages)
+        return None if complete else f"Install what it needs{instead}: pip install --no-deps -r {requirements}"
+    wanted = [f"{name}=={number}" for name, number in packages.items() if found[name] is None]
     return f"Install what it needs: pip install {' '.join(wanted)}" if wanted else None
 
 

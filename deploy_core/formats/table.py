@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from deploy_core.errors import InvalidArtifact, InvalidRequest
-from deploy_core.formats import coreml, eager, executorch, onnx, openvino, torchscript
+from deploy_core.formats import coreml, eager, executorch, litert, onnx, openvino, torchscript
 from deploy_core.formats.format import ORIGINAL_KEY, Format
 
 FORMATS: dict[str, Format] = {
-    row.key: row for room in (eager, torchscript, executorch, onnx, openvino, coreml) for row in room.ROWS
+    row.key: row for room in (eager, torchscript, executorch, onnx, openvino, litert, coreml) for row in room.ROWS
 }
 ORIGINAL = FORMATS[ORIGINAL_KEY]
 

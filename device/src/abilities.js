@@ -60,7 +60,7 @@ export async function abilities() {
  */
 export function usable(device, simd, noGraphics) {
   if (!simd) {
-    const reason = "This browser has no WebAssembly SIMD, which ONNX Runtime needs. Update it, or open another one.";
+    const reason = "This browser has no WebAssembly SIMD, which every runtime needs. Update it, or open another one.";
     return { backends: [], missing: [{ title: "WebAssembly", reason }] };
   }
   /** @type {Backend[]} */

@@ -17,7 +17,7 @@ import { Problem, sentence } from "./words.js";
 
 /**
  * @typedef {import("./abilities.js").Abilities} Abilities
- * @typedef {import("./download.js").ModelFile} ModelFile
+ * @typedef {import("./session.js").ModelFile} ModelFile
  * @typedef {import("./preprocess.js").How} How
  * @typedef {import("./session.js").Row} Row
  * @typedef {import("./session.js").Failure} Failure
@@ -120,7 +120,7 @@ export class Page {
     }
     this.#found.rows = this.rows.filter((row) => data.files.some((file) => file.sha256 === row.sha256));
     this.chosen = new Set([...this.chosen].filter((key) => data.files.some((file) => file.key === key)));
-    if (!this.chosen.size && data.files.length) this.chosen.add((data.files.at(-1) ?? data.files[0]).key);
+    if (!this.chosen.size) this.chosen = new Set(small(data.files).map((file) => file.key));
     if (data.picture.digest !== this.#picture) {
       this.#picture = data.picture.digest;
       this.#ownPicture = null;
@@ -337,7 +337,7 @@ export class Page {
       this.#view.tellProgress(`Loading ${file.title} on ${backend.title}`);
       const runner = new Runner(stop);
       try {
-        await runner.open(backend, got.bytes);
+        await runner.open(backend, file.file, got.bytes);
         return await use(runner, `${file.title} on ${backend.title}`);
       } catch (error) {
         const isReplaceable = backend.key === "webgpu" && this.rows.some((other) => other.backend === "wasm");
@@ -400,6 +400,12 @@ export class Page {
     const place = best(logits);
     return [this.data.labels[place] ?? `class ${place}`, softmax(logits)[place]];
   }
+}
+
+/** The int8 files, so that every runtime is measured with little to download; all files if none is int8. @param {ModelFile[]} files */
+function small(files) {
+  const found = files.filter((file) => file.int8);
+  return found.length ? found : files;
 }
 
 /** @param {string} base64 */

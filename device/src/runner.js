@@ -19,7 +19,7 @@ export class Runner {
   /** @type {Map<number, Waiting>} */
   #waiting = new Map();
   #number = 0;
-  #worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+  #worker = new Worker(new URL("worker.js", import.meta.url));
   /** @type {Error | null} */
   #closed = null;
   #title = "";
@@ -39,10 +39,10 @@ export class Runner {
     });
   }
 
-  /** @param {Backend} backend @param {Uint8Array} model @returns {Promise<Opened>} */
-  open(backend, model) {
+  /** @param {Backend} backend @param {string} file its name @param {Uint8Array} model @returns {Promise<Opened>} */
+  open(backend, file, model) {
     this.#title = backend.title;
-    return this.#ask("open", [backend, model]);
+    return this.#ask("open", [backend, file, model]);
   }
 
   /** @param {Pixels} pixels @param {How} how @returns {Promise<Float32Array>} the model's input */

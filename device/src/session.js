@@ -10,7 +10,8 @@ import { Problem, sentence } from "./words.js";
 /**
  * @typedef {import("./worker.js").Backend} Backend
  * @typedef {import("./worker.js").Answer} Answer
- * @typedef {import("./download.js").ModelFile} ModelFile
+ * @typedef {import("./download.js").ModelFile & {int8: boolean, backends: string[]}} ModelFile `backends` are the keys of
+ *   those that run the file.
  * @typedef {import("./compare.js").Comparison} Comparison
  * @typedef {import("./preprocess.js").How} How
  * @typedef {import("./preprocess.js").Pixels} Pixels
@@ -89,7 +90,8 @@ export class Attention {
  * @throws {Error} if a file or the picture does not arrive, or the person stopped
  */
 export async function measure(files, backends, how, stage, stop) {
-  const steps = files.length * (backends.length + 1);
+  const running = (/** @type {ModelFile} */ file) => backends.filter(({ key }) => file.backends.includes(key));
+  const steps = files.reduce((sum, file) => sum + 1 + running(file).length, 0);
   let step = 0;
   const attention = new Attention(() => stage.told("Waiting: this tab is in the background", step / steps));
   for (const file of files) {
@@ -104,7 +106,7 @@ export async function measure(files, backends, how, stage, stop) {
     if (got.note) stage.noted(got.note);
     await stage.pixels;
     step += 1;
-    for (const backend of backends) {
+    for (const backend of running(file)) {
       const told = (/** @type {string} */ doing, /** @type {number} */ done) =>
         stage.told(`${doing} ${file.title} on ${backend.title}`, share(done));
       try {
@@ -127,7 +129,7 @@ export async function measure(files, backends, how, stage, stop) {
  */
 async function measureOne(file, got, backend, how, stage, told, attention, stop) {
   told("Loading", 0);
-  const { runner, opened, input, first } = await openInFront(backend, got.bytes, how, stage, attention, stop);
+  const { runner, opened, input, first } = await openInFront(backend, file, got.bytes, how, stage, attention, stop);
   try {
     stage.answered(first, file, backend);
     const watch = {
@@ -169,17 +171,17 @@ async function measureOne(file, got, backend, how, stage, told, attention, stop)
 /**
  * Opens the file and runs it once; does both again if the page was in the background meanwhile.
  *
- * @param {Backend} backend @param {Uint8Array} model @param {How} how @param {Stage} stage
+ * @param {Backend} backend @param {ModelFile} file @param {Uint8Array} model @param {How} how @param {Stage} stage
  * @param {Attention} attention @param {AbortSignal} stop
  */
-async function openInFront(backend, model, how, stage, attention, stop) {
+async function openInFront(backend, file, model, how, stage, attention, stop) {
   for (;;) {
     if (stop.aborted) throw new Stopped();
     await attention.shown();
     attention.isHidden();
     const runner = new Runner(stop);
     try {
-      const opened = await runner.open(backend, model);
+      const opened = await runner.open(backend, file.file, model);
       const input = await runner.prepare(copyOf(await stage.pixels), how);
       const first = await runner.run(input, how.crop);
       if (!attention.isHidden()) return { runner, opened, input, first };

@@ -238,7 +238,7 @@ export class View {
         "browsers slow it down there."
       : "";
     return (
-      `${least === most ? least : `${least} to ${most}`} rounds each, after a warm-up. Load: starting ONNX Runtime and ` +
+      `${least === most ? least : `${least} to ${most}`} rounds each, after a warm-up. Load: starting the runtime and ` +
       `reading the file. Spread: between the quartiles.${thrown}`
     );
   }

@@ -1,6 +1,8 @@
-/** ONNX Runtime in a thread of its own, so that the page stays responsive. Each worker opens one file on one backend. */
-
-import { preprocess } from "./preprocess.js";
+/**
+ * A runtime in a thread of its own, so that the page stays responsive. Each worker opens one file on one backend.
+ *
+ * It is a classic worker, because LiteRT calls importScripts, which a module may not.
+ */
 
 /**
  * @typedef {{key: "wasm" | "webgpu", threads: number, title: string}} Backend
@@ -10,38 +12,31 @@ import { preprocess } from "./preprocess.js";
  * @typedef {import("./preprocess.js").How} How
  */
 
-const RUNTIMES = { wasm: "ort.wasm.min.mjs", webgpu: "ort.webgpu.min.mjs" };
-
-/** @type {typeof import("onnxruntime-web")} */
-let runtime;
-/** @type {import("onnxruntime-web").InferenceSession} */
-let session;
+/** @type {import("./runtimes.js").Ask} */
+let ask;
 
 const TASKS = {
-  /** @param {Backend} backend @param {Uint8Array} model @returns {Promise<Opened>} */
-  async open(backend, model) {
+  /** @param {Backend} backend @param {string} file its name @param {Uint8Array} model @returns {Promise<Opened>} */
+  async open(backend, file, model) {
+    const { RUNTIMES, runtimeOf } = await import("./runtimes.js");
     const started = performance.now();
-    runtime = await import(new URL(`../node_modules/onnxruntime-web/dist/${RUNTIMES[backend.key]}`, import.meta.url).href);
-    runtime.env.wasm.numThreads = backend.threads;
-    runtime.env.logLevel = "error";
+    const load = await RUNTIMES[runtimeOf(file)](backend);
     const imported = performance.now();
-    session = await runtime.InferenceSession.create(model, { executionProviders: [backend.key] });
+    ask = await load(model);
     return { runtimeMilliseconds: imported - started, loadMilliseconds: performance.now() - imported };
   },
 
   /** @param {Pixels} pixels @param {How} how */
   async prepare(pixels, how) {
+    const { preprocess } = await import("./preprocess.js");
     return preprocess(pixels, how);
   },
 
   /** @param {Float32Array} input float32, (1, 3, side, side) @param {number} side @returns {Promise<Answer>} */
   async run(input, side) {
     const started = performance.now();
-    const tensor = new runtime.Tensor("float32", input, [1, 3, side, side]);
-    const outputs = await session.run({ [session.inputNames[0]]: tensor });
-    const logits = await outputs[session.outputNames[0]].getData();
-    const milliseconds = performance.now() - started;
-    return { logits: Float32Array.from(/** @type {Float32Array} */ (logits)), milliseconds };
+    const logits = await ask(input, side);
+    return { logits, milliseconds: performance.now() - started };
   },
 };
 

@@ -20,6 +20,8 @@ const FILE = {
   url: "demo.onnx",
   bytes: CONTENT.length,
   sha256: createHash("sha256").update(CONTENT).digest("hex"),
+  int8: false,
+  backends: ["wasm", "webgpu"],
 };
 /** @type {Backend[]} */
 const BACKENDS = [

@@ -17,8 +17,17 @@ from starlette.types import Scope
 from streamlit.components.v2.types import ComponentRenderer
 
 FOLDER = Path(__file__).parents[2] / "device"
-SERVED = ("src/*.js", "node_modules/@noble/hashes/*.js", "node_modules/onnxruntime-web/dist/ort*")
-RUNTIME = "node_modules/onnxruntime-web/package.json"
+SERVED = (
+    "src/*.js",
+    "node_modules/@noble/hashes/*.js",
+    "node_modules/onnxruntime-web/dist/ort*",
+    "node_modules/@litertjs/core/dist/index.js",
+    "node_modules/@litertjs/wasm-utils/dist/index.js",
+    "node_modules/@litertjs/core/wasm/litert_wasm_internal.*",
+    "node_modules/@litertjs/core/wasm/litert_wasm_compat_internal.*",
+    "node_modules/@litertjs/core/wasm/litert_wasm_threaded_internal.*",
+)
+RUNTIMES = ("node_modules/onnxruntime-web/package.json", "node_modules/@litertjs/core/package.json")
 ADDRESS = "client"
 
 # Streamlit loads a component's script from another place than the files that it imports.
@@ -33,7 +42,7 @@ export default async function (component) {
 class Client(StaticFiles):
     """Serves the browser side. Browsers revalidate each file, so that a new version is used at once.
 
-    The runtime is 14 MB. Compressing it for each visitor would take most of a second, so ``make`` puts a compressed
+    A runtime is 9 to 14 MB. Compressing it for each visitor would take most of a second, so ``make`` puts a compressed
     copy beside it.
     """
 
@@ -59,14 +68,14 @@ class Client(StaticFiles):
 
 
 def runtime() -> str | None:
-    """The ONNX Runtime for browsers, such as ``onnxruntime-web 1.30.0``; None if it was not fetched completely."""
+    """The runtimes for browsers, as ``onnxruntime-web 1.30.0, ...``; None if they were not fetched completely."""
     if not all(any(FOLDER.glob(served)) for served in SERVED):
         return None
     try:
-        package = json.loads((FOLDER / RUNTIME).read_text())
+        packages = [json.loads((FOLDER / runtime).read_text()) for runtime in RUNTIMES]
     except (FileNotFoundError, json.JSONDecodeError):
         return None
-    return f"{package['name']} {package['version']}"
+    return ", ".join(f"{package['name']} {package['version']}" for package in packages)
 
 
 @st.cache_resource

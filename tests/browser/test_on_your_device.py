@@ -25,7 +25,7 @@ from deploy_core.profile.device import report
 from deploy_core.settings import Settings
 from pages.device import client
 from tests.browser import chromium
-from tests.browser.app import DESKTOP, PHONE, SECONDS
+from tests.browser.app import DESKTOP, PHONE, SECONDS, serving_soundly
 from tests.conftest import PHOTOS
 from tests.whole_build import WholeBuild
 
@@ -33,18 +33,18 @@ HOW = load.find("demo").preprocessing
 DIST = client.FOLDER / "node_modules" / "onnxruntime-web" / "dist"
 # Of a value between -2 and 2: decoders of JPEG may round a colour differently, and one more step apart is 0.016.
 INPUT_BOUND = 0.05
-LEAST_COSINE = {"onnx": 0.9999, "onnx_int8": 0.999}
+LEAST_COSINE = {"onnx": 0.9999, "onnx_int8": 0.999, "litert": 0.9999, "litert_int8": 0.999}
 # A graphics chip in software, and a camera that films a test picture.
 GRAPHICS = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader")
 CAMERA = ("--use-fake-device-for-media-stream",)
 ASK = """
-async ({ client, file, pictures, how }) => {
+async ({ client, file, name, pictures, how }) => {
   const source = (name) => import(new URL(`${client}/src/${name}.js`, document.baseURI).href);
   const [{ Runner }, { decode }] = [await source("runner"), await source("pixels")];
   const bytes = async (url) => new Uint8Array(await (await fetch(url)).arrayBuffer());
   const floats = (text) => new Float32Array(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
   const runner = new Runner();
-  await runner.open({ key: "wasm", threads: 1, title: "" }, await bytes(file));
+  await runner.open({ key: "wasm", threads: 1, title: "" }, name, await bytes(file));
   const found = [];
   for (const { url, input } of pictures) {
     const own = await runner.prepare(await decode(new Blob([await bytes(url)])), how);
@@ -215,7 +215,6 @@ def test_a_second_start_uses_the_kept_file_and_a_refused_camera_is_a_sentence(se
 def test_the_device_answers_as_the_server_on_every_picture(
     server: str, page: Page, whole_build: WholeBuild, key: str
 ) -> None:
-    pytest.importorskip("onnxruntime")
     ask = FORMATS[key].load(whole_build.path(key))
     paths = [*embedded.SAMPLES.iterdir(), *PHOTOS.glob("*")]
     pictures = {path.name: path for path in paths if path.suffix in (".png", ".jpg", ".jpeg", ".webp")}
@@ -232,6 +231,7 @@ def test_the_device_answers_as_the_server_on_every_picture(
         {
             "client": "client",
             "file": "/given/model",
+            "name": whole_build.path(key).name,
             "pictures": [
                 {"url": f"/given/{name}", "input": base64.b64encode(tensor.tobytes()).decode()}
                 for name, tensor in inputs.items()
@@ -250,6 +250,32 @@ def test_the_device_answers_as_the_server_on_every_picture(
 
 def fulfill(route: Route, given: dict[str, Path]) -> None:
     route.fulfill(path=given[unquote(urlsplit(route.request.url).path)])
+
+
+def test_both_runtimes_are_measured_and_the_faster_one_goes_on(
+    page: Page, whole_build: WholeBuild, tmp_path: Path, answer: Callable[[str], str]
+) -> None:
+    whole_build.put_into(tmp_path / "home", ["litert_int8"])
+    with serving_soundly(tmp_path) as app:
+        start(page, app.address)
+        finished(page)
+        for key in ("onnx_int8", "litert_int8"):
+            for threads in (1, 2):
+                expect(row(page, threads=threads, key=key)).to_be_visible()
+        expect(page.get_by_text("The same class as on the server.")).to_be_visible()
+        fits(page)
+        page.locator('input[type="file"][accept="image/*"]').set_input_files(embedded.SAMPLES / "guitar.jpg")
+        expect(page.get_by_test_id("answer")).to_have_text(answer("guitar.jpg"))
+        page.get_by_role("button", name="Save beside the server's").click()
+        expect(page.get_by_role("heading", name="This server and your device")).to_be_visible()
+        with page.expect_download() as download:
+            page.get_by_test_id("stDownloadButton").get_by_role("button", name="JSON").click()
+        saved = report.parse(Path(download.value.path()).read_bytes())
+        assert "@litertjs/core" in saved.runtime
+        medians = {(one.format, one.threads): one.median_ms for one in saved.rows}
+        assert len(medians) == 4
+        fastest = FORMATS[min(medians, key=lambda way: medians[way])[0]].title
+        expect(page.get_by_text(f"A picture that never left this device, classified by {fastest} on")).to_be_visible()
 
 
 def test_over_http_on_a_local_network_it_runs_on_one_thread_and_says_what_https_adds(

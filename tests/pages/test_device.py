@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from deploy_core import settings
+from deploy_core.formats import FORMATS, format
 from deploy_core.profile.device.reports import Reports
 from pages.device import client
 from pages.state import services
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("home")
 def test_the_embedded_model_is_ready_at_once_and_float32_one_click_away() -> None:
     app = open_page("device")
     assert not app.exception
-    assert app.button(key="build").label == "Build ONNX, to time that as well"
+    assert app.button(key="build").label == "Build more ONNX and LiteRT files, to time them as well"
     assert "The picture: zebra.jpg. Choose another on Classify." in texts(app)
 
 
@@ -33,15 +34,28 @@ def test_the_picture_travels_only_when_the_device_asks_for_it() -> None:
     assert component.proto.ByteSize() < 35_000
 
 
-def test_another_model_is_built_first() -> None:
+def test_another_model_is_built_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEIT_DEPLOY_FORMATS", "onnx,onnx_int8")
     app = open_page("device")
     app.button_group(key="weights").set_value("random").run()
     assert not app.exception
-    assert app.button(key="build").label == "Build ONNX and ONNX, int8"
+    assert app.button(key="build").label == "Build ONNX files"
     app.button(key="build").click().run()
     app = finished(app)
     assert not app.error
     assert not [button for button in app.button if button.key == "build"]
+
+
+def test_without_the_converter_the_page_says_how_to_get_it_and_offers_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {name: number for row in FORMATS.values() for name, number in row.packages.items()} | {"litert-torch": None}
+    monkeypatch.setattr(format, "_version", found.get)
+    app = open_page("device")
+    assert not app.exception
+    assert app.button(key="build").label == "Build more ONNX files, to time them as well"
+    assert (
+        "LiteRT files cannot be built on this server. Install what it needs: "
+        "pip install --no-deps -r requirements-litert.txt"
+    ) in texts(app)
 
 
 def test_without_the_runtime_the_page_says_so_and_the_others_work(
@@ -50,7 +64,7 @@ def test_without_the_runtime_the_page_says_so_and_the_others_work(
     monkeypatch.setattr(client, "FOLDER", tmp_path)
     app = open_page("device")
     assert not app.exception
-    assert "`make run` fetches it where npm is installed" in texts(app)
+    assert "`make run` fetches them where npm is installed" in texts(app)
     assert not open_page("profile").exception
 
 
@@ -63,16 +77,17 @@ def test_a_report_is_brought_to_the_profile_and_marked() -> None:
 
 def test_half_a_runtime_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     modules = tmp_path / "node_modules"
-    for name in ("src/main.js", "node_modules/onnxruntime-web/dist/ort.wasm.min.mjs", client.RUNTIME):
+    names = [served.replace("*", "x") for served in client.SERVED if "@noble" not in served]
+    for name in (*names, *client.RUNTIMES):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text('{"name": "onnxruntime-web", "version": "1.30.0"}')
+        path.write_text(json.dumps({"name": Path(name).parent.name, "version": "1.30.0"}))
     monkeypatch.setattr(client, "FOLDER", tmp_path)
     assert client.runtime() is None
     (modules / "@noble" / "hashes").mkdir(parents=True)
     (modules / "@noble" / "hashes" / "sha2.js").touch()
-    assert client.runtime() == "onnxruntime-web 1.30.0"
-    (tmp_path / client.RUNTIME).write_text('{"name"')
+    assert client.runtime() == "onnxruntime-web 1.30.0, core 1.30.0"
+    (tmp_path / client.RUNTIMES[-1]).write_text('{"name"')
     assert client.runtime() is None
 
 

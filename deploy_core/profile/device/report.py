@@ -202,7 +202,7 @@ def _is_consistent(report: Report) -> bool:
         0 < len(report.rows) <= MOST_ROWS
         and len(set(runs)) == len(runs) <= MOST_ROWS
         and all(
-            key in IN_BROWSERS and backend in BACKENDS and (backend == "wasm" or threads == 1)
+            key in IN_BROWSERS and backend in FORMATS[key].client_backends and (backend == "wasm" or threads == 1)
             for key, backend, threads in runs
         )
         and all(0 < len(row.samples_ms) <= MOST_ROUNDS for row in report.rows)

@@ -132,7 +132,7 @@ def test_what_no_device_can_have_measured_is_refused(change: Callable[[dict[str,
 
 
 def test_only_what_a_browser_runs_is_reported() -> None:
-    assert report.IN_BROWSERS == ("onnx", "onnx_int8")
+    assert report.IN_BROWSERS == ("onnx", "onnx_int8", "onnx_float16", "litert", "litert_int8")
 
 
 @pytest.mark.parametrize(
