@@ -115,6 +115,7 @@ app = st.App(
     routes=[
         Route(f"{BASE}/artifacts/{{key}}/{{file}}", downloads.artifact),
         Route(f"{BASE}/bundles/{{key}}/{{file}}", downloads.bundle),
+        Route(f"{BASE}/archives/{{keys}}/files.zip", downloads.archive),
         Route(f"{BASE}/traces/{{key}}", downloads.traces),
         Route(f"{BASE}/ready", ready),
         Mount(f"{BASE}/{client.ADDRESS}", client.Client()),

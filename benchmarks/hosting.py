@@ -21,6 +21,7 @@ from benchmarks.figure import Figure, together
 from deploy_core import embedded
 from tests.browser import chromium
 from tests.browser.app import serving
+from tests.browser.steps import close_picker, open_picker
 
 MOST_MEMORY_MB = 2000
 PATIENCE = 600_000
@@ -63,9 +64,11 @@ def figures() -> list[Figure]:
 
 def _through_all_pages(page: Page, title: str, weights: str, peak: Peak) -> None:
     peak.stage = f"{title}, classify"
-    page.get_by_test_id("stSidebar").get_by_role("combobox").click()
+    open_picker(page)
+    page.get_by_role("combobox", name="Model").click()
     page.get_by_role("option", name=title, exact=True).click()
     page.get_by_text(weights, exact=True).click()
+    close_picker(page)
     for sample in ("Zebra", "Guitar"):
         page.get_by_text(sample, exact=True).click()
         _wait_until_idle(page)
@@ -75,7 +78,7 @@ def _through_all_pages(page: Page, title: str, weights: str, peak: Peak) -> None
     page.get_by_role("button", name="Build 9 files").click()
     expect(page.locator('a[href*="-onnx_int8-"]:visible').first).to_be_visible()
     peak.stage = f"{title}, evaluate"
-    _open(page, "Evaluate")
+    _open(page, "Check")
     labelled = _zip(PICTURES)
     page.locator("input[type=file]").last.set_input_files(
         {"name": f"{weights}.zip", "mimeType": "application/zip", "buffer": labelled}
@@ -91,7 +94,7 @@ def _through_all_pages(page: Page, title: str, weights: str, peak: Peak) -> None
 
 
 def _open(page: Page, name: str) -> None:
-    page.get_by_test_id("stSidebarNavLink").filter(has_text=name).click()
+    page.get_by_role("link", name=name, exact=True).click()
     _wait_until_idle(page)
 
 

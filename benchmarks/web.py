@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from benchmarks.figure import Figure, memory
 from tests.browser import chromium
 from tests.browser.app import Server, serving
+from tests.browser.steps import close_picker, open_picker
 
 MOST_MEMORY_MB = 150
 MOST_SLOWER = 2.0
@@ -86,17 +87,19 @@ def _start_build(browser: Browser, server: Server) -> None:
     page.set_default_timeout(PATIENCE)
     page.goto(server.address)
     _choose_base(page)
-    page.get_by_test_id("stSidebarNavLink").filter(has_text="Build").click()
+    page.get_by_role("link", name="Build", exact=True).click()
     page.get_by_role("button", name="Build 9 files of DeiT-Base").click()
     expect(page.get_by_text("Building Scripted")).to_be_visible()
     page.close()
 
 
 def _choose_base(page: Page) -> None:
+    open_picker(page)
     page.get_by_role("button", name="Use DeiT-Base").click()
     expect(page.get_by_text("MB to download")).to_be_visible()
     page.get_by_text("Random", exact=True).click()
     expect(page.get_by_text("Untrained: right for sizes")).to_be_visible()
+    close_picker(page)
 
 
 def _profile(browser: Browser, server: Server) -> None:
@@ -104,9 +107,9 @@ def _profile(browser: Browser, server: Server) -> None:
     page.set_default_timeout(PATIENCE)
     page.goto(server.address)
     _choose_base(page)
-    page.get_by_test_id("stSidebarNavLink").filter(has_text="Build").click()
+    page.get_by_role("link", name="Build", exact=True).click()
     expect(page.locator('a[href*="-onnx_int8-"]:visible').first).to_be_visible()
-    page.get_by_test_id("stSidebarNavLink").filter(has_text="Profile").click()
+    page.get_by_role("link", name="Profile", exact=True).click()
     page.get_by_role("button", name="on this server").click()
     expect(page.get_by_role("button", name="on this server again")).to_be_visible()
     page.close()

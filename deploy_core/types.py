@@ -293,6 +293,7 @@ class Runtime:
     """A program that loads a format's files on devices, in the oldest version that was checked or is documented.
 
     ``install`` is how an app gets it. ``elsewhere`` names, in words, other places where the files load.
+    ``is_maintained`` is False for a runtime that gets no new versions.
     """
 
     name: str
@@ -300,6 +301,7 @@ class Runtime:
     version: str
     install: str
     elsewhere: str = ""
+    is_maintained: bool = True
 
     @property
     def places(self) -> str:

@@ -1,4 +1,4 @@
-"""The frame around the pages: navigation, and the model picker that all pages share."""
+"""The frame around the pages: the stepper with the model picker, and the next step."""
 
 from __future__ import annotations
 
@@ -12,27 +12,29 @@ from deploy_core.errors import DeployError
 from deploy_core.storage import home
 from pages.parts import notices
 from pages.state import picker, session
+from pages.way import stepper
+from pages.way.steps import STEPS
 
 # Streamlit puts this folder on the import path, so a page must not have the name of a module that others import.
 PAGES = Path(__file__).parent
 # A file, because browsers would load one of Streamlit's icons from another site.
 st.set_page_config(page_title="DeiT Deploy", page_icon=PAGES / "icon.svg", layout="wide")
 st.logo(PAGES / "logo.svg", size="large")
+st.html(PAGES / "style.css")
 
 page = st.navigation(
-    [
-        st.Page("classify_picture.py", title="Classify", icon=":material/image_search:", default=True),
-        st.Page("build_files.py", title="Build", icon=":material/deployed_code:", url_path="build"),
-        st.Page("evaluate_files.py", title="Evaluate", icon=":material/fact_check:", url_path="evaluate"),
-        st.Page("profile_files.py", title="Profile", icon=":material/speed:", url_path="profile"),
-        st.Page("on_your_device.py", title="On your device", icon=":material/smartphone:", url_path="device"),
-    ]
+    [st.Page(step.file, title=step.title, url_path=step.address or None, default=not step.address) for step in STEPS],
+    position="hidden",
 )
+step = next(step for step in STEPS if step.title == page.title)
 try:
     session.note_session()
     home.require(settings.load())
-    if picker.draw():
+    if picker.settle():
+        stepper.draw(step)
+        picker.finish()
         page.run()
+        stepper.draw_next(step)
 except DeployError as error:
     notices.show(error)
 except Exception:

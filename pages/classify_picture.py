@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from deploy_core import embedded
 from deploy_core.embedded import Sample
+from deploy_core.inference import shipped
 from deploy_core.inference.classify import DEFAULT_TOP
-from deploy_core.models import load
-from deploy_core.types import Prediction
+from deploy_core.types import Answer, Milliseconds
 from deploy_core.worker.tasks import Download
 from pages.charts.bars import Bar, draw_bars
-from pages.own import assumed
+from pages.own import assumed, own_model
 from pages.parts import notices, progress
 from pages.parts.text import escaped
 from pages.pictures import answers, batch, code, looks, sources
 from pages.pictures.sources import Picture
 from pages.state import address, picker, services
+from pages.way import done
+from pages.way.steps import BUILD
 
 SHOWN_PIXELS = 720
 MOST_SHOWN = 20
@@ -40,21 +44,22 @@ def options(classes: int) -> tuple[int, float]:
     # A model with fewer classes does not change what the visitor asked for.
     address.recall("top_asked", "top", DEFAULT_TOP, lambda text: min(max(int(text), 1), MOST_SHOWN))
     st.session_state["top"] = min(st.session_state["top_asked"], most)
-    with st.popover("Options", icon=":material/tune:"):
-        top = st.slider("Classes shown", 1, most, key="top", on_change=_ask_for)
-        threshold = st.slider(
-            "Not sure below", 0, 100, USUAL_THRESHOLD, format="%d %%", key="threshold", persist_state="session"
-        )
     asked = st.session_state["top_asked"]
     address.note(top=None if asked == DEFAULT_TOP else asked)
-    return top, threshold / 100
+    return st.session_state["top"], st.session_state.get("threshold", USUAL_THRESHOLD) / 100
+
+
+def draw_options(classes: int) -> None:
+    with st.popover("Options", icon=":material/tune:"):
+        st.slider("Classes shown", 1, min(MOST_SHOWN, classes), key="top", on_change=_ask_for)
+        st.slider("Not sure below", 0, 100, USUAL_THRESHOLD, format="%d %%", key="threshold", persist_state="session")
 
 
 def _ask_for() -> None:
     st.session_state["top_asked"] = st.session_state["top"]
 
 
-def bars(prediction: Prediction) -> list[Bar]:
+def bars(top: Sequence[Answer]) -> list[Bar]:
     return [
         Bar(
             # The index tells ImageNet's two cranes apart.
@@ -63,33 +68,40 @@ def bars(prediction: Prediction) -> list[Bar]:
             text=f"{answer.probability:.1%}",
             hint=f"{answer.label}: {answer.probability:.2%}",
         )
-        for answer in prediction.top
+        for answer in top
     ]
 
 
-def answer(chosen: picker.Choice, picture: Picture, prediction: Prediction, threshold: float) -> None:
-    best = prediction.top[0]
-    if prediction.weights == "random":
+def answer(
+    chosen: picker.Choice, picture: Picture, top: Sequence[Answer], spent: Milliseconds | None, threshold: float
+) -> None:
+    """Draws the answer; ``spent`` is None for one that ships with the model, which took no time here."""
+    best = top[0]
+    if chosen.weights == "random":
         st.warning("The weights are random, so this answer means nothing.", icon=":material/casino:")
     elif best.probability < threshold:
         st.warning(
             f"**Not sure.** Its best guess has {best.probability:.0%}, less than your limit of {threshold:.0%}. "
-            f"Its {len(prediction.top)} guesses are below.",
+            f"Its {len(top)} guesses are below.",
             icon=":material/help:",
         )
     st.metric(
         f"Class {best.index}",
         escaped(best.label),
-        f"{best.probability:.1%} sure",
+        f"Confidence {best.probability * 100:.1f} %",
         delta_color="off",
         delta_arrow="off",
     )
     if picture.sample:
-        truth(chosen, prediction, picture.sample)
-    draw_bars(bars(prediction), "The most probable classes", largest=1.0)
-    if chosen.spec.note and prediction.weights != "random":
+        truth(chosen, top, picture.sample)
+    draw_bars(bars(top), "The most probable classes", largest=1.0)
+    if chosen.spec.note and chosen.weights != "random":
         st.caption(chosen.spec.note)
-    spent = prediction.milliseconds
+    if spent:
+        times(spent)
+
+
+def times(spent: Milliseconds) -> None:
     st.markdown(
         f"**Where the time went:** reading the picture {spent.read:.1f} ms · preprocessing {spent.preprocess:.1f} ms · "
         f"inference {spent.inference:.1f} ms on the original",
@@ -103,11 +115,11 @@ def credit(sample: Sample) -> None:
     st.caption(f"Photograph: [{author}]({sample.page}), {licence}")
 
 
-def truth(chosen: picker.Choice, prediction: Prediction, sample: Sample) -> None:
+def truth(chosen: picker.Choice, top: Sequence[Answer], sample: Sample) -> None:
     """Whether the answer to a sample is right, for models that know ImageNet's classes."""
-    if chosen.spec.file or prediction.weights == "random":
+    if chosen.spec.file or chosen.weights == "random":
         return
-    if prediction.top[0].index in sample.right:
+    if top[0].index in sample.right:
         st.markdown(":green[:material/check_circle:] The answer is right.")
     else:
         st.markdown(f":orange[:material/cancel:] **The answer is wrong.** The picture shows: {sample.title.lower()}.")
@@ -128,32 +140,61 @@ def ready(chosen: picker.Choice) -> bool:
 
 
 def one(chosen: picker.Choice, picture: Picture, top: int, threshold: float) -> None:
-    left, right = st.columns(2, gap="large")
-    with left, notices.errors_shown():
+    left, right = st.columns(2, gap="medium")
+    with left, notices.errors_shown(), st.container(key="classified"):
         st.image(sources.small(picture, SHOWN_PIXELS), width="stretch", alt="The picture that is classified")
-        if picture.sample:
-            credit(picture.sample)
-    prediction = None
+    is_answered = False
     with right, notices.errors_shown():
         if ready(chosen):
-            with notices.in_line("Looking …") as tell:
-                prediction = services.inference().classify(chosen.model, picture.data, picture.name, top, tell)
-            answer(chosen, picture, prediction, threshold)
-    if prediction:
+            answer(chosen, picture, *asked(chosen, picture, top), threshold)
+            draw_options(chosen.spec.classes)
+            done.note_answer(chosen)
+            is_answered = True
+    if picture.sample:
+        credit(picture.sample)
+    if is_answered:
         with notices.errors_shown():
             looks.draw(chosen, picture)
         with notices.errors_shown():
             answers.draw(chosen, picture)
 
 
+def asked(chosen: picker.Choice, picture: Picture, top: int) -> tuple[Sequence[Answer], Milliseconds | None]:
+    """The most probable classes, and the time that the answer took; None if it ships with the model."""
+    known = shipped.find(chosen.model, picture.digest)
+    if known:
+        return known.top[:top], None
+    with notices.in_line("Looking …") as tell:
+        prediction = services.inference().classify(chosen.model, picture.data, picture.name, top, tell)
+    return prediction.top, prediction.milliseconds
+
+
+def doors() -> None:
+    """The three ways in."""
+    # Three in a row on a phone, too, so that the answer is in sight there.
+    with st.grid(3, wrap=False, min_column_width=90, gap="xsmall", key="doors"):
+        st.button("Try your own picture", on_click=_open_upload, width="stretch", wrap=True, key="door_try")
+        st.button(
+            "Bring your checkpoint",
+            on_click=own_model.open_dialog,
+            args=[own_model.BRING],
+            width="stretch",
+            wrap=True,
+            key="door_bring",
+        )
+        if st.button("See which file to ship", width="stretch", wrap=True, key="door_ship"):
+            st.switch_page(BUILD.file)
+
+
+def _open_upload() -> None:
+    st.session_state["origin"] = "Upload"
+
+
 def classify() -> None:
     chosen = picker.choice()
-    # On a phone, columns lie one below the other, and the picture's origins get its whole width.
-    place, corner = st.columns([4, 1], vertical_alignment="bottom")
-    with corner, st.container(horizontal_alignment="right"):
-        top, threshold = options(load.find(chosen.spec.reference).classes)
+    top, threshold = options(chosen.spec.classes)
     pictures = []
-    with place, notices.errors_shown():
+    with notices.errors_shown():
         pictures = sources.choose(chosen.spec.is_embedded and chosen.weights == "pretrained")
     if not pictures:
         st.info("Choose a picture, and the answer appears here.", icon=":material/image:")
@@ -163,16 +204,13 @@ def classify() -> None:
         one(chosen, pictures[0], top, threshold)
     elif ready(chosen):
         assumed.draw(chosen.spec)
+        draw_options(chosen.spec.classes)
         batch.draw(chosen, pictures, top, threshold)
     code.draw(chosen, pictures, top)
 
 
-st.title("What is in the picture?")
-st.markdown(
-    "DeiT, a Vision Transformer, names what it sees and how sure it is. Pick a picture here and a model in the "
-    "sidebar. **Build** turns the model into files for a phone, **Evaluate** counts what they get right, and "
-    "**Profile** shows which one to ship."
-)
+st.title("Turn a Vision Transformer checkpoint into a file that runs on a phone, and prove it")
+doors()
 with notices.errors_shown():
     classify()
 notices.explain(WHAT)

@@ -1,23 +1,27 @@
-"""Routes that stream files from disk: built files, their bundles, and the traces of a run."""
+"""Routes that stream files from disk: built files, alone or all in a zip, their bundles, and the traces of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 
 from deploy_core.build import Build
 from deploy_core.errors import DamagedArtifact, DeployError, InvalidArtifact
+from deploy_core.formats import FORMATS
 from deploy_core.storage.entry import OWNED, Stored
 from pages.state import services
 
 NOT_FOUND = "There is no such file. Build it again on the Build page.\n"
 NO_TRACES = "There are no traces of this run. Measure again on the Profile page.\n"
 RETRY_SECONDS = 60
+PIECE_BYTES = 2**20
 
 
 class HeldFile(FileResponse):
@@ -50,6 +54,57 @@ def bundle(request: Request) -> Response:
         return services.store().bundle(stored), f"bundle-{stored.artifact.sha256}"
 
     return _stream(request, choose)
+
+
+def archive(request: Request) -> Response:
+    """A zip of several built files, whose keys stand in the address with commas between them."""
+    keys = list(dict.fromkeys(request.path_params["keys"].split(",")))
+    try:
+        with ExitStack() as held:
+            if len(keys) > len(FORMATS):
+                raise InvalidArtifact("These are too many files.", "Ask for fewer.")
+            paths = [held.enter_context(services.store().reading(key)).path for key in keys]
+            headers = {
+                "Content-Disposition": 'attachment; filename="files.zip"',
+                "Content-Encoding": "identity",
+                "Cache-Control": "private, no-cache",
+            }
+            return StreamingResponse(zipped(paths, held.pop_all()), headers=headers, media_type="application/zip")
+    except InvalidArtifact:
+        return PlainTextResponse(NOT_FOUND, status_code=404)
+    except DeployError as error:
+        return PlainTextResponse(f"{error}\n", status_code=503)
+
+
+def zipped(paths: Sequence[Path], held: ExitStack) -> Iterator[bytes]:
+    """The pieces of a zip of these files, not compressed; ``held`` prevents their removal until the last piece."""
+    pieces = Pieces()
+    with held, zipfile.ZipFile(pieces, "w") as archive:
+        for path in paths:
+            with path.open("rb") as file, archive.open(path.name, "w", force_zip64=True) as entry:
+                while piece := file.read(PIECE_BYTES):
+                    entry.write(piece)
+                    yield pieces.take()
+    yield pieces.take()
+
+
+class Pieces(io.RawIOBase):
+    """A stream that cannot seek, and hands out what was written since the last time."""
+
+    def __init__(self) -> None:
+        self._written = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._written += data
+        return len(data)
+
+    def take(self) -> bytes:
+        taken = bytes(self._written)
+        self._written.clear()
+        return taken
 
 
 def traces(request: Request) -> Response:

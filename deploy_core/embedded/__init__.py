@@ -13,6 +13,8 @@ SAMPLES = FOLDER / "samples"
 PHOTOGRAPHS = FOLDER / "photographs"
 SAVED_PROFILE = FOLDER / "profile.json"
 SAVED_EVALUATION = FOLDER / "evaluation.json"
+# What the embedded model answers about the samples, written by ``python -m deploy_core.training.ship``.
+SAVED_ANSWERS = FOLDER / "answers.json"
 SAVED_ALTERNATIVES = FOLDER / "alternatives.json"
 # Built files in the layout of a store, so that a visitor's device can run one without a build.
 ARTIFACTS = FOLDER / "artifacts"

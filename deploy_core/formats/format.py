@@ -187,6 +187,11 @@ class Format:
         """Dynamic int8 uses one scale for the activations of a whole batch."""
         return self.is_int8
 
+    @property
+    def is_maintained(self) -> bool:
+        """Whether a runtime of its files gets new versions."""
+        return any(runtime.is_maintained for runtime in self.runtimes)
+
     def runs_on(self, *platforms: Platform) -> bool:
         """Whether a runtime loads its files on one of the ``platforms``."""
         return any(platform in runtime.platforms for runtime in self.runtimes for platform in platforms)

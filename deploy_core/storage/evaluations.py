@@ -10,6 +10,7 @@ from deploy_core.evaluation.results import Evaluation, read_evaluation, save_eva
 from deploy_core.files import make_folder, remove_leftovers
 from deploy_core.formats import FORMATS
 from deploy_core.models import load
+from deploy_core.models.spec import ModelSpec
 from deploy_core.settings import Settings
 from deploy_core.storage.entry import address, digest
 from deploy_core.types import BuildRequest
@@ -27,6 +28,10 @@ class Evaluations:
             return read_evaluation(self._path(request, pictures))
         except InvalidArtifact:
             return None
+
+    def has_any(self, spec: ModelSpec) -> bool:
+        """Whether an evaluation of this model is kept."""
+        return any(self._root.glob(f"{_first_word(spec)}-*.json"))
 
     def keep(self, request: BuildRequest, pictures: Path, evaluation: Evaluation) -> None:
         """Saves an evaluation of the files of ``request``. Raises StorageFailed."""
@@ -48,5 +53,10 @@ class Evaluations:
         except OSError as error:
             raise InvalidArtifact(f"{pictures.name} is gone.", "Give the pictures again.") from error
         keys = [address(request, FORMATS[key]) for key in request.formats]
-        spec = load.find(request.model)
-        return self._root / f"{spec.owner or spec.name}-{digest([keys, str(pictures), state])}.json"
+        first = _first_word(load.find(request.model))
+        return self._root / f"{first}-{digest([keys, str(pictures), state])}.json"
+
+
+def _first_word(spec: ModelSpec) -> str:
+    """How the names of a model's evaluations begin. A visitor's models share one beginning, so that all are found."""
+    return spec.owner or spec.name

@@ -66,7 +66,7 @@ def require_visible(choice: ModelChoice, settings: Settings) -> None:
         return
     path = Path(choice.reference)
     if VisitorsFile.of(path).path(settings) != path:
-        raise InvalidRequest("There is no such model here.", "Choose one in the sidebar, or bring your own.")
+        raise InvalidRequest("There is no such model here.", "Choose another one, or bring your own.")
 
 
 def new_name() -> str:

@@ -1,1 +1,1 @@
-"""The parts of Build: the choice of formats and options, the table of all files, and a card for each file."""
+"""The parts of Build: a card for each place where the model can go, the choice of files, and all files in rows."""

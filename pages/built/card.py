@@ -1,68 +1,95 @@
-"""A card for one built file: the effect of its step, its downloads, its proof, and the phones that run it."""
+"""A card for each place where the model can go: the file to ship there, its size, its proof and its downloads."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
 
-from deploy_core.formats import FORMATS
+from deploy_core.build import Build
+from deploy_core.formats import FORMATS, ORIGINAL, Format
+from deploy_core.profile.record.record import Record
+from deploy_core.profile.verdict import shipping
+from deploy_core.profile.verdict.shipping import Limits
 from deploy_core.storage.entry import Stored
-from deploy_core.types import Artifact, BuildResult
-from pages.parts import proof
+from deploy_core.types import BuildRequest
+from pages.built import downloads, targets
+from pages.built.targets import TARGETS, Target
+from pages.parts import progress, proof
 from pages.parts.text import escaped
-from pages.state import links
+from pages.way.steps import PROFILE
+
+LEAST_PIXELS = 250
 
 
-def draw(stored: Stored, result: BuildResult) -> None:
-    artifact, row = stored.artifact, FORMATS[stored.artifact.format]
-    with st.container(border=True):
-        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.markdown(f"**{row.title}** · {artifact.bytes / 1e6:.1f} MB", width="content")
-            with st.container(horizontal=True, width="content"):
-                _downloads(stored)
-        st.markdown(row.effect(result))
-        proof.of_file("Against the original", artifact)
-        if artifact.disagrees:
-            st.error("**Its answers are not the original's.** Do not ship it before you know why.")
-        with st.expander("Proof, and will it run on my phone?"):
-            _proof(artifact)
-            _phones(artifact)
+class Cards:
+    """The cards of one model.
 
+    ``everything`` asks for every format that can be built here, and ``built`` holds those that are. With ``is_busy``,
+    another job builds files of this model, so the cards offer none.
+    """
 
-def _downloads(stored: Stored) -> None:
-    st.link_button("File", links.artifact(stored), icon=":material/download:", help=escaped(stored.artifact.file))
-    st.link_button(
-        "Bundle",
-        links.bundle(stored),
-        icon=":material/folder_zip:",
-        help="A zip with the file, its labels and preprocessing, a test picture with the expected logits, checksums, "
-        "and code for an app",
-    )
-    with st.popover("QR code", icon=":material/qr_code_2:"):
-        links.draw_qr_code(links.artifact(stored))
+    def __init__(self, everything: BuildRequest, built: Mapping[str, Stored], is_busy: bool) -> None:
+        self._everything, self._built, self._is_busy = everything, built, is_busy
+        self._artifacts = {key: stored.artifact for key, stored in built.items()}
+        # Whether a file is being built, by its format: two cards may recommend the same file.
+        self._followed: dict[str, bool] = {}
 
+    def draw(self, run: Record | None) -> None:
+        """Draws the cards; ``run`` is a profile of the model."""
+        with st.grid(len(TARGETS) + 1, min_column_width=LEAST_PIXELS, border=True):
+            for target in TARGETS:
+                with st.container(key=f"card_{target.key}"):
+                    self._target(target)
+            with st.container(key="card_server"):
+                self._server(run)
 
-def _proof(artifact: Artifact) -> None:
-    seconds = artifact.seconds
-    proof.file_figures(artifact)
-    asked = "asked about photographs and parts of them" if artifact.proof else "interpreted for one photograph"
-    st.caption(
-        f"The file was read back from disk and {asked}. Its format asks for a cosine of at least "
-        f"{FORMATS[artifact.format].least_cosine}."
-    )
-    if artifact.delegation:
-        left = ", ".join(f"`{name}`" for name in artifact.delegation.undelegated) or "none"
-        st.markdown(
-            f"**{artifact.delegation.percent:.0f} % of the operators** are delegated; left to the runtime: {left}."
-        )
-    st.caption(
-        f"Built and saved in {seconds.build:.2f} s, synced to disk in {seconds.sync:.2f} s, checked in "
-        f"{seconds.check:.2f} s. SHA-256 `{artifact.sha256}`"
-    )
+    def _target(self, target: Target) -> None:
+        st.header(target.title)
+        row = targets.recommended(target, self._everything.formats, self._artifacts)
+        if row is None:
+            st.markdown("No file that can be built here runs there and answers like the original.")
+        else:
+            self._file(target.key, row)
 
+    def _server(self, run: Record | None) -> None:
+        """On a server the fastest file is the one to ship, and only a profile knows it."""
+        st.header("For this server")
+        key = self._fastest(run) if run else None
+        if run and key:
+            self._file("server", FORMATS[key])
+            st.caption(f"The fastest in the profile of {run.measured_at[:10]} on {escaped(run.host.cpu)}.")
+        else:
+            st.markdown("The fastest file is the one to ship, and only a profile knows which that is.")
+        label = "See the profile" if key else "Measure the speed"
+        st.page_link(PROFILE.file, label=label, icon=":material/speed:")
 
-def _phones(artifact: Artifact) -> None:
-    for runtime in FORMATS[artifact.format].runtimes:
-        st.markdown(f"- **{runtime.name} {runtime.version}** ({runtime.places}): `{runtime.install}`")
-    for finding in artifact.findings:
-        icon = ":green[:material/check:]" if finding.holds else ":orange[:material/warning:]"
-        st.markdown(f"- {icon} {escaped(finding.text)}")
+    def _fastest(self, run: Record) -> str | None:
+        key = shipping.recommend(run, shipping.TARGETS["server"], Limits()).format
+        is_offered = key in (*self._everything.formats, ORIGINAL.key)
+        is_refused = key in self._artifacts and targets.is_refused(self._artifacts[key])
+        return key if is_offered and not is_refused else None
+
+    def _file(self, place: str, row: Format) -> None:
+        stored = self._built.get(row.key)
+        if stored is None:
+            st.markdown(f"**{row.title}**  \n{row.summary}")
+            self._build(place, row)
+            return
+        st.markdown(f"**{row.title}** · {downloads.size(stored.artifact, self._artifacts.get(ORIGINAL.key))}")
+        proof.short(stored.artifact)
+        downloads.draw(stored, is_main=True)
+
+    def _build(self, place: str, row: Format) -> None:
+        if self._is_busy or self._followed.get(row.key):
+            st.caption("It is being built.")
+            return
+        asked = self._everything
+        task = Build(BuildRequest(asked.model, asked.weights, (row.key,), asked.engine, asked.optimize))
+        if row.key not in self._followed:
+            self._followed[row.key] = progress.is_unfinished(progress.follow(task))
+        if not self._followed[row.key] and st.button(
+            "Build this file", icon=":material/build:", width="stretch", key=f"build_{place}"
+        ):
+            progress.submit(task)
+            st.rerun()

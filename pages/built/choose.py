@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from deploy_core.build import OPTIMIZE_CHOICES
-from deploy_core.formats import FORMATS, ORIGINAL
+from deploy_core.formats import FORMATS, ORIGINAL, in_build_order
 from pages.parts.text import escaped
 from pages.state import services
 
@@ -16,21 +18,37 @@ OPTIMIZE = {"default": "Default, more exact and fast", "tutorial": "As in the tu
 def formats() -> tuple[str, ...]:
     """The keys of the chosen formats."""
     reasons = {key: reason for key, reason in services.abilities().formats.items() if key != ORIGINAL.key}
-    available = [key for key, reason in reasons.items() if reason is None]
+    can_be_built = available()
     keys = st.pills(
         "Formats",
-        available,
+        can_be_built,
         selection_mode="multi",
-        default=available,
+        default=can_be_built,
         format_func=lambda key: FORMATS[key].title,
         key="formats",
         persist_state="session",
-        help="Formats that these start from are built with them.",
     )
     for key, reason in reasons.items():
         if reason is not None:
             st.caption(f":material/block: {FORMATS[key].title} is not available here. {escaped(reason)}")
-    return tuple(sorted(keys, key=available.index))
+    return tuple(sorted(keys, key=can_be_built.index))
+
+
+def available() -> tuple[str, ...]:
+    """The keys of the formats that can be built here, without the original."""
+    return tuple(key for key, reason in services.abilities().formats.items() if reason is None and key != ORIGINAL.key)
+
+
+def why(keys: Sequence[str]) -> str:
+    """Says how many files a choice of formats makes, and why they are more than the chosen ones."""
+    rows = in_build_order(keys)
+    reasons = [f"{ORIGINAL.title} is what the others are compared with"]
+    reasons += [
+        f"{next(other.title for other in rows if other.needs == row.key)} starts from {row.title}"
+        for row in rows
+        if row.key not in (*keys, ORIGINAL.key)
+    ]
+    return f"{len(keys)} chosen, {len(rows)} files: {'; '.join(reasons)}."
 
 
 def options() -> tuple[str, str]:

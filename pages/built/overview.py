@@ -30,6 +30,7 @@ def table(result: BuildResult) -> None:
     st.dataframe(
         rows.dropna(axis="columns", how="all"),
         hide_index=True,
+        placeholder="",
         column_config={
             "Size": st.column_config.NumberColumn(format="%.2f MB"),
             "Change": st.column_config.NumberColumn(format="%+.0f %%", help="Size against the original"),
@@ -60,7 +61,7 @@ def _line(artifact: Artifact, original: Artifact | None) -> dict[str, object]:
     return {
         "Format": FORMATS[artifact.format].title,
         "Size": artifact.bytes / 1e6,
-        "Change": artifact.size_change(original) * 100 if original else None,
+        "Change": artifact.size_change(original) * 100 if original and artifact is not original else None,
         "Flipped labels": proof_words.flips(proof) if proof else None,
         "Cosine": proof.cosine if proof else None,
         "Delegated": artifact.delegation.percent if artifact.delegation else None,

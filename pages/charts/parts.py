@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import altair as alt
+import pandas as pd
 import streamlit as st
 
 from pages.charts import svg
@@ -14,9 +16,22 @@ ROW_PIXELS = 36
 
 
 def draw(chart: alt.Chart | alt.LayerChart, height: int, alt_text: str) -> None:
-    """Draws a chart with Streamlit's menu, which saves it as PNG, and a button that saves it as SVG."""
-    st.altair_chart(chart, height=height, alt=alt_text)
+    """Draws a chart with Streamlit's menu, which saves it as PNG, and a button that saves it as SVG.
+
+    Where two charts differ only in their data, Streamlit replaces rows in the old drawing: categories that stay keep
+    their old place, before new ones. With a digest of the data in its specification, a chart with other data is drawn
+    anew.
+    """
+    st.altair_chart(chart.properties(usermeta={"data": _digest(chart)}), height=height, alt=alt_text)
     svg.offer(alt_text)
+
+
+def _digest(chart: alt.Chart | alt.LayerChart) -> str:
+    found = hashlib.sha256()
+    for part in (chart, *getattr(chart, "layer", ())):
+        if isinstance(part.data, pd.DataFrame):
+            found.update(pd.util.hash_pandas_object(part.data).to_numpy().tobytes())
+    return found.hexdigest()
 
 
 def coloured(field: str, colours: Mapping[str, str], used: Collection[str]) -> alt.Color:

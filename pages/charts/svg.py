@@ -9,7 +9,7 @@ HTML = '<button type="button">Save as SVG</button>'
 STYLE = """
 button {
   display: block; margin-left: auto; padding: 0; border: 0; background: none; cursor: pointer;
-  font: 0.75rem var(--st-font); color: var(--st-text-color); opacity: 0.6;
+  font: 0.75rem var(--st-font); color: var(--st-text-color); opacity: 0.8;
 }
 button:hover, button:focus-visible { opacity: 1; text-decoration: underline; }
 """

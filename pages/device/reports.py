@@ -29,7 +29,7 @@ def keep(data: bytes, offered: dict[str, Stored] | None = None) -> None:
     """
     chosen, report = picker.choice(), parse(data)
     if (report.model, report.weights) != (chosen.spec.name, chosen.weights):
-        raise InvalidRequest(f"This is a report of {_subject(report)}.", "Pick that model and weights in the sidebar.")
+        raise InvalidRequest(f"This is a report of {_subject(report)}.", "Pick that model and weights above.")
     key = services.reports().keep(data, offered, chosen.spec.owner)
     st.session_state["reports"] = tuple(dict.fromkeys((key, *st.session_state.get("reports", ()))))
     st.query_params[ADDRESS] = key

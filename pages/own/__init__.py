@@ -1,1 +1,1 @@
-"""A visitor's own model: brought and corrected in dialogs, described in the sidebar."""
+"""A visitor's own model: brought and corrected in dialogs, described in the picker."""

@@ -30,9 +30,28 @@ def figures(proof: Proof) -> None:
 
 
 def verdict(title: str, proof: Proof) -> None:
-    icon = ICONS[proof.verdict] if proof.verdict else NO_VERDICT
     words = proof_words.verdict(proof)
-    st.markdown(f"{icon} **{escaped(title)}: {words}.** {escaped(proof_words.verdict_explained(proof))}")
+    st.markdown(f"{_icon(proof)} **{escaped(title)}: {words}.** {escaped(proof_words.verdict_explained(proof))}")
+
+
+def short(artifact: Artifact) -> None:
+    """The proof of a file in one line: how many first answers match the original's."""
+    proof = artifact.proof
+    if proof is None:
+        st.markdown(f"{NOT_RUN} {escaped(proof_words.of_file_explained(artifact))}")
+        return
+    if proof.verdict is None:
+        st.markdown(f"{NO_VERDICT} {escaped(proof.no_verdict)}")
+        return
+    same = proof.pictures - proof.flips
+    count = f"All {same}" if same == proof.pictures else f"{same} of {proof.pictures}"
+    # One that changes answers is told of apart, so any other verdict is good news.
+    icon = ICONS[Verdict.CHANGES if proof.verdict is Verdict.CHANGES else Verdict.SAME]
+    st.markdown(f"{icon} {count} first answers match the original's.")
+
+
+def _icon(proof: Proof) -> str:
+    return ICONS[proof.verdict] if proof.verdict else NO_VERDICT
 
 
 def of_file(title: str, artifact: Artifact) -> None:

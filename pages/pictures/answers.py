@@ -23,7 +23,7 @@ Asked = dict[str, FileAnswer | DeployError]
 
 
 def draw(chosen: picker.Choice, picture: Picture) -> None:
-    st.subheader("Every file's answer")
+    st.header("Every file's answer")
     request = _request(chosen)
     task = Build(request)
     if progress.is_unfinished(progress.follow(task)):
@@ -86,6 +86,7 @@ def _show(answers: list[tuple[Stored, FileAnswer | DeployError]]) -> None:
     st.dataframe(
         pd.DataFrame([_row(stored, reply) for stored, reply in answers]),
         hide_index=True,
+        placeholder="",
         column_config={
             "Probability": st.column_config.NumberColumn(format="%.2f %%"),
             "Cosine": st.column_config.NumberColumn(format="%.6f", help="Of the logits, against the original's"),

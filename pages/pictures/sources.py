@@ -11,6 +11,7 @@ from deploy_core import embedded, settings
 from deploy_core.embedded import Sample
 from deploy_core.pictures import formats
 from deploy_core.pictures.fetch import fetch
+from pages.parts.text import escaped
 from pages.state import address, services
 
 SAMPLES = {sample.title: sample for sample in embedded.samples()}
@@ -114,18 +115,42 @@ def _uploads() -> list[Picture]:
         accept_multiple_files=True,
         max_upload_size=limits.picture_bytes // 2**20,
         key="uploads",
+        on_change=_forget,
     )
     st.html(PASTE, unsafe_allow_javascript=True)
     st.caption(f"{formats.TITLES}. They are not written to disk, and nobody else sees them.")
     if len(uploaded) > MOST_PICTURES:
         st.warning(f"Only the first {MOST_PICTURES} are classified.")
-    return [Picture(file.getvalue(), file.name, file.name) for file in uploaded[:MOST_PICTURES]]
+    return _kept("Upload", [Picture(file.getvalue(), file.name, file.name) for file in uploaded[:MOST_PICTURES]])
 
 
 def _camera() -> list[Picture]:
-    taken = st.camera_input("Take a picture", key="camera", label_visibility="collapsed")
+    taken = st.camera_input("Take a picture", key="camera", label_visibility="collapsed", on_change=_forget)
     st.caption("The browser asks for permission first. It allows cameras on https and on localhost only.")
-    return [Picture(taken.getvalue(), "camera.jpg", "camera.jpg")] if taken else []
+    return _kept("Camera", [Picture(taken.getvalue(), "camera.jpg", "camera.jpg")] if taken else [])
+
+
+def _kept(origin: str, pictures: list[Picture]) -> list[Picture]:
+    """The pictures; without any, those from before the visitor looked at another page, which empties the widget.
+
+    Keeps no more bytes than one picture may have, because Streamlit's limits do not count them.
+    """
+    kept: dict[str, list[Picture]] = st.session_state.setdefault("kept_pictures", {})
+    if pictures:
+        size = sum(len(picture.data) for picture in pictures)
+        kept[origin] = pictures if size <= settings.load().picture_bytes else []
+    elif kept.get(origin):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            names = ", ".join(escaped(picture.name) for picture in kept[origin])
+            st.markdown(f"Still here: {names}", width="content")
+            st.button("Remove", icon=":material/close:", on_click=_forget, key="forget_pictures")
+        return kept[origin]
+    return pictures
+
+
+def _forget() -> None:
+    """The visitor has changed or removed the pictures."""
+    st.session_state.pop("kept_pictures", None)
 
 
 def _url() -> list[Picture]:

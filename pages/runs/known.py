@@ -57,7 +57,7 @@ def choose(runs: tuple[Record, ...], linked: Record | None, hashes: Mapping[str,
         return linked
     if not runs:
         return None
-    found = {run.run_id: _weaknesses(run, hashes) for run in runs}
+    found = {run.run_id: weaknesses(run, hashes) for run in runs}
     best = linked or min(runs, key=lambda run: len(found[run.run_id]))
     shown = best
     if len(runs) > 1:
@@ -80,7 +80,8 @@ def choose(runs: tuple[Record, ...], linked: Record | None, hashes: Mapping[str,
     return shown
 
 
-def _weaknesses(run: Record, hashes: Mapping[str, str]) -> tuple[str, ...]:
+def weaknesses(run: Record, hashes: Mapping[str, str]) -> tuple[str, ...]:
+    """What speaks against a run, in sentences (``trust.weaknesses``)."""
     # Elsewhere the same build may give other bytes.
     was_here = services.runs().was_measured_here(run.run_id)
     return trust.weaknesses(run, hashes if was_here else {})

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import ipaddress
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import segno
 import streamlit as st
+from streamlit import net_util
 
 from deploy_core import settings
 from deploy_core.storage.entry import Stored
@@ -25,6 +27,11 @@ def bundle(stored: Stored) -> str:
     return f"bundles/{stored.key}/{stored.bundle_name}"
 
 
+def archive(files: Sequence[Stored]) -> str:
+    """The address of a zip with all of these files, relative to the app."""
+    return f"archives/{','.join(stored.key for stored in files)}/files.zip"
+
+
 def traces(run_key: str) -> str:
     """The address of a run's traces, relative to the app."""
     return f"traces/{run_key}"
@@ -35,8 +42,8 @@ def draw_qr_code(address: str) -> None:
     base = settings.load().public_url or _visited()
     if base is None:
         st.markdown(
-            "A phone cannot open **localhost**. Open this page under the computer's address in your network, or set "
-            "`DEIT_DEPLOY_PUBLIC_URL` to the address that phones reach."
+            "A phone cannot open **localhost**, and this computer has no other address. Connect it to the network of "
+            "the phone."
         )
         return
     url = f"{base.rstrip('/')}/{address}"
@@ -47,14 +54,26 @@ def draw_qr_code(address: str) -> None:
 
 
 def _visited() -> str | None:
-    """The app's address in the visitor's browser, without the page; None if only this computer can reach it."""
+    """The app's address in the visitor's browser, without the page.
+
+    In place of one that only this computer can reach, its address in the network; None if it has none.
+    """
     url = st.context.url
     parts = urlsplit(url or "")
-    if not parts.hostname or parts.hostname == "localhost":
+    if not parts.hostname:
         return None
-    try:
-        if ipaddress.ip_address(parts.hostname).is_loopback:
+    place = parts.netloc
+    if _is_here(parts.hostname):
+        ip = net_util.get_internal_ip()
+        if ip is None or _is_here(ip) or _is_here(st.get_option("server.address") or ""):
             return None
+        place = f"{ip}:{parts.port}" if parts.port else ip
+    return f"{parts.scheme}://{place}{parts.path.rsplit('/', 1)[0]}"
+
+
+def _is_here(host: str) -> bool:
+    """Whether the name or address of a host means the computer itself."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
-        pass
-    return f"{parts.scheme}://{parts.netloc}{parts.path.rsplit('/', 1)[0]}"
+        return False

@@ -1,4 +1,4 @@
-"""The model picker in the sidebar. Every page works on the picked model."""
+"""The model picker above every page. Every page works on the picked model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deploy_core.inference import capacity
 from deploy_core.models import catalogue, load
 from deploy_core.models.spec import ModelSpec
 from deploy_core.types import ModelChoice
-from pages.own import bring, own_model, sidebar
+from pages.own import bring, described, own_model
 from pages.parts.text import escaped
 from pages.state import address, returning
 
@@ -41,8 +41,8 @@ def choice() -> Choice:
     return Choice(spec, "pretrained" if spec.file else st.session_state["weights"])
 
 
-def draw() -> bool:
-    """Draws the picker, and what the visitor must know about their model. Returns whether the page can be drawn."""
+def settle() -> bool:
+    """Decides which model is picked, before anything is drawn. Returns whether the page can be drawn."""
     if returning.is_waiting():
         st.caption("Looking for your own model …")
         return False
@@ -50,39 +50,39 @@ def draw() -> bool:
         del st.query_params["model"]
     unknown = address.recall("model", "model", load.find(settings.load().default_model).name, _known)
     if unknown is not None:
-        _tell(f"There is no model '{escaped(unknown)}' here. Choose one in the sidebar.")
+        _tell(f"There is no model '{escaped(unknown)}' here.")
     address.recall("weights", "weights", "pretrained", _known_weights)
     st.session_state["weights"] = _known_weights(st.session_state["weights"])
-    with st.sidebar:
-        bring.follow_fetch()
+    bring.follow_fetch()
     st.session_state["model"] = own_model.newly_brought() or st.session_state["model"]
-    offered = capacity.offered_models(settings.load())
-    own = {spec.reference: spec for spec in own_model.brought()}
+    offered, own = _offered()
     if st.session_state["model"] not in (*offered, *own):
         if st.session_state["model"] not in catalogue.MODELS:
             st.session_state["own_notice"] = returning.GONE
         elif "model" in st.query_params:
-            _tell(
-                f"{catalogue.MODELS[st.session_state['model']].title} is not offered here. Choose one in the sidebar."
-            )
+            _tell(f"{catalogue.MODELS[st.session_state['model']].title} is not offered here.")
         default = settings.load().default_model
         st.session_state["model"] = default if default in offered else offered[0]
     if own:
         returning.settle()
-    with st.sidebar:
-        st.subheader("Model")
+    return True
+
+
+def draw() -> None:
+    """Draws the picker: a button with the name of the model, which opens everything about it."""
+    offered, own = _offered()
+    with st.popover(f"Model: {escaped(choice().spec.title)}", icon=":material/check_circle:", wrap=False):
         st.selectbox(
             "Model",
             [*offered, *own],
             format_func=lambda name: f"{own[name].title} (yours)" if name in own else catalogue.MODELS[name].title,
             key="model",
             on_change=returning.settle,
-            label_visibility="collapsed",
             filter_mode=None,
         )
         spec = choice().spec
         if spec.file:
-            sidebar.describe(spec)
+            described.describe(spec)
         else:
             _describe(spec)
         if spec.name != catalogue.TUTORIAL_MODEL and catalogue.TUTORIAL_MODEL in offered:
@@ -97,15 +97,24 @@ def draw() -> bool:
             width="stretch",
             key="bring",
         )
+
+
+def finish() -> None:
+    """Draws what the visitor must know about their model, and the open dialog; writes the model into the address."""
+    spec = choice().spec
     if notice := st.session_state.get("own_notice"):
         st.warning(f"**{notice}** This page shows {escaped(spec.title)} instead.", icon=":material/warning:")
-    sidebar.draw_dialog(spec)
+    described.draw_dialog(spec)
     returning.note(spec)
     address.note(
         model=returning.OWN if spec.file else spec.name,
         weights=None if spec.file or st.session_state["weights"] == "pretrained" else st.session_state["weights"],
     )
-    return True
+
+
+def _offered() -> tuple[tuple[str, ...], dict[str, ModelSpec]]:
+    """The names of the catalogue's models that are offered, and the visitor's own models by their reference."""
+    return capacity.offered_models(settings.load()), {spec.reference: spec for spec in own_model.brought()}
 
 
 def _describe(spec: ModelSpec) -> None:
@@ -123,7 +132,7 @@ def _describe(spec: ModelSpec) -> None:
 
 
 def _tell(text: str) -> None:
-    st.toast(text, icon=":material/info:")
+    st.session_state["own_notice"] = text
 
 
 def _known(name: str) -> str:

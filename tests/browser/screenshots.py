@@ -9,7 +9,6 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
-from deploy_core.formats import FORMATS
 from tests.browser import chromium
 from tests.browser.app import serving
 
@@ -27,15 +26,16 @@ TALLEST = {"classify": 2400, "device": 1350}
 def prepare(page: Page, address: str) -> None:
     """Builds the embedded model once; the profile page shows the run that ships, which no browser disturbed."""
     page.goto(f"{address}/build")
-    page.get_by_role("button", name=f"Build {len(FORMATS)} files").click()
-    expect(page.locator('a[href*="onnx_int8"]:visible').first).to_be_visible()
+    page.get_by_role("button", name="files of DeiT Deploy Tiny").click()
+    expect(page.get_by_text("Download all")).to_be_visible()
+    expect(page.get_by_role("button", name="files of DeiT Deploy Tiny")).to_have_count(0)
 
 
 def take(page: Page, address: str, step: str, path: Path) -> None:
     page.goto(address if step == "classify" else f"{address}/{step}")
-    expect(page.get_by_test_id("stExpander").last).to_be_visible()
+    expect(page.locator(".st-key-next_step")).to_be_visible()
     if step == "classify":
-        page.get_by_role("button", name=f"Ask all {sum(row.runs_here for row in FORMATS.values())} files").click()
+        page.get_by_role("button", name="Ask all").click()
         expect(page.get_by_text("Where the probabilities moved")).to_be_visible()
     if step == "device":
         page.get_by_text("23.7 MB").click()

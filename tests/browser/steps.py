@@ -8,7 +8,8 @@ from tests.browser.app import PHONE, SECONDS
 
 
 def artifact_link(page: Page, key: str) -> Locator:
-    return page.locator(f'a[href*="artifacts/demo-{key}-"]:visible')
+    """The link of a file in its row; the cards have links, too."""
+    return page.locator(f'.st-key-files a[href*="artifacts/demo-{key}-"]:visible')
 
 
 def no_error(page: Page) -> None:
@@ -16,14 +17,12 @@ def no_error(page: Page) -> None:
     expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
 
 
-def open_sidebar(page: Page) -> None:
-    if page.viewport_size == PHONE:
-        page.get_by_test_id("stExpandSidebarButton").click()
+def open_picker(page: Page) -> None:
+    page.get_by_role("button", name="Model:").click()
 
 
-def close_sidebar(page: Page) -> None:
-    if page.viewport_size == PHONE:
-        page.get_by_test_id("stSidebarCollapseButton").locator("button").click()
+def close_picker(page: Page) -> None:
+    page.keyboard.press("Escape")
 
 
 def address_of(server: str, page: Page, key: str) -> str:
@@ -36,7 +35,6 @@ def address_of(server: str, page: Page, key: str) -> str:
 
 def visit(page: Page, name: str) -> None:
     """Within the session: a new address would be a new visitor."""
-    open_sidebar(page)
-    page.get_by_test_id("stSidebarNavLink").get_by_text(name, exact=True).click()
-    if page.viewport_size == PHONE and page.get_by_test_id("stSidebarCollapseButton").is_visible():
-        close_sidebar(page)
+    if page.viewport_size == PHONE:
+        page.get_by_role("button", name="Step ").click()
+    page.get_by_role("link", name=name, exact=True).filter(visible=True).click()

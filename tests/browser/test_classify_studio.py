@@ -19,7 +19,7 @@ from deploy_core.bundle import check
 from deploy_core.formats import FORMATS
 from deploy_core.settings import Settings
 from tests.browser.app import DESKTOP, PHONE, SECONDS
-from tests.browser.steps import visit
+from tests.browser.steps import close_picker, open_picker, visit
 from tests.own_model import LABELS, state
 
 # A model of two blocks is lowered to ExecuTorch in seconds.
@@ -84,13 +84,15 @@ def test_a_model_of_ones_own_goes_through_all_pages_and_answers_with_its_labels(
     torch.save({"model": state(), "label_names": list(LABELS)}, tmp_path / "My Pets.pth")
     page.goto(server)
     expect(page.get_by_test_id("stMetricValue")).to_be_visible()
-    page.get_by_role("button", name="Bring your own model").click()
+    page.get_by_role("button", name="Bring your checkpoint").click()
     dialog = page.get_by_role("dialog")
     dialog.locator("input[type=file]").first.set_input_files(tmp_path / "My Pets.pth")
     expect(dialog.get_by_role("button", name="Remove My Pets.pth")).to_be_visible()
     dialog.get_by_role("button", name="Load model").click()
-    expect(page.get_by_text("64 wide, 2 deep")).to_be_attached()
     expect(page.get_by_test_id("stMetricValue")).to_have_text(LABELS[1])
+    open_picker(page)
+    expect(page.get_by_text("64 wide, 2 deep")).to_be_visible()
+    close_picker(page)
     assert "model=own" in page.url
 
     visit(page, "Build")
@@ -98,9 +100,9 @@ def test_a_model_of_ones_own_goes_through_all_pages_and_answers_with_its_labels(
         if row.key not in ("original", *BUILT):
             choose(page, row.title)
     page.get_by_role("button", name="Build 3 files of My Pets").click()
-    links = page.locator('a[href*="bundles/"]:visible')
+    links = page.locator('.st-key-files a[href*="bundles/"]:visible')
     expect(links).to_have_count(3, timeout=240 * SECONDS)
-    href = page.locator('a[href*="-scripted-"][href*="bundles/"]:visible').evaluate("link => link.href")
+    href = page.locator('.st-key-files a[href*="-scripted-"][href*="bundles/"]:visible').evaluate("link => link.href")
     assert re.search(r"/bundles/[0-9a-f]{32}-scripted-[0-9a-f]{16}/my_pets_scripted_bundle.zip", href)
     downloaded = requests.get(href, timeout=60).content
     with zipfile.ZipFile(io.BytesIO(downloaded)) as archive:
@@ -124,6 +126,7 @@ def test_a_model_of_ones_own_goes_through_all_pages_and_answers_with_its_labels(
     stranger = browser.new_page()
     stranger.goto(server)
     stranger.get_by_test_id("stMetricValue").wait_for()
+    open_picker(stranger)
     stranger.get_by_role("combobox", name="Model").click()
     expect(stranger.get_by_role("option", name="DeiT-Tiny", exact=True)).to_be_visible()
     expect(stranger.get_by_text("My Pets")).to_have_count(0)

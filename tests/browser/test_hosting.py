@@ -85,7 +85,7 @@ def test_files_have_right_addresses_and_the_app_stays_healthy_while_it_builds(
             page.get_by_test_id("stButtonGroup").get_by_text(row.title, exact=True).click()
     with watched(f"{hosted.address}/_stcore/health", hosted) as answers:
         page.get_by_role("button", name="Build 2 files").click()
-        link = page.locator('a[href*="artifacts/demo-scripted-"]:visible')
+        link = page.locator('.st-key-files a[href*="artifacts/demo-scripted-"]:visible')
         expect(link).to_be_visible()
     assert len(answers) > 10
     assert max(answers) < HEALTH_SECONDS
@@ -99,18 +99,18 @@ def test_files_have_right_addresses_and_the_app_stays_healthy_while_it_builds(
     part = hosted.get(url, Range="bytes=1000-1999")
     assert (part.status_code, part.content) == (206, whole[1000:2000])
     assert part.headers["etag"] == f'"{hashlib.sha256(whole).hexdigest()}"'
-    bundle = page.locator('a[href*="bundles/demo-scripted-"]:visible')
+    bundle = page.locator('.st-key-files a[href*="bundles/demo-scripted-"]:visible')
     assert hosted.get(page.evaluate("link => link.href", bundle.element_handle())).content[:2] == b"PK"
     assert "Profile page" in hosted.get(f"{hosted.address}/traces/nothing").text
 
-    page.get_by_role("button", name="QR code").last.click()
+    page.get_by_role("button", name="Details").last.click()
     expect(page.get_by_text(url, exact=True)).to_be_visible()
 
 
 @pytest.mark.parametrize("name", ["evaluate", "profile"])
 def test_a_permalink_below_the_base_path_opens_its_page(name: str, hosted: Hosted, page: Page) -> None:
     page.goto(f"{hosted.address}/{name}")
-    expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(5)
+    expect(page.locator('.st-key-way_wide [data-testid="stPageLink"]')).to_have_count(5)
     expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_visible()
     expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
 
@@ -139,7 +139,7 @@ def test_uploads_work_and_the_log_keeps_nothing_about_a_visitor(hosted: Hosted, 
     page.get_by_role("button", name="Fetch").click()
     expect(error).to_be_visible()
     page.get_by_text("Sample", exact=True).click()
-    page.get_by_role("button", name="Bring your own model").click()
+    page.get_by_role("button", name="Bring your checkpoint").click()
     expect(page.get_by_role("dialog")).to_be_visible()
     upload(page, "private-model.safetensors", b"not a checkpoint")
     expect(page.get_by_role("button", name="Remove private-model.safetensors")).to_be_visible()

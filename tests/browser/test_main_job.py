@@ -54,7 +54,7 @@ def test_a_permalink_is_the_first_request_after_the_start(server: str, page: Pag
     """A deep link runs inside the shell, with navigation and picker, also before any other page was opened."""
     page.goto(f"{server}/profile")
     expect(page.get_by_role("heading", name="Which file to ship?")).to_be_visible()
-    expect(page.get_by_test_id("stSidebarNavLink")).to_have_count(5)
+    expect(page.locator('.st-key-way_wide [data-testid="stPageLink"]')).to_have_count(5)
     expect(page.get_by_text("rounds, torch")).to_be_visible()
 
 
@@ -74,7 +74,7 @@ def test_the_main_job(server: str, page: Page, tmp_path: Path, answer: Callable[
     page.get_by_role("button", name=f"Build {count} files of DeiT Deploy Tiny").click()
     last = artifact_link(page, keys[-1])
     expect(last).to_be_visible(timeout=240 * SECONDS)
-    expect(page.get_by_text("agrees").or_(page.get_by_test_id("stDataFrame")).first).to_be_visible()
+    expect(page.locator(".st-key-files").get_by_text("first answers match the original's.").first).to_be_visible()
     for key in keys:
         expect(artifact_link(page, key)).to_be_visible()
     key = "lite" if "lite" in keys else "scripted"
@@ -214,7 +214,7 @@ def test_curl_keeps_the_name_and_resumes_a_broken_download(server: str, page: Pa
 @pytest.mark.only_at(DESKTOP)
 def test_the_bundle_opens_and_its_expected_answers_hold(server: str, page: Page, tmp_path: Path) -> None:
     page.goto(f"{server}/build")
-    link = page.locator('a[href*="bundles/demo-lite-"]:visible')
+    link = page.locator('.st-key-files a[href*="bundles/demo-lite-"]:visible')
     expect(link).to_be_visible()
     with page.expect_download() as download:
         link.click()

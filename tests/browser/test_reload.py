@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from deploy_core.formats import FORMATS
 from tests.browser.app import DESKTOP, Server
-from tests.browser.steps import close_sidebar, no_error, open_sidebar, visit
+from tests.browser.steps import no_error, open_picker, visit
 from tests.own_model import LABELS, state
 
 KEPT = "sessionStorage.getItem('deit-deploy-own')"
@@ -23,8 +23,7 @@ def bring(app: Server, page: Page, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("\n".join(LABELS))
     page.goto(app.address)
     expect(page.get_by_test_id("stMetricValue")).to_be_visible()
-    open_sidebar(page)
-    page.get_by_role("button", name="Bring your own model").click()
+    page.get_by_role("button", name="Bring your checkpoint").click()
     dialog = page.get_by_role("dialog")
     dialog.locator("input[type=file]").first.set_input_files(tmp_path / "My Pets.safetensors")
     dialog.locator("input[type=file]").nth(1).set_input_files(tmp_path / "labels.txt")
@@ -39,7 +38,6 @@ def own(app: Server, page: Page, tmp_path: Path) -> Page:
     """A page on which somebody has just brought a model."""
     bring(app, page, tmp_path)
     page.wait_for_function(f"{KEPT} !== null")
-    close_sidebar(page)
     return page
 
 
@@ -47,10 +45,10 @@ def test_it_survives_a_reload_with_its_files(own: Page) -> None:
     visit(own, "Build")
     own.get_by_role("button", name="of My Pets").click()
     built = len([row for row in FORMATS.values() if row.probe() is None])
-    expect(own.locator('a[href*="bundles/"]:visible')).to_have_count(built, timeout=240_000)
+    expect(own.locator('.st-key-files a[href*="bundles/"]:visible')).to_have_count(built, timeout=240_000)
     own.reload()
     expect(own.locator('a[href*="my_pets"]:visible').first).to_be_visible()
-    expect(own.locator('a[href*="bundles/"]:visible')).to_have_count(built)
+    expect(own.locator('.st-key-files a[href*="bundles/"]:visible')).to_have_count(built)
     expect(own.locator('a[href*="/demo"]')).to_have_count(0)
     visit(own, "Classify")
     expect(own.get_by_test_id("stMetricValue")).to_have_text(LABELS[1])
@@ -107,11 +105,11 @@ def test_labels_that_still_travel_are_waited_for(app: Server, page: Page, tmp_pa
 
 @pytest.mark.only_at(DESKTOP)
 def test_another_model_that_was_picked_stays_picked(own: Page) -> None:
-    open_sidebar(own)
+    open_picker(own)
     own.get_by_role("combobox", name="Model").click()
     own.get_by_role("option", name="DeiT-Tiny", exact=True).click()
     own.wait_for_url("**?model=d*")
     own.reload()
-    open_sidebar(own)
+    open_picker(own)
     own.get_by_role("combobox", name="Model").click()
     expect(own.get_by_role("option", name="My Pets (yours)")).to_be_visible()

@@ -61,13 +61,13 @@ def test_the_box_for_names_on_the_hub_reads_no_file(canary: Path, monkeypatch: p
     monkeypatch.chdir(canary.parents[1])
     monkeypatch.setenv("DEIT_DEPLOY_OFFLINE", "1")
     app = open_page()
-    app.sidebar.button(key="bring").click().run()
+    app.button(key="bring").click().run()
     app.button_group(key="own_from").set_value("Hugging Face Hub").run()
     for text in TYPED:
         typed = text.format(path=canary, folder=canary.parent, name=canary.name)
         app.text_input(key="own_name").set_value(typed)
         finished(app.button(key="own_load").click().run())
-        assert app.sidebar.selectbox[0].value == "demo"
+        assert app.selectbox(key="model").value == "demo"
         assert not app.exception
         # A name that looks like one on the Hub is asked of the Hub, which is out of reach here.
         words = "without a network" if typed == f"host/{canary.name}" else "not the name of a model on the Hub"
@@ -77,7 +77,7 @@ def test_the_box_for_names_on_the_hub_reads_no_file(canary: Path, monkeypatch: p
 
 def test_an_address_with_a_path_for_a_model_reads_no_file(canary: Path) -> None:
     app = opened({"model": str(canary), "weights": str(canary)})
-    assert app.sidebar.selectbox[0].value == "demo"
+    assert app.selectbox(key="model").value == "demo"
     assert not app.exception
     assert app.metric
     assert not was_read(canary)

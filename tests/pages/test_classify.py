@@ -58,7 +58,7 @@ def test_the_address_bar_opens_the_same_view(answer: Callable[[str], str]) -> No
     assert again.metric[0].value == answer("guitar.jpg")
     assert again.slider(key="top").value == 3
     random = opened({"model": "deit_tiny_patch16_224", "weights": "random", "sample": "Coffee"})
-    assert random.sidebar.selectbox[0].value == "deit_tiny_patch16_224"
+    assert random.selectbox(key="model").value == "deit_tiny_patch16_224"
     assert "weights are random" in texts(random)
 
 
@@ -78,18 +78,28 @@ def test_a_forged_address_opens_the_usual_view(address: dict[str, str]) -> None:
     app = opened(address)
     assert not app.exception
     assert not app.error
-    assert app.sidebar.selectbox[0].value == "demo"
+    assert app.selectbox(key="model").value == "demo"
     assert app.metric
-    assert [address["model"] in toast.value.replace("\\", "") for toast in app.toast] == [True] * ("model" in address)
+    told = [address.get("model", "") in warning.value.replace("\\", "") for warning in app.warning]
+    assert told == [True] * ("model" in address)
 
 
 def test_a_link_to_a_model_that_is_not_offered_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEIT_DEPLOY_MODELS", "demo")
     app = opened({"model": "deit_tiny_patch16_224"})
-    assert [toast.value for toast in app.toast] == ["DeiT-Tiny is not offered here. Choose one in the sidebar."]
-    assert app.sidebar.selectbox[0].value == "demo"
+    assert "DeiT-Tiny is not offered here.** This page shows DeiT Deploy Tiny" in app.warning[0].value
+    assert app.selectbox(key="model").value == "demo"
     monkeypatch.setenv("DEIT_DEPLOY_MODELS", "deit_tiny_patch16_224")
-    assert not open_page().toast
+    assert not open_page().warning
+
+
+def test_an_upload_is_still_there_after_another_page(answer: Callable[[str], str]) -> None:
+    app = upload(open_page(), ("guitar.png", sample("guitar.jpg")))
+    app.switch_page(PAGES["build"]).run()
+    app.switch_page(PAGES["classify"]).run()
+    assert app.metric[0].value == answer("guitar.jpg")
+    app.button(key="forget_pictures").click().run()
+    assert not app.metric
 
 
 def test_a_link_with_a_picture_fetches_it_once_and_refuses_what_points_inside() -> None:

@@ -37,7 +37,7 @@ def test_the_picture_travels_only_when_the_device_asks_for_it() -> None:
 def test_another_model_is_built_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEIT_DEPLOY_FORMATS", "onnx,onnx_int8")
     app = open_page("device")
-    app.sidebar.button_group(key="weights").set_value("random").run()
+    app.button_group(key="weights").set_value("random").run()
     assert not app.exception
     assert app.button(key="build").label == "Build ONNX files"
     app.button(key="build").click().run()

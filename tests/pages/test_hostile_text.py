@@ -75,7 +75,7 @@ def test_labels_a_title_and_names_of_pictures_on_classify(own: AppTest) -> None:
     require_plain(own)
     upload(own, (f"{NAME}.png", sample("chelsea.png")), ("b.png", sample("coffee.png")), (f"{NAME} c.png", b"none"))
     require_plain(own)
-    own.sidebar.button(key="own_correct").click().run()
+    own.button(key="own_correct").click().run()
     require_plain(own)
 
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("one_home")
 
 
 def bring(app: AppTest, name: str, data: bytes, labels: bytes | None = None) -> AppTest:
-    app.sidebar.button(key="bring").click().run()
+    app.button(key="bring").click().run()
     app.file_uploader(key="own_checkpoint").upload(name, data, "application/octet-stream")
     if labels:
         app.file_uploader(key="own_labels").upload("labels.txt", labels, "text/plain")
@@ -34,18 +34,18 @@ def test_a_model_of_ones_own_answers_with_its_labels_and_is_ones_own() -> None:
     assert not app.exception
     assert not app.error
     assert app.metric[0].value == LABELS[1]
-    assert "My pets (yours)" in app.sidebar.selectbox[0].options
+    assert "My pets (yours)" in app.selectbox(key="model").options
     assert "64 wide, 2 deep, 1 heads; 32 x 32 pixels in patches of 8; 3 classes" in texts(app).replace("\\", "")
     assert app.query_params["model"] == "own"
-    assert len(open_page().sidebar.selectbox[0].options) == len(app.sidebar.selectbox[0].options) - 1
+    assert len(open_page().selectbox(key="model").options) == len(app.selectbox(key="model").options) - 1
     app.switch_page(PAGES["build"]).run()
     assert app.button(key="build").label.endswith("of My pets")
     visitor = app.session_state["visitor"]
     assert re.fullmatch("[0-9a-f]{32}", visitor)
     app.switch_page(PAGES["classify"]).run()
     assert app.slider(key="top").value == 3
-    app.sidebar.button(key="own_remove").click().run()
-    assert app.sidebar.selectbox[0].value == "demo"
+    app.button(key="own_remove").click().run()
+    assert app.selectbox(key="model").value == "demo"
     assert app.slider(key="top").value == 5
     assert "top" not in app.query_params
     assert not services.visitors().models(visitor)
@@ -53,7 +53,7 @@ def test_a_model_of_ones_own_answers_with_its_labels_and_is_ones_own() -> None:
 
 def test_what_was_read_can_be_corrected() -> None:
     app = bring(open_page(), "pets.safetensors", save(state()), "\n".join(LABELS).encode())
-    app.sidebar.button(key="own_correct").click().run()
+    app.button(key="own_correct").click().run()
     size = next(field for field in app.number_input if field.label.startswith("Input"))
     size.set_value(64).run()
     next(field for field in app.selectbox if field.label.startswith("Pictures")).set_value("squash").run()
@@ -62,7 +62,7 @@ def test_what_was_read_can_be_corrected() -> None:
     assert not app.error
     assert "64 x 64 pixels, pictures squashed to that, in patches of 8" in texts(app)
     assert app.metric[0].value == LABELS[1]
-    app.sidebar.button(key="own_correct").click().run()
+    app.button(key="own_correct").click().run()
     next(field for field in app.number_input if "heads" in field.label).set_value(7).run()
     next(button for button in app.button if button.label == "Apply").click().run()
     assert any("cannot be divided by 7 heads" in error.value for error in app.error)
@@ -91,7 +91,7 @@ def test_a_model_that_was_deleted_gives_way_to_the_usual_one() -> None:
     services.visitors()._end(app.session_state["visitor"])
     app.run()
     assert not app.exception
-    assert app.sidebar.selectbox[0].value == "demo"
+    assert app.selectbox(key="model").value == "demo"
     assert "was deleted" in app.warning[0].value
     assert "DeiT" in app.warning[0].value
 
@@ -110,7 +110,7 @@ def test_a_bad_checkpoint_is_a_sentence_and_changes_nothing(name: str, data: byt
     assert not app.exception
     assert any(words in error.value.replace("\\", "") for error in app.error)
     app.run()
-    assert app.sidebar.selectbox[0].value == "demo"
+    assert app.selectbox(key="model").value == "demo"
     assert app.metric
     assert not list(services.visitors().folder(app.session_state["visitor"]).glob("**/*"))
 

@@ -43,11 +43,32 @@ def test_a_first_visit_finds_a_photograph_already_classified(answer: Callable[[s
     app = open_page()
     assert app.metric[0].value == answer("zebra.jpg") == "zebra"
     text = texts(app)
-    assert "Where the time went" in text
+    # The answer ships with the model, so it took no time here.
+    assert "Where the time went" not in text
     assert "The answer is right" in text
     assert "right first time for about half of ImageNet's photographs" in text
     assert "[Roger Hsu](http://www.flickr.com/" in text
     assert "[CC BY 2.0](https://creativecommons.org/licenses/by/2.0/)" in text
+
+
+def test_a_first_visit_starts_no_inference(monkeypatch: pytest.MonkeyPatch) -> None:
+    for question in ("classify", "attention"):
+        monkeypatch.setattr(services.inference(), question, None)
+    app = open_page()
+    assert app.metric
+    assert not app.error
+
+
+def finished_steps(app: AppTest) -> set[str]:
+    links = [link.proto for link in app.get("page_link")]
+    return {link.label.strip("*") for link in links if link.icon == ":material/check_circle:"}
+
+
+def test_the_stepper_says_what_is_done_for_the_model() -> None:
+    app = open_page("build")
+    assert finished_steps(app) == {"Classify", "Check", "Profile"}
+    app.selectbox(key="model").set_value("deit_tiny_patch16_224").run()
+    assert not finished_steps(app)
 
 
 def test_the_sample_that_the_model_gets_wrong_is_labelled() -> None:
@@ -60,7 +81,7 @@ def test_the_sample_that_the_model_gets_wrong_is_labelled() -> None:
 
 def test_random_weights_say_that_the_answer_means_nothing() -> None:
     app = open_page()
-    app.sidebar.button_group(key="weights").set_value("random").run()
+    app.button_group(key="weights").set_value("random").run()
     assert "this answer means nothing" in texts(app)
 
 
@@ -68,22 +89,22 @@ def test_the_picker_says_what_a_model_knows_and_what_it_costs() -> None:
     app = open_page()
     assert "5.9 M parameters, 224 × 224 pixels" in texts(app)
     app.button(key="tutorial").click().run()
-    assert app.sidebar.selectbox[0].value == "deit_base_patch16_224"
+    assert app.selectbox(key="model").value == "deit_base_patch16_224"
     assert "ImageNet's 1000 classes" in texts(app)
     assert "346 MB" in texts(app)
 
 
 def test_the_picked_model_stays_on_every_page() -> None:
     app = open_page()
-    app.sidebar.selectbox[0].set_value("deit_tiny_patch16_224").run()
+    app.selectbox(key="model").set_value("deit_tiny_patch16_224").run()
     app.switch_page(PAGES["build"]).run()
-    assert app.sidebar.selectbox[0].value == "deit_tiny_patch16_224"
+    assert app.selectbox(key="model").value == "deit_tiny_patch16_224"
     assert "DeiT-Tiny" in app.button(key="build").label
 
 
 def test_the_default_model_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEIT_DEPLOY_DEFAULT_MODEL", "deit_small_patch16_224")
-    assert open_page().sidebar.selectbox[0].value == "deit_small_patch16_224"
+    assert open_page().selectbox(key="model").value == "deit_small_patch16_224"
 
 
 def test_a_wrong_setting_is_a_sentence_and_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,7 +332,7 @@ def test_limits_change_what_is_recommended() -> None:
 def test_profile_of_a_model_that_was_never_measured_says_so() -> None:
     app = open_page("profile")
     for name in MODELS:
-        app.sidebar.selectbox[0].set_value(name).run()
+        app.selectbox(key="model").set_value(name).run()
         assert not app.exception
         assert ("has not been measured here yet" in texts(app)) == (name != "demo"), name
 
@@ -367,7 +388,7 @@ def test_pictures_of_unknown_classes_are_refused_in_words() -> None:
 
 def test_a_model_without_a_saved_run_asks_for_pictures() -> None:
     app = open_page("evaluate")
-    app.sidebar.button_group(key="weights").set_value("random").run()
+    app.button_group(key="weights").set_value("random").run()
     assert "needs labelled pictures of ImageNet's 1000 classes" in texts(app)
     assert not app.dataframe
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import resource
 import shutil
 import socket
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -94,6 +96,15 @@ def test_a_picture_is_never_on_the_disk_and_a_larger_file_under_no_name(server: 
             assert visitor.upload_in_pieces("a file", pieces()).status_code == 204
             assert (seen[0] > 0) == is_on_disk
             visitor.discard("a file")
+
+
+def test_all_files_come_in_one_zip(server: Server, stored: Stored) -> None:
+    whole = requests.get(f"{server.address}/archives/{stored.key}/files.zip", timeout=60)
+    with zipfile.ZipFile(io.BytesIO(whole.content)) as archive:
+        assert archive.namelist() == [stored.artifact.file]
+        assert archive.read(stored.artifact.file) == stored.path.read_bytes()
+    for keys in ("nothing", f"{stored.key},nothing", "..%2F..%2Fetc", ",".join(str(number) for number in range(100))):
+        assert requests.get(f"{server.address}/archives/{keys}/files.zip", timeout=60).status_code in (400, 404)
 
 
 @dataclass(frozen=True)

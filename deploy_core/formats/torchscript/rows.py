@@ -20,12 +20,14 @@ FULL_RUNTIME = Runtime(
     elsewhere="LibTorch and torch on servers",
     version="2.1.0",
     install="org.pytorch:pytorch_android:2.1.0",
+    is_maintained=False,
 )
 LITE_RUNTIME = Runtime(
     name="PyTorch lite interpreter",
     platforms=(Platform.ANDROID, Platform.IOS),
     version="2.1.0",
     install="org.pytorch:pytorch_android_lite:2.1.0, pod LibTorch-Lite 2.1.0",
+    is_maintained=False,
 )
 
 TorchScript = partial(

@@ -1,4 +1,4 @@
-"""A visitor's own model in the sidebar: its description, its buttons, and the dialog that is open."""
+"""A visitor's own model in the picker: its description, its buttons, and the dialog that is open."""
 
 from __future__ import annotations
 

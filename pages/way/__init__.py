@@ -1,0 +1,1 @@
+"""The way through the app: its steps, what is done for the picked model, and what comes next."""
