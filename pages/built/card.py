@@ -49,8 +49,13 @@ class Cards:
         row = targets.recommended(target, self._everything.formats, self._artifacts)
         if row is None:
             st.markdown("No file that can be built here runs there and answers like the original.")
-        else:
-            self._file(target.key, row)
+            return
+        self._file(target.key, row)
+        if not row.runs_here:
+            others = [key for key in self._everything.formats if FORMATS[key].runs_here]
+            proven = targets.recommended(target, others, self._artifacts)
+            instead = f" Proven on this server: {proven.title}, in the list below." if proven else ""
+            st.caption(f"Its runtime is not on this server. The test in its bundle checks it on your device.{instead}")
 
     def _server(self, run: Record | None) -> None:
         """On a server the fastest file is the one to ship, and only a profile knows it."""

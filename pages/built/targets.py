@@ -11,17 +11,21 @@ from deploy_core.types import Artifact, Platform, Verdict
 
 @dataclass(frozen=True)
 class Target:
-    """A place where apps run; ``key`` names its card, ``takes`` says whether it runs a format."""
+    """A place where apps run; ``key`` names its card, ``takes`` says whether it runs a format.
+
+    ``native`` is the format of the place's own runtime. It comes first, also where this machine cannot run it.
+    """
 
     key: str
     title: str
     takes: Callable[[Format], bool]
+    native: str = ""
 
 
 # A server has no row: there speed decides, and the profile knows it.
 TARGETS = (
     Target("android", "For Android", lambda row: row.runs_on(Platform.ANDROID)),
-    Target("ios", "For iOS", lambda row: row.runs_on(Platform.IOS)),
+    Target("ios", "For iOS", lambda row: row.runs_on(Platform.IOS), native="coreml"),
     Target("web", "For the web", lambda row: row.runs_on(Platform.BROWSERS)),
 )
 
@@ -39,12 +43,13 @@ def is_unproven(row: Format, artifact: Artifact | None) -> bool:
 def recommended(target: Target, keys: Iterable[str], built: Mapping[str, Artifact]) -> Format | None:
     """The format of ``keys`` to ship to ``target``, built or not; None if there is none.
 
-    A file with a verdict comes before one without. Then a runtime that is maintained decides, then the bytes of a
-    weight, then the order of the table. The original is no file for an app.
+    The place's own format comes first. A file with a verdict comes before one without. Then a runtime that is
+    maintained decides, then the bytes of a weight, then the order of the table. The original is no file for an app.
     """
 
-    def rank(row: Format) -> tuple[bool, bool, int]:
-        return is_unproven(row, built.get(row.key)), not row.is_maintained, row.weight_bytes
+    def rank(row: Format) -> tuple[bool, bool, bool, int]:
+        unproven = is_unproven(row, built.get(row.key))
+        return row.key != target.native, unproven, not row.is_maintained, row.weight_bytes
 
     rows = (FORMATS[key] for key in keys if key != ORIGINAL.key)
     fit = [row for row in rows if target.takes(row) and not (row.key in built and is_refused(built[row.key]))]

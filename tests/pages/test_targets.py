@@ -42,7 +42,7 @@ def test_each_place_gets_the_smallest_file_of_a_maintained_runtime() -> None:
         assert row
         assert target.takes(row)
         assert row.is_maintained
-        assert row.is_int8
+        assert row.is_int8 or row.key == target.native
 
 
 def test_a_runtime_without_new_versions_comes_last() -> None:
@@ -63,8 +63,13 @@ def test_a_file_without_a_proof_comes_after_those_with_one(proven: Artifact) -> 
     assert best("web", ("onnx_int8",), onnx_int8=unproven) == "onnx_int8"
 
 
+def test_an_iphone_gets_core_ml_first() -> None:
+    assert best("ios") == "coreml"
+    assert best("ios", ("executorch_int8", "coreml_int8")) == "executorch_int8"
+
+
 def test_a_file_that_does_not_run_here_comes_after_those_that_do(proven: Artifact) -> None:
-    not_here = [row.key for row in FORMATS.values() if not row.runs_here]
+    not_here = [row.key for row in FORMATS.values() if not row.runs_here and row.key != "coreml"]
     assert not_here
     assert best("ios", (*not_here, "executorch")) == "executorch"
     assert best("ios", tuple(not_here)) in not_here
