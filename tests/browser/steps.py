@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Locator, Page, expect
 
+from deploy_core.formats import FORMATS
 from tests.browser.app import PHONE, SECONDS
 
 
@@ -38,3 +39,10 @@ def visit(page: Page, name: str) -> None:
     if page.viewport_size == PHONE:
         page.get_by_role("button", name="Step ").click()
     page.get_by_role("link", name=name, exact=True).filter(visible=True).click()
+
+
+def choose_only(page: Page, *keys: str) -> None:
+    """On Build: takes all other formats out of the choice; the original is always built."""
+    for row in FORMATS.values():
+        if row.key not in ("original", *keys):
+            page.get_by_test_id("stButtonGroup").get_by_text(row.title, exact=True).click()

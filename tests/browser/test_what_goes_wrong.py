@@ -15,13 +15,7 @@ from deploy_core.formats import FORMATS
 from deploy_core.models import load
 from deploy_core.settings import Settings
 from tests.browser.app import PHONE, SECONDS, Server, serving
-from tests.browser.steps import address_of, close_picker, no_error, open_picker, visit
-
-
-def choose_only(page: Page, key: str) -> None:
-    for row in FORMATS.values():
-        if row.key not in ("original", key):
-            page.get_by_test_id("stButtonGroup").get_by_text(row.title, exact=True).click()
+from tests.browser.steps import address_of, choose_only, close_picker, no_error, open_picker, visit
 
 
 def test_a_file_that_was_damaged_on_disk_is_built_again_and_never_served(app: Server, browser: Browser) -> None:
