@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from deploy_core import build
+from deploy_core import build, embedded
 from deploy_core.errors import InvalidArtifact
 from deploy_core.formats import FORMATS
 from deploy_core.formats.openvino import archive
+from deploy_core.inference import classify
 from deploy_core.settings import Settings
+from deploy_core.storage.bundles import bundle_file
 from deploy_core.types import BuildRequest, BuildResult
 
 INT8 = FORMATS["openvino_int8"]
@@ -75,6 +77,20 @@ def test_the_operators_inside_have_times(built: tuple[Path, BuildResult], tmp_pa
     assert any(row.group == "matrix products" for row in rows)
     assert all(row.self_ms >= 0 for row in rows)
     assert (tmp_path / "trace.json").read_text().startswith('{"traceEvents": [{')
+
+
+def test_the_code_in_its_bundle_answers_as_the_library(built: tuple[Path, BuildResult], tmp_path: Path) -> None:
+    folder, _ = built
+    (path,) = folder.glob(f"*{INT8.suffix}")
+    with zipfile.ZipFile(bundle_file(path, Settings(), tmp_path / "bundle.zip")) as archive:
+        archive.extractall(tmp_path)
+    picture = embedded.SAMPLES / "zebra.jpg"
+    done = subprocess.run([sys.executable, tmp_path / "python" / "use.py", picture], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    model = next(folder.glob("*.safetensors"))
+    expected = classify.open_artifact(path, str(model), "pretrained").classify(str(picture), Settings(), 3).top
+    printed = [line.split(maxsplit=1) for line in done.stdout.splitlines()]
+    assert printed == [[f"{answer.probability:.2%}", answer.label] for answer in expected]
 
 
 def test_nothing_is_reported_to_the_makers() -> None:
