@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from itertools import starmap
 
-from deploy_core.formats.format import Format, FormatFamily, missing
+from deploy_core.formats.format import Format, FormatFamily, missing, other_version
 from deploy_core.formats.openvino import conversion, effect, inspection, running
 from deploy_core.types import Platform, Runtime
 
 ABOUT = """**OpenVINO**, Intel's runtime for servers and PCs. It runs on processors of Intel, AMD and Arm."""
 
-PACKAGES = {"torch": "2.12.1", "timm": "1.0.31", "openvino": "2026.4.1"}
-INT8_PACKAGES = {**PACKAGES, "nncf": "3.4.0"}
+OWN = {"openvino": "2026.4.1"}
+INT8_OWN = {**OWN, "nncf": "3.4.0"}
+TORCH = {"torch": "2.12.1", "timm": "1.0.31"}
 RUNTIME = Runtime(
     name="OpenVINO",
     platforms=(Platform.SERVERS,),
@@ -19,6 +22,12 @@ RUNTIME = Runtime(
     install="pip install openvino==2026.4.1",
     elsewhere="PCs with Windows, Linux or macOS",
 )
+
+
+def probe(own: Mapping[str, str]) -> str | None:
+    """None, or what to install: a package is missing, or in another version than the files were tried with."""
+    return missing(own) or next(filter(None, starmap(other_version, own.items())), None)
+
 
 OpenVino = partial(
     Format,
@@ -49,9 +58,9 @@ ROWS = (
         suffix="_openvino.zip",
         colour="#546e7a",
         weight_bytes=4,
-        probe=partial(missing, PACKAGES),
+        probe=partial(probe, OWN),
         needs=None,
-        packages=PACKAGES,
+        packages=TORCH | OWN,
         convert=conversion.convert,
         effort=2,
         copies=3.0,
@@ -65,9 +74,9 @@ ROWS = (
         suffix="_openvino_int8.zip",
         colour="#90a4ae",
         weight_bytes=1,
-        probe=partial(missing, INT8_PACKAGES),
+        probe=partial(probe, INT8_OWN),
         needs="openvino",
-        packages=INT8_PACKAGES,
+        packages=TORCH | INT8_OWN,
         convert=conversion.quantize,
         effort=12,
         copies=4.0,

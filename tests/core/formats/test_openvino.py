@@ -13,7 +13,7 @@ import torch
 from deploy_core import build, embedded
 from deploy_core.errors import InvalidArtifact
 from deploy_core.formats import FORMATS
-from deploy_core.formats.openvino import archive
+from deploy_core.formats.openvino import archive, rows
 from deploy_core.inference import classify
 from deploy_core.settings import Settings
 from deploy_core.storage.bundles import bundle_file
@@ -91,6 +91,21 @@ def test_the_code_in_its_bundle_answers_as_the_library(built: tuple[Path, BuildR
     expected = classify.open_artifact(path, str(model), "pretrained").classify(str(picture), Settings(), 3).top
     printed = [line.split(maxsplit=1) for line in done.stdout.splitlines()]
     assert printed == [[f"{answer.probability:.2%}", answer.label] for answer in expected]
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        ({"no-such-package": "1.2"}, "Install what it needs: pip install no-such-package==1.2"),
+        (
+            {"openvino": "2025.1.0"},
+            "It needs openvino 2025.1.0, and 2026.4.1 is installed: pip install openvino==2025.1.0",
+        ),
+        ({"openvino": "2026.4.1"}, None),
+    ],
+)
+def test_a_missing_or_other_package_is_told_with_the_command(own: dict[str, str], words: str | None) -> None:
+    assert rows.probe(own) == words
 
 
 def test_nothing_is_reported_to_the_makers() -> None:
