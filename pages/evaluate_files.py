@@ -84,7 +84,7 @@ def show(evaluation: Evaluation) -> None:
 
 
 st.title("How often is it right?")
-st.markdown("The original and its files on labelled pictures: what int8 costs, counted instead of hoped.")
+st.markdown("The original and its files on labelled pictures: what the smaller files lose, and how sure that is.")
 with notices.errors_shown():
     evaluate()
 notices.explain(WHAT)

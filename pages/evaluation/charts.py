@@ -21,7 +21,7 @@ def accuracy(evaluation: Evaluation) -> None:
 
 
 def calibration(evaluation: Evaluation) -> None:
-    st.markdown("**Is it as sure as it is right?**")
+    st.markdown("**Calibration: does its confidence match its accuracy?**")
     original = evaluation.results[0].score
     draw_diagonal(
         [
@@ -29,16 +29,16 @@ def calibration(evaluation: Evaluation) -> None:
                 group.probability,
                 group.accuracy,
                 group.count,
-                f"{group.count} answers are {group.probability:.0%} sure on average; {group.accuracy:.0%} are right",
+                f"{group.count} answers: confidence {group.probability:.0%}, accuracy {group.accuracy:.0%}",
             )
             for group in original.calibration
         ],
-        "Certainty of the original's answers against how often they are right",
-        "how sure it is",
-        "how often it is right",
+        "Confidence of the original's answers against their accuracy",
+        "confidence",
+        "accuracy",
     )
     st.caption(
         f"{title(evaluation.results[0])}: calibration error {original.ece:.1%}. With this number of pictures "
-        f"a perfectly calibrated model has about {original.ece_by_chance:.1%}, by chance. On the dashed line it is as "
-        "sure as it is right; below the line it is too sure. A larger dot stands for more pictures."
+        f"a perfectly calibrated model has about {original.ece_by_chance:.1%}, by chance. On the dashed line "
+        "confidence equals accuracy; below it the model is overconfident. A larger dot stands for more pictures."
     )

@@ -16,7 +16,7 @@ ELSEWHERE = "others"
 
 
 def draw(evaluation: Evaluation) -> None:
-    st.markdown("#### Which classes are mixed up")
+    st.markdown("#### Confusion matrix: which classes are mixed up")
     by_title = {title(result): result.score for result in evaluation.results}
     name = st.selectbox("File", by_title, key="confusion", label_visibility="collapsed", filter_mode=None)
     cells, labels = by_title[name].confusion, [short(label) for label in evaluation.labels]
@@ -37,7 +37,7 @@ def _matrix(cells: tuple[scores.Cell, ...], labels: list[str], name: str) -> Non
         [labels[index] for index in drawn.columns] + ([ELSEWHERE] if drawn.elsewhere else []),
         f"Confusion matrix of {name}",
         "true class",
-        "answer",
+        "predicted class",
     )
     st.caption("The numbers count pictures. The shade shows their share of the true class.")
     if len(drawn.rows) < len(count_of):
@@ -45,7 +45,9 @@ def _matrix(cells: tuple[scores.Cell, ...], labels: list[str], name: str) -> Non
 
 
 def _cell(true: str, answer: str, count: int, of: int) -> MatrixCell:
-    return MatrixCell(true, answer, count / of, str(count), f"{count} of {of}: {true}, called {answer}")
+    return MatrixCell(
+        true, answer, count / of, str(count), f"{count} of {of}: true class {true}, predicted class {answer}"
+    )
 
 
 def _mistakes(cells: tuple[scores.Cell, ...], labels: list[str]) -> None:
@@ -56,7 +58,7 @@ def _mistakes(cells: tuple[scores.Cell, ...], labels: list[str]) -> None:
             [
                 {
                     "True class": labels[cell.true],
-                    "Answer": labels[cell.answered],
+                    "Predicted class": labels[cell.answered],
                     "Pictures": cell.count,
                     "Share": cell.count / count_of[cell.true] * 100,
                 }

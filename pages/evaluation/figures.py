@@ -20,8 +20,8 @@ def headline(evaluation: Evaluation) -> None:
     original = evaluation.results[0].score
     low, high = original.top1_interval
     text = (
-        f"{title(evaluation.results[0])} is right about **{original.top1:.1%}** of {original.count:,} pictures "
-        f"(between {low:.1%} and {high:.1%}, with 95 % confidence)."
+        f"{title(evaluation.results[0])}: **{round(original.top1 * original.count):,} of {original.count:,} correct**, "
+        f"{original.top1:.1%} (between {low:.1%} and {high:.1%}, with 95 % confidence)."
     )
     loss = summary.largest_loss(evaluation)
     if loss:
@@ -30,7 +30,9 @@ def headline(evaluation: Evaluation) -> None:
             if loss.change < 0
             else " **None of its files loses any** of them."
         )
-        text += f" With this number of pictures, a loss of up to {-loss.lowest * 100:.2f} points cannot be ruled out."
+        text += (
+            f" With {original.count:,} pictures a loss of up to {-loss.lowest * 100:.1f} points cannot be ruled out."
+        )
     st.markdown(text)
     if evaluation.weights == "random":
         st.warning("The weights are random: these figures mean nothing.", icon=":material/casino:")

@@ -33,7 +33,7 @@ def errors(app: AppTest) -> list[str]:
     return tracebacks + [str(element.value) for element in (*app.error, *app.warning)]
 
 
-def finished(app: AppTest, seconds: float = 90) -> AppTest:
+def finished(app: AppTest, seconds: float = 240) -> AppTest:
     """Runs the page again until no job is under way, as a visitor's browser does."""
     deadline = time.monotonic() + seconds
     while any(button.label == "Cancel" for button in app.button):

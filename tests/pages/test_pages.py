@@ -133,6 +133,11 @@ def test_a_picture_that_is_none_is_refused_and_the_page_goes_on() -> None:
     assert not app.exception
 
 
+def saved_titles() -> list[str]:
+    """The files of the run that ships."""
+    return [FORMATS[row.format].title for row in read_record(embedded.SAVED_PROFILE).rows]
+
+
 def two_chosen() -> AppTest:
     return open_page("build").button_group(key="formats").set_value(["scripted", "quantized"]).run()
 
@@ -203,7 +208,7 @@ def test_without_a_format_there_is_nothing_to_build() -> None:
 def test_profile_shows_the_saved_run_and_offers_to_measure_what_is_built() -> None:
     app = two_chosen()
     app.switch_page(PAGES["profile"]).run()
-    assert list(app.dataframe[0].value["Model"]) == [FORMATS[key].title for key in RUN_HERE]
+    assert list(app.dataframe[0].value["Model"]) == saved_titles()
     assert app.button(key="profile").label == "Profile 3 files on this server"
     assert "Not built yet, so not measured: Optimized for mobile, Lite interpreter" in texts(app)
 
@@ -219,13 +224,13 @@ def test_a_kept_run_opens_by_its_link() -> None:
 
 
 def test_a_profile_asked_for_while_a_build_runs_waits_and_says_so() -> None:
-    app = open_page("build")
+    app = two_chosen()
     app.button(key="build").click().run()
     app.switch_page(PAGES["profile"]).run()
     app.button(key="profile").click().run()
     assert "Waiting: 1 job is before yours" in bar_text(app)
     assert app.button(key="profile").disabled
-    assert list(app.dataframe[0].value["Model"]) == [FORMATS[key].title for key in RUN_HERE]
+    assert list(app.dataframe[0].value["Model"]) == saved_titles()
 
 
 def test_a_run_from_another_machine_is_brought_in_and_compared() -> None:
@@ -267,7 +272,7 @@ def test_a_link_to_no_run_leaves_the_page_as_it_is() -> None:
         app.run()
         assert not app.exception
         assert len(app.error) == 1
-        assert list(app.dataframe[0].value["Model"]) == [FORMATS[key].title for key in RUN_HERE]
+        assert list(app.dataframe[0].value["Model"]) == saved_titles()
         assert app.file_uploader(key="run_file")
         assert app.get("download_button")
 
@@ -374,7 +379,7 @@ def test_evaluate_asks_the_files_about_pictures_of_ones_own() -> None:
     assert not app.error
     assert list(app.dataframe[0].value["File"]) == ["Original", "Scripted", "Scripted and quantized"]
     text = texts(app)
-    assert "of 10 pictures" in text
+    assert "of 10 correct" in text
     assert "Cannot be read, so not counted: **1** of the pictures. tabby/broken\\*.png" in text
     assert "No pictures in: pizza" in text
     assert app.button(key="evaluate").label == "Evaluate 3 files on mine.zip again"

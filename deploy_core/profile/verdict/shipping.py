@@ -145,13 +145,13 @@ def _praise(run: Record, chosen: Row) -> str:
     if chosen is original:
         return "Nothing else within the limits is better there."
     speed = (
-        f"{chosen.ratio:.2f} times the original's {original.median_ms:.1f} ms"
+        f"{chosen.median_ms:.1f} ms, {1 / chosen.ratio:.1f} times as fast as the original"
         if run.repeats >= LEAST_ROUNDS
         else "chosen by size alone, because too few rounds were measured"
     )
     return (
-        f"{chosen.bytes / 1e6:.1f} MB instead of {original.bytes / 1e6:.1f}, {speed}, the same first answer on "
-        f"{percent(chosen.top1_agreement)} of the reference pictures."
+        f"{chosen.bytes / 1e6:.1f} MB instead of {original.bytes / 1e6:.1f}; {speed}. Matches the original's answer on "
+        f"{percent(chosen.top1_agreement)} of the pictures."
     )
 
 

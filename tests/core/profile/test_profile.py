@@ -311,8 +311,10 @@ def test_a_record_is_saved_and_read_back(run: Record, tmp_path: Path) -> None:
 def test_the_shipped_run_is_of_the_embedded_model_on_a_named_host(saved: Record) -> None:
     assert saved.model == "demo"
     assert saved.host.cpu
-    assert [row.format for row in saved.rows] == RUN_HERE
-    assert not saved.unmeasured
+    measured = [row.format for row in saved.rows]
+    assert measured == [key for key in RUN_HERE if key in measured]
+    assert {"original", "scripted", "quantized", "optimized", "lite", "executorch_int8", "onnx_int8"} <= set(measured)
+    assert not [failed for failed in saved.unmeasured if FORMATS[failed.format].runs_here]
     assert saved.settled
 
 
@@ -744,7 +746,7 @@ def test_too_few_rounds_decide_nothing_about_speed(saved: Record, rounds: int) -
     smallest = min(short.rows, key=lambda row: row.bytes)
     phone = shipping.recommend(short, TARGETS["phone"], Limits())
     assert phone.format == smallest.format
-    assert "times the original" not in phone.reason
+    assert "times as fast" not in phone.reason
     assert shipping.recommend(short, TARGETS["phone"], Limits(milliseconds=100)).format is None
     assert "too few rounds" in tables.as_markdown(short)
     first = list(csv.DictReader(io.StringIO(tables.as_csv(short))))[0]
