@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import UTC, datetime
 
 import streamlit as st
 
@@ -73,6 +74,8 @@ def profile() -> None:
         st.query_params.pop("run", None)
         task = Profile(measured, seconds)
         st.session_state["profiling"] = task
+        # Records tell seconds.
+        st.session_state["profile_asked"] = datetime.now(UTC).replace(microsecond=0)
         progress.submit(task)
         st.rerun()
     missing = [FORMATS[key].title for key in request.formats if key not in built]
@@ -83,7 +86,12 @@ def profile() -> None:
         st.caption(f"This link opens a run of {escaped(opened.model)}.")
     elif opened and opened not in runs:
         runs = (opened, *runs)
-    run = known.choose(runs, opened, {key: stored.artifact.sha256 for key, stored in built.items()})
+    run = known.choose(
+        runs,
+        opened,
+        {key: stored.artifact.sha256 for key, stored in built.items()},
+        st.session_state.get("profile_asked"),
+    )
     if run:
         show(run)
     elif not is_running:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 import streamlit as st
 
@@ -48,20 +49,24 @@ def linked() -> Record | None:
         return None
 
 
-def choose(runs: tuple[Record, ...], linked: Record | None, hashes: Mapping[str, str]) -> Record | None:
-    """The run to show: the one named in the address, else one of ``runs``, the most trustworthy by default.
+def choose(
+    runs: tuple[Record, ...], linked: Record | None, hashes: Mapping[str, str], asked: datetime | None
+) -> Record | None:
+    """The run to show: the one named in the address, else by default this visitor's own, else the most trustworthy.
 
-    Says what speaks against it. ``hashes`` are the SHA-256 of the files that are built now, by format.
+    Says what speaks against it. ``hashes`` are the SHA-256 of the files that are built now, by format; ``asked`` is
+    when this visitor asked for a run.
     """
     if linked and linked not in runs:
         return linked
     if not runs:
         return None
     found = {run.run_id: weaknesses(run, hashes) for run in runs}
-    best = linked or min(runs, key=lambda run: len(found[run.run_id]))
+    own = next((run for run in runs if asked and datetime.fromisoformat(run.measured_at) >= asked), None)
+    best = linked or own or min(runs, key=lambda run: len(found[run.run_id]))
     shown = best
     if len(runs) > 1:
-        key = f"shown_run_{linked.run_id if linked else ''}"
+        key = f"shown_run_{linked.run_id if linked else own.run_id if own else ''}"
         marked = {run.run_id: f"{name_of(run)}{' · doubtful' if found[run.run_id] else ''}" for run in runs}
         shown = st.selectbox(
             "Run",

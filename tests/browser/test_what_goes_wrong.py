@@ -46,7 +46,7 @@ def test_the_app_killed_in_mid_build_leaves_nothing_and_says_so_after_the_restar
         page.goto(f"{server.address}/build")
         choose_only(page, "executorch")
         page.get_by_role("button", name="Build 2 files").click()
-        expect(page.get_by_text("Building ExecuTorch")).to_be_visible(timeout=60 * SECONDS)
+        expect(page.get_by_text("Building ExecuTorch")).to_be_visible(timeout=240 * SECONDS)
         server.process.kill()
     with serving(tmp_path) as server:
         page.goto(f"{server.address}/build")

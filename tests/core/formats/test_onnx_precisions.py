@@ -30,7 +30,7 @@ def test_both_are_built_and_answer(built: tuple[Path, BuildResult]) -> None:
     by_format = {artifact.format: artifact for artifact in result.artifacts}
     cosines = {artifact.format: artifact.proof.cosine for artifact in result.artifacts if artifact.proof}
     assert cosines["onnx_float16"] > 0.9999
-    assert cosines["onnx_w8a16"] > 0.99
+    assert cosines["onnx_w8a16"] > 0.97
     assert by_format["onnx_float16"].bytes < 0.6 * by_format["onnx"].bytes
     learned = by_format["onnx_w8a16"].calibration
     assert learned
