@@ -7,7 +7,9 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import uuid
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,6 +121,14 @@ def copy_and_hash(source: IO[bytes], target: IO[bytes]) -> str:
         digest.update(chunk)
         target.write(chunk)
     return digest.hexdigest()
+
+
+def undated_entry(name: str) -> zipfile.ZipInfo:
+    """A zip entry without date or owner, so that equal files give equal bytes."""
+    entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    entry.create_system = 3
+    entry.external_attr = (stat.S_IFREG | 0o644) << 16
+    return entry
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -9,7 +9,6 @@ import hashlib
 import json
 import math
 import re
-import stat
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ from deploy_core.bundle.preprocessing import preprocessing_document
 from deploy_core.bundle.readme import readme
 from deploy_core.bundle.sample import cosine_of
 from deploy_core.errors import InvalidArtifact
-from deploy_core.files import atomic_write, copy_and_hash, is_file
+from deploy_core.files import atomic_write, copy_and_hash, is_file, undated_entry
 from deploy_core.formats import FORMATS, Format
 from deploy_core.models import load
 from deploy_core.models.spec import ModelSpec
@@ -68,9 +67,9 @@ def write(
         if sums[artifact.file] != artifact.sha256:
             raise InvalidArtifact(f"{artifact.file} is not the file that was built.", "Build it again.")
         for name, data in pieces.items():
-            archive.writestr(_entry(name), data)
+            archive.writestr(undated_entry(name), data)
             sums[name] = hashlib.sha256(data).hexdigest()
-        archive.writestr(_entry(SUMS), "".join(f"{digest}  {name}\n" for name, digest in sums.items()))
+        archive.writestr(undated_entry(SUMS), "".join(f"{digest}  {name}\n" for name, digest in sums.items()))
 
 
 def _pieces(
@@ -151,17 +150,9 @@ def _versions(row: Format, artifact: Artifact, build: BuildResult, spec: ModelSp
     )
 
 
-def _entry(name: str) -> zipfile.ZipInfo:
-    """A zip entry without date or owner, so that equal bundles are equal bytes."""
-    entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-    entry.create_system = 3
-    entry.external_attr = (stat.S_IFREG | 0o644) << 16
-    return entry
-
-
 def _add_file(archive: zipfile.ZipFile, artifact: Artifact, path: Path) -> str:
     """Copies the artifact into the archive. Returns the SHA-256 of the copied bytes."""
-    entry = _entry(artifact.file)
+    entry = undated_entry(artifact.file)
     entry.file_size = artifact.bytes
     with path.open("rb") as source, archive.open(entry, "w") as target:
         return copy_and_hash(source, target)

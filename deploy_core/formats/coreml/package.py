@@ -7,11 +7,12 @@ bytes: the zip has no dates, and the manifest's identifiers come from the paths 
 from __future__ import annotations
 
 import json
-import stat
 import uuid
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from deploy_core.files import undated_entry
 
 AUTHOR = "com.apple.CoreML"
 MANIFEST, DATA = "Manifest.json", "Data"
@@ -33,10 +34,7 @@ def write(package: Package, path: Path) -> None:
     folder = path.name.removesuffix(ZIP)
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in _pieces(package).items():
-            entry = zipfile.ZipInfo(f"{folder}/{name}", date_time=(1980, 1, 1, 0, 0, 0))
-            entry.create_system = 3
-            entry.external_attr = (stat.S_IFREG | 0o644) << 16
-            archive.writestr(entry, data)
+            archive.writestr(undated_entry(f"{folder}/{name}"), data)
 
 
 def unpack(package: Package, folder: Path) -> None:

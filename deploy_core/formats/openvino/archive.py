@@ -6,15 +6,16 @@ import shutil
 import zipfile
 from pathlib import Path
 
+from deploy_core.files import undated_entry
+
 GRAPH, WEIGHTS = "model.xml", "model.bin"
-DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def pack(graph: Path, path: Path) -> None:
     """Writes the zip of a graph and of the weights beside it."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as packed:
         for file in (graph, graph.with_suffix(".bin")):
-            entry = zipfile.ZipInfo(file.name, DATE)
+            entry = undated_entry(file.name)
             entry.file_size = file.stat().st_size
             with file.open("rb") as source, packed.open(entry, "w") as target:
                 shutil.copyfileobj(source, target)
