@@ -129,9 +129,7 @@ def budget() -> str:
 def wanted(chosen: picker.Choice) -> BuildRequest:
     """Every format that runs here, with the options that were chosen on the Build page."""
     keys = tuple(key for key in capacity.offered_formats(settings.load()) if FORMATS[key].runs_here)
-    everything = BuildRequest(chosen.spec.reference, chosen.weights, keys)
-    options = {name: st.session_state[name] for name in ("engine", "optimize") if name in st.session_state}
-    return dataclasses.replace(everything, **options)
+    return chosen.request(keys)
 
 
 def show(run: Record) -> None:

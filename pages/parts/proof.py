@@ -45,7 +45,7 @@ def short(artifact: Artifact) -> None:
         return
     same = proof.pictures - proof.flips
     count = f"All {same}" if same == proof.pictures else f"{same} of {proof.pictures}"
-    # One that changes answers is told of apart, so any other verdict is good news.
+    # A file that changes answers has its own warning, so every other verdict gets a green mark.
     icon = ICONS[Verdict.CHANGES if proof.verdict is Verdict.CHANGES else Verdict.SAME]
     st.markdown(f"{icon} {count} first answers match the original's.")
 

@@ -51,8 +51,7 @@ def _request(chosen: picker.Choice) -> BuildRequest:
     keys = tuple(
         key for key, reason in services.abilities().formats.items() if reason is None and FORMATS[key].runs_here
     )
-    options = {name: st.session_state[name] for name in ("engine", "optimize") if name in st.session_state}
-    return BuildRequest(chosen.spec.reference, chosen.weights, keys, **options)
+    return chosen.request(keys)
 
 
 def _asked(picture: Picture, built: dict[str, Stored]) -> Asked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import streamlit as st
@@ -10,7 +11,7 @@ from deploy_core import settings
 from deploy_core.inference import capacity
 from deploy_core.models import catalogue, load
 from deploy_core.models.spec import ModelSpec
-from deploy_core.types import ModelChoice
+from deploy_core.types import BuildRequest, ModelChoice
 from pages.own import bring, described, own_model
 from pages.parts.text import escaped
 from pages.state import address, returning
@@ -28,6 +29,11 @@ class Choice:
     @property
     def model(self) -> ModelChoice:
         return ModelChoice(self.spec.reference, self.weights)
+
+    def request(self, formats: Iterable[str]) -> BuildRequest:
+        """These formats, with the options that were chosen on the page Build."""
+        options = {name: st.session_state[name] for name in ("engine", "optimize") if name in st.session_state}
+        return BuildRequest(self.spec.reference, self.weights, tuple(formats), **options)
 
     @property
     def state(self) -> tuple[str, str, str]:

@@ -9,7 +9,6 @@ import streamlit as st
 from deploy_core import settings
 from deploy_core.formats import ORIGINAL
 from deploy_core.inference import capacity
-from deploy_core.types import BuildRequest
 from pages.device import reports
 from pages.state import picker, services
 from pages.state.picker import Choice
@@ -34,9 +33,7 @@ def _is_classified(chosen: Choice) -> bool:
 
 
 def _is_built(chosen: Choice) -> bool:
-    formats = capacity.offered_formats(settings.load())
-    options = {name: st.session_state[name] for name in ("engine", "optimize") if name in st.session_state}
-    built = services.store().find(BuildRequest(chosen.spec.reference, chosen.weights, formats, **options))
+    built = services.store().find(chosen.request(capacity.offered_formats(settings.load())))
     return any(key != ORIGINAL.key for key in built)
 
 
