@@ -209,7 +209,7 @@ class Proof:
 class WeightCheck:
     """The weights that were read back from a file, against the original's.
 
-    - ``tensors``, ``values``: how many the file holds as the original does
+    - ``tensors``, ``values``: how many tensors and numbers of the original are in the file
     - ``folded``: the tensors that it does not hold as such, because the converter computed them into others
     - ``largest_error``: the largest distance of a value, as a share of what rounding to the file's type explains
     """

@@ -78,7 +78,7 @@ class Interpreter:
         import torch
 
         (source,) = self.function.inputs.values()
-        # A logit that is not finite is found by whoever asks.
+        # The caller checks that the logits are finite.
         with coremltools(), np.errstate(all="ignore"):
             _set(source, pictures.numpy())
             for one in self.function.operations:

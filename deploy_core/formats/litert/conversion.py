@@ -38,16 +38,12 @@ def convert(bench: Workbench) -> bytes:
 
 def quantize(bench: Workbench) -> bytes:
     model: bytes = bench.results["litert"]
-    return _converted("quantize", lambda source: _written(source, model), ".tflite")
+    return _converted("quantize", lambda source: source.write_bytes(model), ".tflite")
 
 
 def save(bench: Workbench, key: str, model: bytes, path: Path) -> None:
     path.write_bytes(model)
     bench.delegations[key] = running.delegation(path)
-
-
-def _written(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
 
 
 def _converted(verb: str, write: Callable[[Path], Any], suffix: str) -> bytes:
