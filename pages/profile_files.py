@@ -21,6 +21,7 @@ from pages.runs import (
     compare,
     costs,
     exports,
+    fastest,
     files,
     known,
     latency,
@@ -133,7 +134,6 @@ def wanted(chosen: picker.Choice) -> BuildRequest:
 
 
 def show(run: Record) -> None:
-    recommendation.draw(run)
     files.draw(run)
     for tab, draw in zip(st.tabs([*TABS]), TABS.values(), strict=True):
         with tab:

@@ -114,6 +114,11 @@ class Row:
         return self.peak_bytes - self.runtime_bytes
 
     @property
+    def speed_interval(self) -> Interval | None:
+        """The 95 % interval of how many times as fast as the original it is; None if there were too few rounds."""
+        return (1 / self.ratio_interval[1], 1 / self.ratio_interval[0]) if self.ratio_interval else None
+
+    @property
     def reduction_interval_percent(self) -> Interval | None:
         """The 95 % interval of ``reduction_percent``; None if there were too few rounds for one."""
         if self.ratio_interval is None:
