@@ -15,6 +15,12 @@ def percent(share: float) -> str:
     return f"{share * PERCENT:.0f} %"
 
 
+def about(seconds: float) -> str:
+    """A duration that is not known exactly: ``about 40 seconds``, ``about 2.5 minutes``."""
+    tens, halves = max(10, round(seconds / 10) * 10), round(seconds / 30) / 2
+    return f"about {tens} seconds" if seconds < 95 else f"about {halves:g} minutes"
+
+
 def times_as_fast(ratio: float) -> str:
     """A file's speed, from its time divided by the original's: ``1.9 times as fast as the original``."""
     return f"{1 / ratio:.1f} times as fast as the original"

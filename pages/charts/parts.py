@@ -48,7 +48,9 @@ def own_colour() -> alt.Color:
 
 
 def row_labels() -> alt.Y:
-    return alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=170, labelOverlap=False, ticks=False, domain=False))
+    return alt.Y(
+        "label:N", sort=None, title=None, axis=alt.Axis(labelLimit=170, labelOverlap=False, ticks=False, domain=False)
+    )
 
 
 def hint() -> dict[str, Any]:

@@ -62,7 +62,7 @@ def draw_tradeoff(points: Sequence[TradeoffPoint], alt_text: str, across: str, u
         .encode(x=x, y=y, detail="machine:N"),
         alt.Chart(names)
         .mark_rule(opacity=0.35, color=theme.ink())
-        .encode(x=x, y=y, x2=alt.X2Value(_from_right(NAMES_PIXELS + 4)), y2="place:Q"),
+        .encode(x=x, y=y, x2={"value": _from_right(NAMES_PIXELS + 4)}, y2="place:Q"),
         _dots(table, points).encode(x=x, y=y),
         alt.Chart(names)
         .mark_text(align="left", color=theme.ink(), fontSize=11, x=_from_right(NAMES_PIXELS), limit=NAMES_PIXELS)
@@ -89,7 +89,8 @@ def _dots(table: pd.DataFrame, points: Sequence[TradeoffPoint]) -> alt.Chart:
         legend=legend if len(machines) > 1 else None,
     )
     dots = alt.Chart(table).mark_point(filled=True, size=130, opacity=1, stroke=theme.ink(), strokeWidth=0.5)
-    return dots.encode(color=own_colour(), shape=shape, **hint())
+    coloured: alt.Chart = dots.encode(color=own_colour(), shape=shape, **hint())
+    return coloured
 
 
 class _VerticalAxis:

@@ -66,8 +66,14 @@ def _line(row: Row) -> dict[str, object]:
         "Size": row.bytes / 1e6,
         "Median latency": row.median_ms,
         "Times as fast": 1 / row.ratio,
-        "Matches the original": "No: changes answers" if row.disagrees else f"{percent(row.top1_agreement)} of pictures",
+        "Matches the original": "No: changes answers"
+        if row.disagrees
+        else f"{percent(row.top1_agreement)} of pictures",
     }
+
+
+def matches(row: Row) -> str:
+    return "No: changes answers" if row.disagrees else f"{percent(row.top1_agreement)} of pictures"
 
 
 def _more(row: Row) -> dict[str, object]:

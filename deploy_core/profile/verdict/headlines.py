@@ -53,7 +53,8 @@ def savings(run: Record) -> Headline:
     rest = f"; no reliable difference: {', '.join(unknown)}" if unknown else ""
     fastest = _fastest(run)
     return Headline(
-        f"{start} {'is' if faster == 1 else 'are'} faster than the original{rest}", fastest and _title(fastest)
+        f"{start} {'is' if faster == 1 else 'are'} faster than the original{rest}",
+        _title(fastest) if fastest else None,
     )
 
 
@@ -64,7 +65,9 @@ def size_and_speed(run: Record) -> Headline:
     small = f"{_title(smallest)}, {smallest.bytes / 1e6:.1f} MB"
     if smallest is fastest:
         return Headline(f"The smallest and the fastest: {small}, {smallest.median_ms:.1f} ms", _title(smallest))
-    return Headline(f"The smallest: {small}; the fastest: {_title(fastest)}, {fastest.median_ms:.1f} ms", _title(fastest))
+    return Headline(
+        f"The smallest: {small}; the fastest: {_title(fastest)}, {fastest.median_ms:.1f} ms", _title(fastest)
+    )
 
 
 def operators(run: Record) -> Headline:
@@ -111,9 +114,7 @@ def size(run: Record) -> Headline:
 
 
 def _least(run: Record, what: str, value: Callable[[Row], float | None], form: str) -> Headline:
-    least, row = min(
-        ((found, row) for row in run.rows if (found := value(row)) is not None), key=lambda pair: pair[0]
-    )
+    least, row = min(((found, row) for row in run.rows if (found := value(row)) is not None), key=lambda pair: pair[0])
     return Headline(f"{what}: {_title(row)}, {form.format(least)}", _title(row))
 
 

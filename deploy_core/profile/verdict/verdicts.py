@@ -38,7 +38,9 @@ class Verdict:
     def text(self) -> str:
         first, second = FORMATS[self.first].title, FORMATS[self.second].title
         if self.interval is None:
-            return f"{NO_DIFFERENCE} between {second} and {first} after {counted(self.rounds, 'round')}; measure longer."
+            return (
+                f"{NO_DIFFERENCE} between {second} and {first} after {counted(self.rounds, 'round')}; measure longer."
+            )
         if self.outcome is SpeedOutcome.EQUAL:
             within = max(abs(bound - 1) for bound in self.interval)
             return f"{second} and {first} are equally fast, to within {math.ceil(within * PERCENT)} %."

@@ -243,7 +243,7 @@ def examined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The formats that a profile examines; the examinations are faked."""
     asked: list[str] = []
 
-    def examine(request: Examine, _: Settings) -> Examination:
+    def examine(request: Examine, *_: object) -> Examination:
         asked.append(request.format)
         many = 1000.0 if len(asked) == 1 else 10.0
         operators = (OperatorTime("aten::addmm", "matrix products", many, 1),)
