@@ -12,8 +12,8 @@ from pages.charts import theme
 from pages.charts.parts import ROW_PIXELS, draw, hint, own_colour, row_labels
 
 # The text needs this share of the longest bar's length to its right.
-ROOM_FOR_TEXT = 0.25
-CHARACTERS_IN_ROOM = 12
+ROOM_FOR_TEXT = 0.3
+CHARACTERS_IN_ROOM = 8
 AXIS_PIXELS = 45
 
 

@@ -55,13 +55,17 @@ def building_seconds(missing: Sequence[Format], inference: float) -> float:
     return sum(row.effort * EFFORT_SECONDS + CHECKED_PICTURES * inference for row in missing)
 
 
+def loading_seconds(files: int) -> float:
+    """About how long a process takes that imports the runtimes and reads the files."""
+    return START_SECONDS + files * READ_SECONDS
+
+
 def plan(files: int, inference: float, seconds: float, thread_counts: int, is_latency_only: bool) -> Plan:
     """The plan for ``files`` files of ``inference`` seconds each, with ``seconds`` for measuring.
 
     ``thread_counts`` is how many thread counts are measured.
     """
-    reading = files * READ_SECONDS
-    loading, reloading = START_SECONDS + reading, (thread_counts - 1) * reading
+    loading, reloading = loading_seconds(files), (thread_counts - 1) * files * READ_SECONDS
     alone = 0.0 if is_latency_only else files * (NEW_SECONDS + READ_SECONDS + CALLS * inference + BATCH_SECONDS)
     over = max(0.0, loading + reloading + alone - EXTRA_SECONDS)
     measuring = max(seconds * LEAST_SHARE, seconds - over)

@@ -97,6 +97,7 @@ def profile(
     if options.traces:
         files.make_folder(options.traces)
     session.exclude({key: NOT_HERE for artifact in result.artifacts if not FORMATS[key := artifact.format].runs_here})
+    _exclude_unsound(session)
     progress = _forward(progress)
     started = time.monotonic()
     planned = _planned(session)
@@ -151,6 +152,21 @@ def _checked(options: Options) -> Options:
     if not 0 < options.seconds < math.inf:
         raise InvalidRequest(f"{options.seconds:g} seconds measure nothing.", "Give a number above 0.")
     return replace(options, threads=threads)
+
+
+def _exclude_unsound(session: _Session) -> None:
+    """Excludes files that are gone or changed. Raises JobFailed for the original."""
+    for artifact in session.remaining:
+        path = session.paths[artifact.format]
+        if not path.is_file():
+            error = JobFailed(f"{path.name} is gone.", "Build it again.")
+        elif files.sha256(path) != artifact.sha256:
+            error = JobFailed(f"{path.name} is not what was built.", "Build it again.")
+        else:
+            continue
+        if artifact.format == ORIGINAL.key:
+            raise error
+        session.exclude({artifact.format: str(error)})
 
 
 def _forward(progress: Progress) -> Progress:
@@ -233,14 +249,9 @@ def _examine_each(session: _Session, deadline: float, progress: Progress) -> dic
 def _examination(session: _Session, artifact: Artifact, seconds: float, is_first: bool) -> Examine:
     """The request to examine one file. Only the first visit measures batches and writes the trace.
 
-    ``seconds`` are left for the file; starting its process takes some of them. Raises JobFailed for a file that is
-    gone or changed.
+    ``seconds`` are left for the file; starting its process takes some of them.
     """
     path, options = session.paths[artifact.format], session.options
-    if not path.is_file():
-        raise JobFailed(f"{path.name} is gone.", "Build it again.")
-    if files.sha256(path) != artifact.sha256:
-        raise JobFailed(f"{path.name} is not what was built.", "Build it again.")
     trace = options.traces / trace_name(path.name) if options.traces and is_first else None
     return Examine(
         model=session.result.model,

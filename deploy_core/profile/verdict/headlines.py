@@ -75,7 +75,7 @@ def operators(run: Record) -> Headline:
     seen = [reasons.by_group(row) for row in run.rows if row.operators]
     group, count = Counter(next(iter(groups)) for groups in seen).most_common(1)[0]
     files = f"{count} of {len(seen)} files" if count < len(seen) else "every file"
-    return Headline(f"{group[0].upper()}{group[1:]} take most of the time in {files}")
+    return Headline(f"{group[0].upper()}{group[1:]} take the most time in {files}")
 
 
 def batches(run: Record) -> Headline:
