@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 
 import streamlit as st
@@ -63,6 +63,13 @@ def in_line(doing: str | None = None) -> Iterator[Waiting]:
             yield tell
         finally:
             place.empty()
+
+
+def for_host(title: str, notes: Iterable[str]) -> None:
+    """Folds away what only the person who runs this server can use."""
+    with st.expander(title, icon=":material/dns:"):
+        for note in notes:
+            st.markdown(note)
 
 
 def explain(what: str) -> None:
