@@ -1,4 +1,4 @@
-"""Classify: what is in a picture, how sure the model is, where it looks, and how every file of it answers."""
+"""Classify: what is in a picture, with which confidence, where the model looks, and how every file of it answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deploy_core.worker.tasks import Download
 from pages.charts.bars import Bar, draw_bars
 from pages.own import assumed, own_model
 from pages.parts import notices, progress
-from pages.parts.text import escaped
+from pages.parts.text import escaped, percent
 from pages.pictures import answers, batch, code, looks, sources
 from pages.pictures.sources import Picture
 from pages.state import address, picker, services
@@ -52,7 +52,15 @@ def options(classes: int) -> tuple[int, float]:
 def draw_options(classes: int) -> None:
     with st.popover("Options", icon=":material/tune:"):
         st.slider("Classes shown", 1, min(MOST_SHOWN, classes), key="top", on_change=_ask_for)
-        st.slider("Not sure below", 0, 100, USUAL_THRESHOLD, format="%d %%", key="threshold", persist_state="session")
+        st.slider(
+            "Not sure below a confidence of",
+            0,
+            100,
+            USUAL_THRESHOLD,
+            format="%d %%",
+            key="threshold",
+            persist_state="session",
+        )
 
 
 def _ask_for() -> None:
@@ -65,8 +73,8 @@ def bars(top: Sequence[Answer]) -> list[Bar]:
             # The index tells ImageNet's two cranes apart.
             label=f"{answer.label.split(',')[0]} · {answer.index}",
             value=answer.probability,
-            text=f"{answer.probability:.1%}",
-            hint=f"{answer.label}: {answer.probability:.2%}",
+            text=percent(answer.probability, 1),
+            hint=f"{answer.label}: {percent(answer.probability, 2)}",
         )
         for answer in top
     ]
@@ -81,14 +89,14 @@ def answer(
         st.warning("The weights are random, so this answer means nothing.", icon=":material/casino:")
     elif best.probability < threshold:
         st.warning(
-            f"**Not sure.** Its best guess has {best.probability:.0%}, less than your limit of {threshold:.0%}. "
-            f"Its {len(top)} guesses are below.",
+            f"**Not sure.** Its confidence is {percent(best.probability)}, below your limit of {percent(threshold)}. "
+            f"Its {len(top)} best guesses are below.",
             icon=":material/help:",
         )
     st.metric(
         f"Class {best.index}",
         escaped(best.label),
-        f"Confidence {best.probability * 100:.1f} %",
+        f"Confidence {percent(best.probability, 1)}",
         delta_color="off",
         delta_arrow="off",
     )
@@ -106,7 +114,7 @@ def times(spent: Milliseconds) -> None:
         f"**Where the time went:** reading the picture {spent.read:.1f} ms · preprocessing {spent.preprocess:.1f} ms · "
         f"inference {spent.inference:.1f} ms on the original",
         help="Reading: decode, turn upright, convert to RGB. Preprocessing: resize, crop, normalize. The original is "
-        "the float model in PyTorch; the times of the files are below.",
+        "the float model in PyTorch; the page Profile times the files.",
     )
 
 

@@ -87,7 +87,7 @@ def run_evaluate(request: Evaluate, work: Work) -> None:
     limits, wanted, path = work.settings, request.build, Path(request.pictures)
     visitors.require_visible(wanted.choice, limits)
     uploads.require_given(path, limits)
-    pictures = evaluate.open_pictures(path, load.find(wanted.model), limits)
+    pictures = evaluate.open_pictures(path, load.find(wanted.model), limits, request.skip_unknown)
     with open_shelf(Store(limits), wanted) as shelf:
         result = build.build(wanted, shelf, limits, part_of(work.progress, 0.0, 0.2))
         subjects = [

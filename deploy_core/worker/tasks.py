@@ -37,12 +37,14 @@ class ListAbilities(Task[Abilities]):
 class Evaluate(Task[None]):
     """Builds what is missing and evaluates it on the labelled pictures at the path ``pictures``.
 
-    ``name`` is what the visitor calls the pictures.
+    ``name`` is what the visitor calls the pictures. ``skip_unknown`` leaves out folders that are named after no class
+    of the model.
     """
 
     build: BuildRequest
     pictures: str
     name: str
+    skip_unknown: bool = False
     kind = "evaluate"
     answer = None
 

@@ -10,6 +10,7 @@ from deploy_core.pictures import preprocess
 from deploy_core.pictures.pool import Looks
 from deploy_core.types import Preprocessing
 from pages.parts import notices
+from pages.parts.text import percent
 from pages.pictures.sources import Picture
 from pages.state import picker, services
 
@@ -67,12 +68,12 @@ def _columns(looks: Looks, how: Preprocessing, patches: int) -> None:
         )
     elif kept < LEAST_KEPT:
         st.warning(
-            f"**The crop cuts {1 - kept:.0%} of this picture off.** What matters may be lost: first crop it to a "
+            f"**The crop cuts {percent(1 - kept)} of this picture off.** What matters may be lost: first crop it to a "
             "square around that.",
             icon=":material/crop:",
         )
 
 
 def _given(kept: float, length: float, how: Preprocessing) -> str:
-    part = "all of it" if kept == 1 else f"{kept:.0%} of it, the middle"
+    part = "all of it" if kept == 1 else f"the middle {percent(kept)} of it"
     return f"{part}, squashed into a square" if how.is_squashed and length > 1 else part

@@ -16,6 +16,8 @@ from pages.state import address, services
 
 SAMPLES = {sample.title: sample for sample in embedded.samples()}
 ORIGINS = ("Sample", "Upload", "URL", "Camera")
+# The parameters of the address that say where the picture comes from: by being there, or by their value.
+NAMED_BY = {"url": "URL", "from": None, "sample": "Sample"}
 MOST_PICTURES = 50
 
 # Streamlit's uploader accepts dropped files but no pasted ones, so this script turns a paste into a drop.
@@ -56,15 +58,15 @@ def choose(marks_mistakes: bool) -> list[Picture]:
 
     ``marks_mistakes`` says which sample the embedded model gets wrong.
     """
-    if "url" in st.query_params:
-        address.recall("origin", "url", "URL", lambda _: "URL")
-    address.recall("origin", "from", "Sample", _one_of_origins)
+    told = next((name for name in NAMED_BY if name in st.query_params), "from")
+    address.recall("origin", told, "Sample", lambda value: NAMED_BY.get(told) or _one_of_origins(value))
     origin = st.segmented_control("Picture from", ORIGINS, required=True, key="origin", persist_state="session")
     if origin == "Sample":
         pictures = _sample(marks_mistakes)
     else:
         pictures = {"Upload": _uploads, "URL": _url, "Camera": _camera}[str(origin)]()
     address.note(
+        **{"from": str(origin).lower() if origin in ("Upload", "Camera") else None},
         sample=st.session_state["sample"] if origin == "Sample" else None,
         url=pictures[0].source if origin == "URL" and pictures else None,
     )
