@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
@@ -42,13 +44,21 @@ def _kinds(run: Record) -> None:
         )
     else:
         st.markdown("This run measured latency only. Profile without that choice to see the operators.")
-    for row in run.rows:
-        if row.delegated_percent is not None:
-            outside = f"; not delegated: {escaped(', '.join(row.undelegated))}" if row.undelegated else ""
-            st.caption(
-                f"The runtime of {title(row)} does not report the time of each operator. Its delegate, "
-                f"{FORMATS[row.format].delegate}, computes {row.delegated_percent:.0f} % of them{outside}."
-            )
+    delegated = [row for row in run.rows if row.delegated_percent is not None]
+    if delegated:
+        st.caption(_delegated(delegated))
+
+
+def _delegated(rows: Sequence[Row]) -> str:
+    """What is known of files whose runtime hands operators to a delegate."""
+    names = " and ".join(title(row) for row in rows)
+    shares = "; ".join(
+        f"{FORMATS[row.format].delegate} computes {row.delegated_percent:.0f} % of those of {title(row)}"
+        for row in rows
+    )
+    outside = sorted({name for row in rows for name in row.undelegated})
+    rest = f"; not delegated: {escaped(', '.join(outside))}" if outside else ""
+    return f"The runtime of {names} does not report the time of each operator. {shares}{rest}."
 
 
 def _side_by_side(run: Record) -> None:
