@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import altair as alt
 import pandas as pd
+import streamlit as st
 
 from pages.charts import theme
 from pages.charts.parts import ROW_PIXELS, draw, hint, own_colour, row_labels
@@ -27,7 +28,9 @@ class IntervalMark:
     colour: str | None = None
 
 
-def draw_intervals(marks: Sequence[IntervalMark], alt_text: str, unit: str, origin: float | None = None) -> None:
+def draw_intervals(
+    marks: Sequence[IntervalMark], alt_text: str, unit: str, origin: float | None = None, title: str | None = None
+) -> None:
     """Draws values with their intervals, in the given order, on one axis that need not begin at zero.
 
     A vertical line at ``origin``, where it is given, separates the values above it from those below.
@@ -43,4 +46,6 @@ def draw_intervals(marks: Sequence[IntervalMark], alt_text: str, unit: str, orig
     if origin is not None:
         rule = alt.Chart(pd.DataFrame({"value": [origin]})).mark_rule(color=theme.ink(), opacity=0.5)
         chart += rule.encode(x=alt.X("value:Q", scale=scale, axis=axis))
+    if title:
+        st.markdown(f"**{title}**")
     draw(chart, ROW_PIXELS * len(marks) + 45, alt_text)

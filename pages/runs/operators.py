@@ -53,8 +53,7 @@ def _delegated(rows: Sequence[Row]) -> str:
     """What is known of files whose runtime hands operators to a delegate."""
     names = " and ".join(title(row) for row in rows)
     shares = "; ".join(
-        f"{FORMATS[row.format].delegate} computes {row.delegated_percent:.0f} % of those of {title(row)}"
-        for row in rows
+        f"{FORMATS[row.format].delegate} computes {row.delegated_percent:.0f} % of {title(row)}" for row in rows
     )
     outside = sorted({name for row in rows for name in row.undelegated})
     rest = f"; not delegated: {escaped(', '.join(outside))}" if outside else ""
