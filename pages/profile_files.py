@@ -59,14 +59,13 @@ def profile() -> None:
         runs = (opened, *runs)
     hashes = {key: stored.artifact.sha256 for key, stored in services.store().find(request).items()}
     run = known.choose(runs, opened, hashes, st.session_state.get("profile_asked"))
-    was_measured = bool(known.measured_here(chosen, request))
     if run:
         fastest.draw(run)
         recommendation.draw(run)
         st.header("Measure")
     elif not is_running:
         st.info(f"{escaped(chosen.spec.title)} has not been measured here yet.", icon=":material/speed:")
-    measure.draw(request, is_running, was_measured)
+    measure.draw(request, is_running, next(iter(known.measured_here(chosen, request)), None))
     if run:
         show(run)
     with st.expander("Compare two runs, or bring one from another machine", icon=":material/compare_arrows:"):

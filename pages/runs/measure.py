@@ -12,6 +12,7 @@ from deploy_core import settings
 from deploy_core.formats import FORMATS, ORIGINAL
 from deploy_core.processes.job import Job
 from deploy_core.profile.measure.build_and_measure import Profile, planned_seconds
+from deploy_core.profile.record.record import Record
 from deploy_core.profile.words import about, counted
 from deploy_core.types import BuildRequest
 from pages.parts import progress
@@ -27,8 +28,11 @@ def follow(build: BuildRequest) -> bool:
     return progress.is_unfinished(progress.follow(_followed(build), _draw_medians))
 
 
-def draw(request: BuildRequest, is_running: bool, was_measured: bool) -> None:
-    """Draws the choices, and the button that measures what is built of ``request``, or builds all of it first."""
+def draw(request: BuildRequest, is_running: bool, past: Record | None) -> None:
+    """Draws the choices, and the button that measures what is built of ``request``, or builds all of it first.
+
+    ``past`` is the newest run of the model here.
+    """
     built = services.store().find(request)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.segmented_control(
@@ -46,11 +50,11 @@ def draw(request: BuildRequest, is_running: bool, was_measured: bool) -> None:
             "each file.",
         )
     task = _task(measured(request))
-    seconds = planned_seconds(services.store(), task, settings.load()).total
+    seconds = planned_seconds(services.store(), task, settings.load(), past).total
     what = f"Profile {counted(len(built), 'file')}" if len(built) > 1 else "Build and profile"
     if st.button(
-        f"{what} on this server{' again' if was_measured else ''}: {about(seconds)}",
-        type="secondary" if was_measured else "primary",
+        f"{what} on this server{' again' if past else ''}: {about(seconds)}",
+        type="secondary" if past else "primary",
         icon=":material/speed:",
         key="profile",
         disabled=is_running,

@@ -14,8 +14,9 @@ from deploy_core.models.load import find
 from deploy_core.processes.local import run_in_new_process
 from deploy_core.processes.task import Task
 from deploy_core.profile.measure.host import usable_cpus
-from deploy_core.profile.measure.plan import building_seconds, inference_seconds, plan
+from deploy_core.profile.measure.plan import building_seconds, inference_seconds, pace_of, plan
 from deploy_core.profile.measure.run import Options, profile
+from deploy_core.profile.record.record import Record
 from deploy_core.profile.record.runs import Runs
 from deploy_core.settings import Settings
 from deploy_core.storage import visitors
@@ -78,15 +79,16 @@ class Planned:
         return self.building + self.measuring
 
 
-def planned_seconds(store: Store, request: Profile, settings: Settings) -> Planned:
-    """How long the profile will take on this machine."""
+def planned_seconds(store: Store, request: Profile, settings: Settings, past: Record | None = None) -> Planned:
+    """How long the profile will take on this machine; ``past`` is the newest run of the model here."""
     wanted, rows = request.build, in_build_order(request.build.formats)
     spec, here = find(wanted.model), store.find(wanted)
     missing = [row for row in rows if row.key not in here]
     inference = inference_seconds(spec)
     threads = len(_thread_counts(settings))
     measuring = plan(len(rows), inference, request.seconds, threads, request.is_latency_only)
-    return Planned(building_seconds(missing, inference), measuring.total)
+    pace = pace_of(past, inference) if past else 1.0
+    return Planned(building_seconds(missing, inference), pace * measuring.total)
 
 
 def _thread_counts(settings: Settings) -> tuple[int, ...]:

@@ -130,6 +130,7 @@ def profile(
         bound=options.bound,
         budget_seconds=None if options.rounds else options.seconds,
         visits=len(visits.get(ORIGINAL.key, ())),
+        took_seconds=time.monotonic() - started,
         others_load=load.others,
         measured_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         rows=measured,

@@ -150,6 +150,7 @@ class Record:
     - ``settled``: whether each ratio's interval was within plus or minus ``bound`` of the ratio before
       ``budget_seconds`` were over
     - ``visits``: how many new processes examined each file; 0 in a run of latency only
+    - ``took_seconds``: how long the whole run took; None in a record of an older version, which did not save it
     - ``others_load``: the share of all processors that other programs used meanwhile, 0..1
     """
 
@@ -164,6 +165,7 @@ class Record:
     bound: Annotated[float, Range(1e-6, 1)]
     budget_seconds: Annotated[float | None, Range(1e-6, 1e6)]
     visits: Annotated[int, Range(0, COUNT.largest)]
+    took_seconds: Annotated[float | None, Range(1e-6, 1e7)]
     others_load: Annotated[float, Range(0, 1)]
     measured_at: str
     rows: tuple[Row, ...]
