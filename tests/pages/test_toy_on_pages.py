@@ -45,7 +45,7 @@ def test_build_offers_it_and_shows_its_file() -> None:
     assert "A toy: about the bytes of the original." in texts(app)
     assert "**Toy Runtime 1.0** (Android, iOS): `pip install toys`" in texts(app)
     profile = app.switch_page("profile_files.py").run()
-    assert "Profile 2 files on this server" in [button.label for button in profile.button]
+    assert profile.button(key="profile").label.startswith("Profile 2 files on this server: about")
 
 
 def test_evaluate_offers_it() -> None:

@@ -16,6 +16,7 @@ import time
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -276,6 +277,33 @@ def test_a_bad_moment_is_not_taken_for_a_files_own(
     monkeypatch.setattr("deploy_core.profile.measure.run.plan", lambda *_: Plan(1e-9, 1e-9, 0.0, 1e-9))
     assert profiled(broken, Options(threads=(1,))).visits == 1
     assert examined == order
+
+
+def test_latency_only_examines_no_file(broken: Path, examined: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolated, "time_isolated", turns_of(lambda _: 5.0))
+    found = profiled(broken, Options(threads=(1,), is_latency_only=True))
+    assert (examined, found.visits) == ([], 0)
+    for row in found.rows:
+        assert (row.load_ms, row.first_ms, row.added_bytes, row.self_cpu_ms) == (None,) * 4
+        assert (row.throughput, row.operators) == ((), ())
+    assert parse_record(json.dumps(documents.plain(found)).encode()) == found
+
+
+def test_progress_never_goes_back_and_tells_the_medians_of_the_first_thread_count(
+    broken: Path, examined: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def timed(_: str, contenders: dict[str, object], threads: int, *rest: Any) -> Rounds:
+        for fraction in (0.5, 0.2):
+            rest[2](Event(f"{threads} threads", fraction, {"original": float(threads)}))
+        return Rounds(dict.fromkeys(contenders, (5.0,) * LEAST_ROUNDS), {}, settled=True)
+
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(isolated, "time_isolated", timed)
+    events: list[Event] = []
+    profiled(broken, Options(threads=(2, 1)), events)
+    fractions = [event.fraction for event in events]
+    assert fractions == sorted(fractions)
+    assert {tuple(event.medians.items()) for event in events if event.medians} == {(("original", 2.0),)}
 
 
 def test_an_operator_gets_the_median_of_its_calls() -> None:
