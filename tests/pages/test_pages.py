@@ -326,7 +326,7 @@ def contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
-@pytest.mark.parametrize("background", ["#ffffff", "#0e1117"], ids=["light", "dark"])
+@pytest.mark.parametrize("background", ["#ffffff", "#171614"], ids=["light", "dark"])
 def test_every_file_is_seen_against_both_backgrounds(background: str) -> None:
     for colour in (*theme.file_colours().values(), theme.GREY):
         assert contrast(colour, background) >= 3, colour

@@ -96,7 +96,7 @@ ROWS = (
         summary="The ONNX graph in half precision: half the download, for browsers whose WebGPU has shader-f16. "
         "A CPU runs it slower than float32.",
         suffix="_float16.onnx",
-        colour="#725e55",
+        colour="#78645a",
         weight_bytes=2,
         needs="onnx",
         convert=conversion.halve,
