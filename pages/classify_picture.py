@@ -15,7 +15,7 @@ from pages.charts.bars import Bar, draw_bars
 from pages.own import assumed, own_model
 from pages.parts import notices, progress
 from pages.parts.text import escaped, percent
-from pages.pictures import answers, asking, batch, code, looks, sources
+from pages.pictures import answers, asking, batch, code, drawings, looks, sources
 from pages.pictures.asking import Answered
 from pages.pictures.sources import Picture
 from pages.state import address, picker
@@ -147,7 +147,7 @@ def ready(chosen: picker.Choice) -> bool:
 def one(chosen: picker.Choice, picture: Picture, top: int, threshold: float) -> None:
     left, right = st.columns(2, gap="medium")
     with left, notices.errors_shown(), st.container(key="classified"):
-        st.image(sources.small(picture, SHOWN_PIXELS), width="stretch", alt="The picture that is classified")
+        st.image(drawings.small(picture, SHOWN_PIXELS), width="stretch", alt="The picture that is classified")
     answered: Answered | None = None
     with right, notices.errors_shown():
         if ready(chosen):

@@ -10,8 +10,8 @@ from deploy_core.pictures.pool import Looks
 from deploy_core.types import Preprocessing
 from pages.parts import notices
 from pages.parts.text import escaped, percent
+from pages.pictures import drawings
 from pages.pictures.sources import Picture
-from pages.state import services
 
 SIDE = 480
 USUAL_OPACITY = 55
@@ -32,7 +32,7 @@ def draw(spec: ModelSpec, picture: Picture, attention: list[list[float]] | None)
 def _draw(spec: ModelSpec, picture: Picture, shares: list[list[float]]) -> None:
     how, opacity = spec.preprocessing, st.session_state.get("opacity", USUAL_OPACITY) / 100
     with notices.errors_shown():
-        looks = services.decoders().looks(picture.data, how, shares, opacity, SIDE)
+        looks = drawings.looks(picture, how, shares, opacity, SIDE)
         _columns(looks, how, len(shares))
 
 
