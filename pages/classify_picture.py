@@ -8,7 +8,6 @@ import streamlit as st
 
 from deploy_core import embedded
 from deploy_core.embedded import Sample
-from deploy_core.inference import shipped
 from deploy_core.inference.classify import DEFAULT_TOP
 from deploy_core.types import Answer, Milliseconds
 from deploy_core.worker.tasks import Download
@@ -16,9 +15,10 @@ from pages.charts.bars import Bar, draw_bars
 from pages.own import assumed, own_model
 from pages.parts import notices, progress
 from pages.parts.text import escaped, percent
-from pages.pictures import answers, batch, code, looks, sources
+from pages.pictures import answers, asking, batch, code, drawings, looks, sources
+from pages.pictures.asking import Answered
 from pages.pictures.sources import Picture
-from pages.state import address, picker, services
+from pages.state import address, picker
 from pages.way import done
 from pages.way.steps import BUILD
 
@@ -80,11 +80,8 @@ def bars(top: Sequence[Answer]) -> list[Bar]:
     ]
 
 
-def answer(
-    chosen: picker.Choice, picture: Picture, top: Sequence[Answer], spent: Milliseconds | None, threshold: float
-) -> None:
-    """Draws the answer; ``spent`` is None for one that ships with the model, which took no time here."""
-    best = top[0]
+def answer(chosen: picker.Choice, picture: Picture, answered: Answered, threshold: float) -> None:
+    top, best = answered.top, answered.top[0]
     if chosen.weights == "random":
         st.warning("The weights are random, so this answer means nothing.", icon=":material/casino:")
     elif best.probability < threshold:
@@ -105,8 +102,8 @@ def answer(
     draw_bars(bars(top), "The most probable classes", largest=1.0)
     if chosen.spec.note and chosen.weights != "random":
         st.caption(chosen.spec.note)
-    if spent:
-        times(spent)
+    if answered.spent:
+        times(answered.spent)
 
 
 def times(spent: Milliseconds) -> None:
@@ -150,31 +147,20 @@ def ready(chosen: picker.Choice) -> bool:
 def one(chosen: picker.Choice, picture: Picture, top: int, threshold: float) -> None:
     left, right = st.columns(2, gap="medium")
     with left, notices.errors_shown(), st.container(key="classified"):
-        st.image(sources.small(picture, SHOWN_PIXELS), width="stretch", alt="The picture that is classified")
-    is_answered = False
+        st.image(drawings.small(picture, SHOWN_PIXELS), width="stretch", alt="The picture that is classified")
+    answered: Answered | None = None
     with right, notices.errors_shown():
         if ready(chosen):
-            answer(chosen, picture, *asked(chosen, picture, top), threshold)
+            answered = asking.ask(chosen, picture, top)
+            answer(chosen, picture, answered, threshold)
             draw_options(chosen.spec.classes)
             done.note_answer(chosen)
-            is_answered = True
     if picture.sample:
         credit(picture.sample)
-    if is_answered:
-        with notices.errors_shown():
-            looks.draw(chosen, picture)
+    if answered:
+        looks.draw(chosen.spec, picture, answered.attention)
         with notices.errors_shown():
             answers.draw(chosen, picture)
-
-
-def asked(chosen: picker.Choice, picture: Picture, top: int) -> tuple[Sequence[Answer], Milliseconds | None]:
-    """The most probable classes, and the time that the answer took; None if it ships with the model."""
-    known = shipped.find(chosen.model, picture.digest)
-    if known:
-        return known.top[:top], None
-    with notices.in_line("Looking …") as tell:
-        prediction = services.inference().classify(chosen.model, picture.data, picture.name, top, tell)
-    return prediction.top, prediction.milliseconds
 
 
 def doors() -> None:

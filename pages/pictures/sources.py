@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from deploy_core.embedded import Sample
 from deploy_core.pictures import formats
 from deploy_core.pictures.fetch import fetch
 from pages.parts.text import escaped
-from pages.state import address, services
+from pages.state import address
 
 SAMPLES = {sample.title: sample for sample in embedded.samples()}
 ORIGINS = ("Sample", "Upload", "URL", "Camera")
@@ -48,7 +49,7 @@ class Picture:
     source: str
     sample: Sample | None = None
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         return hashlib.sha256(self.data).hexdigest()
 
@@ -175,11 +176,6 @@ def _url() -> list[Picture]:
             fetched = Picture(fetch(url, limits), url, url)
         st.session_state["fetched"] = fetched
     return [fetched] if fetched else []
-
-
-def small(picture: Picture, side: int) -> bytes:
-    """A JPEG of the picture, upright and small enough to send: no side above ``side`` pixels. Raises InvalidPicture."""
-    return services.decoders().small(picture.data, side)
 
 
 def _one_of_origins(name: str) -> str:

@@ -131,13 +131,13 @@ def test_the_thinnest_strip_is_looked_at_as_any_other() -> None:
     Image.new("RGB", (4000, 2), "teal").save(thin, "PNG")
     app = upload(open_page(), ("thin.png", thin.getvalue()))
     assert not app.exception
-    assert "The crop cuts 100% of this picture off." in texts(app)
+    assert "The crop cuts 100 % of this picture off." in texts(app)
 
 
 @pytest.mark.parametrize(
     ("crop_mode", "given", "warning"),
     [
-        ("center", "the model is given 51% of it, the middle", "The crop cuts 87% of this picture off."),
+        ("center", "the model is given the middle 51 % of it", "The crop cuts 87 % of this picture off."),
         ("squash", "the model is given all of it, squashed into a square", "One side of this picture is 6.0 times"),
     ],
 )

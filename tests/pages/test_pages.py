@@ -53,7 +53,7 @@ def test_a_first_visit_finds_a_photograph_already_classified(answer: Callable[[s
 
 
 def test_a_first_visit_starts_no_inference(monkeypatch: pytest.MonkeyPatch) -> None:
-    for question in ("classify", "attention"):
+    for question in ("classify", "look"):
         monkeypatch.setattr(services.inference(), question, None)
     app = open_page()
     assert app.metric
