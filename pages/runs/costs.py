@@ -11,7 +11,7 @@ from deploy_core.profile.verdict import headlines
 from deploy_core.profile.verdict.headlines import Headline
 from pages.charts.bars import Bar, draw_bars
 from pages.runs.files import title
-from pages.runs.headed import head
+from pages.runs.headed import head, missing
 
 
 def draw(run: Record) -> None:
@@ -19,7 +19,8 @@ def draw(run: Record) -> None:
     with right:
         _chart(run, headlines.size(run), "File size", "MB", lambda row: row.bytes / 1e6)
     if not run.visits:
-        left.markdown(NOT_EXAMINED)
+        with left:
+            missing(run, "loading, the first answer and memory")
         return
     with left:
         _chart(run, headlines.loading(run), "Load time", "ms", lambda row: row.load_ms)
@@ -32,9 +33,6 @@ def draw(run: Record) -> None:
         "with its runtime; the original adds timm, the code of the model. Load leaves out importing these, except in "
         "records of version 2."
     )
-
-
-NOT_EXAMINED = "This run measured latency only. Profile without that choice to see loading, first answer and memory."
 
 
 def _chart(run: Record, headline: Headline, alt_text: str, unit: str, value: Callable[[Row], float | None]) -> None:

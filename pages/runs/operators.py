@@ -14,7 +14,7 @@ from deploy_core.profile.verdict import headlines, reasons
 from pages.charts.stacks import StackPart, draw_stacks
 from pages.parts.text import escaped
 from pages.runs.files import title
-from pages.runs.headed import head
+from pages.runs.headed import head, missing
 
 # The file that is compared with the original until the visitor picks another.
 USUAL_OTHER = FORMATS["quantized"].title
@@ -43,7 +43,7 @@ def _kinds(run: Record) -> None:
             "ms for one picture, under the profiler",
         )
     else:
-        st.markdown("This run measured latency only. Profile without that choice to see the operators.")
+        missing(run, "operators")
     delegated = [row for row in run.rows if row.delegated_percent is not None]
     if delegated:
         st.caption(_delegated(delegated))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
+from deploy_core.formats import FORMATS
 from deploy_core.profile.record.record import Record, Row, Scaling
 from deploy_core.profile.verdict import headlines
 from deploy_core.profile.words import counted
 from pages.charts import theme
 from pages.charts.lines import LinePoint, draw_lines
 from pages.runs.files import UNKNOWN_INTERVAL, title
-from pages.runs.headed import head
+from pages.runs.headed import head, missing
 
 
 def draw(run: Record) -> None:
@@ -19,9 +20,8 @@ def draw(run: Record) -> None:
 
 
 def _by_batch(run: Record) -> None:
-    alone = [title(row) for row in run.rows if not row.throughput]
-    if len(alone) == len(run.rows):
-        st.markdown("This run measured no batches.")
+    if not any(row.throughput for row in run.rows):
+        missing(run, "batches")
         return
     head(headlines.batches(run))
     draw_lines(
@@ -36,6 +36,7 @@ def _by_batch(run: Record) -> None:
         "pictures at once",
         "pictures/s",
     )
+    alone = [title(row) for row in run.rows if not FORMATS[row.format].takes_batches]
     if alone:
         st.caption(f"One picture at a time only: {'; '.join(alone)}.")
 

@@ -364,7 +364,8 @@ def test_a_run_of_latency_only_shows_what_it_has_and_says_what_it_has_not() -> N
     app.run()
     assert not app.exception
     assert not app.error
-    assert "This run measured latency only" in texts(app)
+    for what in ("operators", "batches", "loading, the first answer and memory"):
+        assert f"This run did not measure {what}, because only the latency was asked for." in texts(app)
     app.toggle(key="all_columns").set_value(True).run()
     assert not {"Load", "First answer", "Memory"} & set(app.dataframe[0].value)
 

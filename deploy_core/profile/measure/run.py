@@ -42,7 +42,8 @@ class Options:
 
     - ``threads``: the thread counts; the first is for all measurements, the others for ``scaling``; empty for all cores
     - ``batches``: the batch sizes for the throughput
-    - ``rounds``: the number of rounds; None to measure until the ratios are within ``bound`` or ``seconds`` are over
+    - ``rounds``: the number of rounds; None to measure until the ratios are within ``bound`` or ``seconds`` are over;
+      with a number, ``seconds`` limits only how often each artifact is examined
     - ``seconds``: the time for measuring, with all thread counts; ``plan`` says what comes on top of it
     - ``is_latency_only``: whether to leave out what is measured in new processes: loading, the first answer, memory,
       batches and operators
@@ -103,7 +104,7 @@ def profile(
     planned = _planned(session)
     with host.watched() as load:
         turns, further = _take_turns(session, planned, _step(progress, planned, 0, planned.alone))
-        deadline = started + planned.total
+        deadline = time.monotonic() + options.seconds if options.rounds else started + planned.total
         visits = _examine_each(session, deadline, _step(progress, planned, planned.total - planned.alone, 0))
     scaling = [rows.points(options.threads[0], turns), *further]
     estimated = estimates(turns.samples)
@@ -240,7 +241,7 @@ def _examine_each(session: _Session, deadline: float, progress: Progress) -> dic
                         raise
                     session.exclude({artifact.format: str(error)})
             now = time.monotonic()
-            if session.options.rounds is None and now + (now - began) > deadline:
+            if now + (now - began) > deadline:
                 break
     finally:
         processes.close()
