@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 WARMUP_ROUNDS = 3
 # A share of the measuring time, added to it. The warm-up ends with the round that uses it up.
 WARMUP_SHARE = 0.25
-# From this many rounds on, the medians so far are shown.
-FIRST_LOOK = 3
+# The medians so far are told after each of these first rounds, and then as often as the intervals are computed.
+FIRST_LOOKS = 3
 # The intervals are computed again after this many times as many rounds, because that takes time too.
 GROWTH = 1.3
 ORDER_SEED = 0
@@ -105,7 +105,7 @@ def time_in_rounds(
             for name, elapsed in run_each().items():
                 samples[name].append(elapsed)
             done += 1
-            is_looked_at = done in (FIRST_LOOK, look_at)
+            is_looked_at = done <= FIRST_LOOKS or done == look_at
             known = {name: statistics.median(times) for name, times in samples.items()} if is_looked_at else {}
             progress(replace(_event(done, until, clock() - started), medians=known))
             if done == look_at:
