@@ -51,21 +51,22 @@ phone, the order of the formats may differ: measure there.
 def profile() -> None:
     chosen = picker.choice()
     request = wanted(chosen)
-    is_running = measure.follow(measure.measured(request))
+    answer = st.container()
     runs, opened = known.known(chosen, request), known.linked()
     if opened and opened.model != chosen.spec.name:
         st.caption(f"This link opens a run of {escaped(opened.model)}.")
     elif opened and opened not in runs:
         runs = (opened, *runs)
     hashes = {key: stored.artifact.sha256 for key, stored in services.store().find(request).items()}
-    run = known.choose(runs, opened, hashes, st.session_state.get("profile_asked"))
-    if run:
-        fastest.draw(run)
-        recommendation.draw(run)
-        st.header("Measure")
-    elif not is_running:
-        st.info(f"{escaped(chosen.spec.title)} has not been measured here yet.", icon=":material/speed:")
-    measure.draw(request, is_running, next(iter(known.measured_here(chosen, request)), None))
+    with answer:
+        run = known.choose(runs, opened, hashes, st.session_state.get("profile_asked"))
+        if run:
+            fastest.draw(run)
+            recommendation.draw(run)
+            st.header("Measure")
+    is_running = measure.draw(request, next(iter(known.measured_here(chosen, request)), None))
+    if not (run or is_running):
+        answer.info(f"{escaped(chosen.spec.title)} has not been measured here yet.", icon=":material/speed:")
     if run:
         show(run)
     with st.expander("Compare two runs, or bring one from another machine", icon=":material/compare_arrows:"):

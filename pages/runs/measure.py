@@ -23,15 +23,11 @@ BUDGETS = {"10 seconds": 10.0, "30 seconds": 30.0, "2 minutes": 120.0}
 USUAL_BUDGET = "30 seconds"
 
 
-def follow(build: BuildRequest) -> bool:
-    """Draws the progress of the profile of this model, and the medians so far. Returns whether it is not done."""
-    return progress.is_unfinished(progress.follow(_followed(build), _draw_medians))
+def draw(request: BuildRequest, past: Record | None) -> bool:
+    """Draws the choices, and the button that measures what is built of ``request``, or builds all of it first; below it
+    the progress of a profile of this model, with the medians so far.
 
-
-def draw(request: BuildRequest, is_running: bool, past: Record | None) -> None:
-    """Draws the choices, and the button that measures what is built of ``request``, or builds all of it first.
-
-    ``past`` is the newest run of the model here.
+    ``past`` is the newest run of the model here. Returns whether a profile is under way.
     """
     built = services.store().find(request)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -49,10 +45,12 @@ def draw(request: BuildRequest, is_running: bool, past: Record | None) -> None:
             help="Leaves out loading, the first answer, memory, operators and batches, which take a new process for "
             "each file.",
         )
-    task = _task(measured(request))
+    task = _task(_measured(request))
     seconds = planned_seconds(services.store(), task, settings.load(), past).total
     what = f"Profile {counted(len(built), 'file')}" if len(built) > 1 else "Build and profile"
-    if st.button(
+    button = st.empty()
+    is_running = progress.is_unfinished(progress.follow(_followed(_measured(request)), _draw_medians))
+    if button.button(
         f"{what} on this server{' again' if past else ''}: {about(seconds)}",
         type="secondary" if past else "primary",
         icon=":material/speed:",
@@ -67,10 +65,11 @@ def draw(request: BuildRequest, is_running: bool, past: Record | None) -> None:
         st.rerun()
     missing = [FORMATS[key].title for key in request.formats if key not in built]
     if len(built) > 1 and missing:
-        st.caption(f"Not built yet, so not measured: {', '.join(missing)}.")
+        st.caption(f"Not built yet, so not measured: {'; '.join(missing)}.")
+    return is_running
 
 
-def measured(request: BuildRequest) -> BuildRequest:
+def _measured(request: BuildRequest) -> BuildRequest:
     """What the button measures: what is built of the request, or all of it where nothing is."""
     built = services.store().find(request)
     return dataclasses.replace(request, formats=tuple(built)) if len(built) > 1 else request

@@ -212,7 +212,7 @@ def test_profile_shows_the_saved_run_and_offers_to_measure_what_is_built() -> No
     app.switch_page(PAGES["profile"]).run()
     assert list(app.dataframe[0].value["File"]) == saved_titles()
     assert app.button(key="profile").label == "Profile 3 files on this server: about 50 seconds"
-    assert "Not built yet, so not measured: Optimized for mobile, Lite interpreter" in texts(app)
+    assert "Not built yet, so not measured: Optimized for mobile; Lite interpreter" in texts(app)
 
 
 def test_a_kept_run_opens_by_its_link() -> None:

@@ -50,7 +50,7 @@ def savings(run: Record) -> Headline:
     unknown = [title for title, outcome in outcomes.items() if outcome is SpeedOutcome.UNKNOWN]
     start = f"{faster} of {len(others)} files" if faster < len(others) else f"All {faster} files"
     start = "The file" if len(others) == faster == 1 else start
-    rest = f"; no reliable difference: {', '.join(unknown)}" if unknown else ""
+    rest = f"; no reliable difference: {'; '.join(unknown)}" if unknown else ""
     fastest = _fastest(run)
     return Headline(
         f"{start} {'is' if faster == 1 else 'are'} faster than the original{rest}",

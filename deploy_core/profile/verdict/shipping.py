@@ -157,5 +157,5 @@ def _praise(run: Record, chosen: Row, target: Target) -> str:
 def _rivals(rivals: Sequence[Row]) -> str:
     if not rivals:
         return ""
-    names = ", ".join(FORMATS[row.format].title for row in rivals)
+    names = "; ".join(FORMATS[row.format].title for row in rivals)
     return f"{NO_DIFFERENCE} in speed, and no smaller: {names}."
