@@ -51,13 +51,13 @@ phone, the order of the formats may differ: measure there.
 def profile() -> None:
     chosen = picker.choice()
     request = wanted(chosen)
-    answer = st.container()
     runs, opened = known.known(chosen, request), known.linked()
     if opened and opened.model != chosen.spec.name:
         st.caption(f"This link opens a run of {escaped(opened.model)}.")
     elif opened and opened not in runs:
         runs = (opened, *runs)
     hashes = {key: stored.artifact.sha256 for key, stored in services.store().find(request).items()}
+    answer = st.container()
     with answer:
         run = known.choose(runs, opened, hashes, st.session_state.get("profile_asked"))
         if run:
