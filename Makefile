@@ -28,6 +28,18 @@ INSTALL = $(if $(PIP_EXTRA_INDEX_URL),,$(PIP_INSTALL) --require-hashes -r $(1).l
 	&& echo "$(1).lock is for Python 3.11 on Linux and the default index. Installing $(1).txt instead, without hashes." \
 	&& $(PIP_INSTALL) -r $(1).txt; }
 
+# TORCH=cpu installs PyTorch without CUDA, which this app never uses and which takes most of the disk. pip finds that build
+# where the person's own index has it, and uv knows PyTorch's index.
+TORCH ?=
+CPU_BUILDS := $(shell sed -nE 's/^(torch(vision)?==[^ ]*).*/\1+cpu/p' requirements.txt)
+INSTALL_CPU_TORCH = { $(PIP_INSTALL) --quiet --no-deps $(CPU_BUILDS) 2> /dev/null \
+	|| { $(MAKE) --no-print-directory $(UV)/bin/uv > /dev/null 2>&1 && $(UV)/bin/uv pip install --quiet \
+	--python $(BIN)/python --torch-backend cpu --no-deps $(CPU_BUILDS:+cpu=) 2> /dev/null; } \
+	|| { echo "TORCH=cpu: no package index here has PyTorch without CUDA. Installing the usual build."; false; }; }
+# Its hashes are not in the lock.
+INSTALL_WITH_TORCH = $(if $(filter cpu,$(TORCH)),$(INSTALL_CPU_TORCH) && $(PIP_INSTALL) -r $(1).txt \
+	|| { $(call INSTALL,$(1)); },$(call INSTALL,$(1)))
+
 # Locked versions stay the same if they still fit; UPGRADE=--upgrade takes the newest versions instead.
 UPGRADE ?=
 COMPILE = $(UV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
@@ -87,12 +99,12 @@ $(BIN)/pip:
 	$(call MAKE_VENV,$(VENV))
 
 $(VENV)/.installed: requirements.lock requirements.txt | $(BIN)/pip
-	@$(call INSTALL,requirements)
+	@$(call INSTALL_WITH_TORCH,requirements)
 	touch $@
 
 $(VENV)/.installed-dev: requirements-dev.lock requirements-dev.txt requirements-cluster.txt requirements-training.txt \
 		$(VENV)/.installed
-	@$(call INSTALL,requirements-dev)
+	@$(call INSTALL_WITH_TORCH,requirements-dev)
 	touch $@
 
 $(VENV)/.installed-litert: requirements-litert.lock requirements-litert.txt $(VENV)/.installed
