@@ -6,6 +6,7 @@ streamlit run streamlit_app.py
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import os
 import resource
@@ -59,8 +60,10 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
                 _refuse(error)
             services.visitors()
         looking = asyncio.create_task(_look_after())
+        warming = asyncio.create_task(asyncio.to_thread(_warm_up))
         yield
         looking.cancel()
+        warming.cancel()
         services.close()
 
 
@@ -76,6 +79,15 @@ async def _look_after() -> None:
             continue
         except Exception:
             log.exception("Looking after the sessions failed")
+
+
+def _warm_up() -> None:
+    """Does beforehand what the first visitor would wait for: imports what pages draw with, and starts the inference."""
+    for module in ("altair", "pandas"):
+        importlib.import_module(module)
+    # The visitor is told what is wrong.
+    with suppress(DeployError):
+        services.inference().abilities()
 
 
 def _refuse(error: HomeInUse) -> NoReturn:
