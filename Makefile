@@ -5,7 +5,6 @@ BIN := $(VENV)/bin
 # Named after the lock file's content, because its date is meaningless in a fresh checkout or a copy.
 LOCK := $(firstword $(shell cksum < device/package-lock.json))
 CLIENT := device/node_modules/.packed-$(LOCK)
-FETCHED := .cache/client
 PORT ?= 8501
 
 # Each tool has its own environment, so that it cannot change the app's packages.
@@ -119,12 +118,7 @@ $(PIP_AUDIT)/bin/pip-audit:
 	$(call MAKE_VENV,$(PIP_AUDIT))
 	$(PIP_AUDIT)/bin/python -m pip install --disable-pip-version-check pip-audit==$(PIP_AUDIT_VERSION)
 
-# The browsers' runtimes are too large for git, so npm fetches them, with the lock file's hashes. They replace the old ones
-# only once they are complete.
+# The browsers' runtimes are too large for git. They replace the old ones only once they are complete.
 $(CLIENT):
-	@rm -rf $(FETCHED) && mkdir -p $(FETCHED) && cp device/package.json device/package-lock.json device/.npmrc $(FETCHED) \
-	&& (cd $(FETCHED) && npm ci --prefer-offline --fetch-retries 1 --fetch-retry-mintimeout 1000) \
-	&& gzip -k $(FETCHED)/node_modules/onnxruntime-web/dist/*.wasm $(FETCHED)/node_modules/@litertjs/core/wasm/*.wasm \
-	&& touch $(FETCHED)/node_modules/$(@F) && rm -rf device/node_modules && mv $(FETCHED)/node_modules device/ \
+	@$(PYTHON) -m web.runtimes && touch $@ \
 	|| echo "npm could not fetch what browsers need now, so the page 'On your device' may not work. The rest works."
-	@rm -rf $(FETCHED)

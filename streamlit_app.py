@@ -10,6 +10,8 @@ import importlib
 import logging
 import os
 import resource
+import shutil
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
@@ -29,7 +31,7 @@ from deploy_core.settings import Settings
 from deploy_core.storage import home
 from pages.device import client
 from pages.state import services
-from web import connections, downloads
+from web import connections, downloads, runtimes
 from web.headers import Headers
 from web.ready import ready
 from web.uploads import Held, UploadLimits
@@ -88,6 +90,16 @@ def _warm_up() -> None:
     # The visitor is told what is wrong.
     with suppress(DeployError):
         services.inference().abilities()
+    fetch_runtimes()
+
+
+def fetch_runtimes() -> None:
+    """Fetches the browsers' runtimes, if something else than ``make`` started the app and npm is here."""
+    if client.runtime() is None and shutil.which("npm"):
+        try:
+            runtimes.fetch(client.FOLDER.parent, "--omit=dev")
+        except (OSError, subprocess.CalledProcessError) as error:
+            log.warning("npm could not fetch the runtimes for browsers: %s", error)
 
 
 def _refuse(error: HomeInUse) -> NoReturn:
