@@ -98,5 +98,5 @@ def _draw_medians(job: Job) -> None:
         {"File": FORMATS[key].title, "Median latency": median, "Times as fast": original / median}
         for key, median in sorted(job.medians.items(), key=lambda pair: pair[1])
     ]
-    st.caption("So far:")
+    st.caption("So far; more rounds will change these figures:")
     st.dataframe(pd.DataFrame(lines), hide_index=True, column_config=COLUMNS, width="content")
