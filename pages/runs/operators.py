@@ -53,11 +53,12 @@ def _delegated(rows: Sequence[Row]) -> str:
     """What is known of files whose runtime hands operators to a delegate."""
     names = " and ".join(title(row) for row in rows)
     shares = "; ".join(
-        f"{FORMATS[row.format].delegate} computes {row.delegated_percent:.0f} % of {title(row)}" for row in rows
+        f"{FORMATS[row.format].delegate} computes {row.delegated_percent:.0f} % of the operators of {title(row)}"
+        for row in rows
     )
     outside = sorted({name for row in rows for name in row.undelegated})
     rest = f"; not delegated: {escaped(', '.join(outside))}" if outside else ""
-    return f"The runtime of {names} does not report the time of each operator. {shares}{rest}."
+    return f"The runtime of {names} does not report times of operators. {shares}{rest}."
 
 
 def _side_by_side(run: Record) -> None:

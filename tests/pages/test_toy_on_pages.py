@@ -65,6 +65,6 @@ def test_profile_shows_it_in_tables_and_charts() -> None:
     app.query_params["run"] = services.runs().keep(run)
     app.run()
     assert not app.exception
-    assert list(app.dataframe[0].value["File"]) == ["Original", "Toy box"]
-    assert "Its delegate, ToyNN, computes 50 % of them" in texts(app)
+    assert list(app.dataframe[0].value["File"]) == ["Toy box", "Original"]
+    assert "ToyNN computes 50 % of the operators of Toy box" in texts(app)
     assert any("#123456" in str(chart.proto) for chart in app.get("vega_lite_chart"))
