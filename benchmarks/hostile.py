@@ -39,7 +39,7 @@ from deploy_core.types import BuildRequest, ModelChoice
 from deploy_core.worker.client import Inference
 from deploy_core.worker.intake import Intake, reader_process
 from tests.browser.app import Server, serving
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import SAMPLES, Visitor
 from tests.hostile import crashing_heic, mutated, originals, scan_bomb
 
 PICTURE = (embedded.SAMPLES / "chelsea.png").read_bytes()
@@ -47,7 +47,6 @@ MUTATIONS = 10_000
 BOMB_SECONDS = 8.0
 SIGNALS = (signal.SIGSTOP, signal.SIGKILL, signal.SIGSEGV)
 SESSIONS, CLASSIFICATIONS = 60, 3
-SAMPLES = ("Rocket", "Coffee", "Astronaut", "Cat")
 METADATA_KEYS = 6_000_000
 
 

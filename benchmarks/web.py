@@ -18,14 +18,13 @@ from benchmarks.figure import Figure, memory
 from tests.browser import chromium
 from tests.browser.app import Server, serving
 from tests.browser.steps import close_picker, open_picker
+from tests.browser.visitor import SAMPLES
 
 MOST_MEMORY_MB = 150
 MOST_SLOWER = 2.0
 MOST_STREAMING_MB = 20
 INTERACTIONS = 15
 PATIENCE = 600_000
-# The first must not be the sample that a page opens with.
-SAMPLES = ("Coffee", "Astronaut", "Rocket", "Cat")
 IDLE_APP = "import streamlit as st\nst.title('Idle')\n"
 
 
@@ -41,7 +40,8 @@ def figures() -> list[Figure]:
         with serving(folder) as server:
             page = browser.new_page()
             page.set_default_timeout(PATIENCE)
-            page.goto(server.address)
+            # The answers that ship with the pretrained weights would need no inference.
+            page.goto(f"{server.address}/?weights=random")
             expect(page.get_by_test_id("stMetricValue")).to_be_visible()
             quiet = _answer_seconds(page)
             _start_build(browser, server)
@@ -74,7 +74,7 @@ def _answer_seconds(page: Page) -> float:
     for number in range(INTERACTIONS):
         before = page.get_by_test_id("stImage").first.locator("img").get_attribute("src")
         started = time.perf_counter()
-        page.get_by_test_id("stButtonGroup").get_by_text(SAMPLES[number % len(SAMPLES)], exact=True).click()
+        page.get_by_test_id("stButtonGroup").get_by_text(SAMPLES[-1 - number % 4], exact=True).click()
         expect(page.get_by_test_id("stImage").first.locator("img")).not_to_have_attribute("src", before or "")
         expect(page.get_by_text("Running...")).to_have_count(0)
         expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_visible()
@@ -88,7 +88,7 @@ def _start_build(browser: Browser, server: Server) -> None:
     page.goto(server.address)
     _choose_base(page)
     page.get_by_role("link", name="Build", exact=True).click()
-    page.get_by_role("button", name="Build 9 files of DeiT-Base").click()
+    page.get_by_role("button", name="files of DeiT-Base").click()
     expect(page.get_by_text("Building Scripted")).to_be_visible()
     page.close()
 

@@ -4,6 +4,7 @@
     ├── InvalidRequest          an option, a name or a number that makes no sense
     ├── InvalidPicture          bytes that are not a picture this project reads
     ├── InvalidPictureSet       a labelled folder or archive that cannot be used
+    │   └── UnknownClasses      some of its folders are named after no class of the model
     ├── PictureUnreachable      a file or an address that gives no picture
     ├── WeightsUnavailable      the Hub cannot be reached, or does not have the file
     ├── InvalidCheckpoint       a checkpoint that does not fit the model
@@ -48,6 +49,10 @@ class InvalidPicture(DeployError):
 
 
 class InvalidPictureSet(DeployError):
+    pass
+
+
+class UnknownClasses(InvalidPictureSet):
     pass
 
 

@@ -11,7 +11,7 @@ from deploy_core import settings
 from deploy_core.errors import DeployError
 from deploy_core.storage import home
 from pages.parts import notices
-from pages.state import picker, session
+from pages.state import address, picker, session
 from pages.way import stepper
 from pages.way.steps import STEPS
 
@@ -28,6 +28,8 @@ page = st.navigation(
 )
 step = next(step for step in STEPS if step.title == page.title)
 try:
+    notices.begin()
+    address.look()
     session.note_session()
     home.require(settings.load())
     if picker.settle():

@@ -1,4 +1,4 @@
-"""Classify: what is in a picture, how sure the model is, where it looks, and how every file of it answers."""
+"""Classify: what is in a picture, with which confidence, where the model looks, and how every file of it answers."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import streamlit as st
 
 from deploy_core import embedded
 from deploy_core.embedded import Sample
-from deploy_core.inference import shipped
 from deploy_core.inference.classify import DEFAULT_TOP
 from deploy_core.types import Answer, Milliseconds
 from deploy_core.worker.tasks import Download
 from pages.charts.bars import Bar, draw_bars
 from pages.own import assumed, own_model
 from pages.parts import notices, progress
-from pages.parts.text import escaped
-from pages.pictures import answers, batch, code, looks, sources
+from pages.parts.text import escaped, percent
+from pages.pictures import answers, asking, batch, code, drawings, looks, sources
+from pages.pictures.asking import Answered
 from pages.pictures.sources import Picture
-from pages.state import address, picker, services
+from pages.state import address, picker
 from pages.way import done
 from pages.way.steps import BUILD
 
@@ -52,7 +52,15 @@ def options(classes: int) -> tuple[int, float]:
 def draw_options(classes: int) -> None:
     with st.popover("Options", icon=":material/tune:"):
         st.slider("Classes shown", 1, min(MOST_SHOWN, classes), key="top", on_change=_ask_for)
-        st.slider("Not sure below", 0, 100, USUAL_THRESHOLD, format="%d %%", key="threshold", persist_state="session")
+        st.slider(
+            "Not sure below a confidence of",
+            0,
+            100,
+            USUAL_THRESHOLD,
+            format="%d %%",
+            key="threshold",
+            persist_state="session",
+        )
 
 
 def _ask_for() -> None:
@@ -65,30 +73,27 @@ def bars(top: Sequence[Answer]) -> list[Bar]:
             # The index tells ImageNet's two cranes apart.
             label=f"{answer.label.split(',')[0]} · {answer.index}",
             value=answer.probability,
-            text=f"{answer.probability:.1%}",
-            hint=f"{answer.label}: {answer.probability:.2%}",
+            text=percent(answer.probability, 1),
+            hint=f"{answer.label}: {percent(answer.probability, 2)}",
         )
         for answer in top
     ]
 
 
-def answer(
-    chosen: picker.Choice, picture: Picture, top: Sequence[Answer], spent: Milliseconds | None, threshold: float
-) -> None:
-    """Draws the answer; ``spent`` is None for one that ships with the model, which took no time here."""
-    best = top[0]
+def answer(chosen: picker.Choice, picture: Picture, answered: Answered, threshold: float) -> None:
+    top, best = answered.top, answered.top[0]
     if chosen.weights == "random":
         st.warning("The weights are random, so this answer means nothing.", icon=":material/casino:")
     elif best.probability < threshold:
         st.warning(
-            f"**Not sure.** Its best guess has {best.probability:.0%}, less than your limit of {threshold:.0%}. "
-            f"Its {len(top)} guesses are below.",
+            f"**Not sure.** Its confidence is {percent(best.probability)}, below your limit of {percent(threshold)}. "
+            f"Its {len(top)} best guesses are below.",
             icon=":material/help:",
         )
     st.metric(
         f"Class {best.index}",
         escaped(best.label),
-        f"Confidence {best.probability * 100:.1f} %",
+        f"Confidence {percent(best.probability, 1)}",
         delta_color="off",
         delta_arrow="off",
     )
@@ -97,8 +102,8 @@ def answer(
     draw_bars(bars(top), "The most probable classes", largest=1.0)
     if chosen.spec.note and chosen.weights != "random":
         st.caption(chosen.spec.note)
-    if spent:
-        times(spent)
+    if answered.spent:
+        times(answered.spent)
 
 
 def times(spent: Milliseconds) -> None:
@@ -106,7 +111,7 @@ def times(spent: Milliseconds) -> None:
         f"**Where the time went:** reading the picture {spent.read:.1f} ms · preprocessing {spent.preprocess:.1f} ms · "
         f"inference {spent.inference:.1f} ms on the original",
         help="Reading: decode, turn upright, convert to RGB. Preprocessing: resize, crop, normalize. The original is "
-        "the float model in PyTorch; the times of the files are below.",
+        "the float model in PyTorch; the page Profile times the files.",
     )
 
 
@@ -142,31 +147,20 @@ def ready(chosen: picker.Choice) -> bool:
 def one(chosen: picker.Choice, picture: Picture, top: int, threshold: float) -> None:
     left, right = st.columns(2, gap="medium")
     with left, notices.errors_shown(), st.container(key="classified"):
-        st.image(sources.small(picture, SHOWN_PIXELS), width="stretch", alt="The picture that is classified")
-    is_answered = False
+        st.image(drawings.small(picture, SHOWN_PIXELS), width="stretch", alt="The picture that is classified")
+    answered: Answered | None = None
     with right, notices.errors_shown():
         if ready(chosen):
-            answer(chosen, picture, *asked(chosen, picture, top), threshold)
+            answered = asking.ask(chosen, picture, top)
+            answer(chosen, picture, answered, threshold)
             draw_options(chosen.spec.classes)
             done.note_answer(chosen)
-            is_answered = True
     if picture.sample:
         credit(picture.sample)
-    if is_answered:
-        with notices.errors_shown():
-            looks.draw(chosen, picture)
+    if answered:
+        looks.draw(chosen.spec, picture, answered.attention)
         with notices.errors_shown():
             answers.draw(chosen, picture)
-
-
-def asked(chosen: picker.Choice, picture: Picture, top: int) -> tuple[Sequence[Answer], Milliseconds | None]:
-    """The most probable classes, and the time that the answer took; None if it ships with the model."""
-    known = shipped.find(chosen.model, picture.digest)
-    if known:
-        return known.top[:top], None
-    with notices.in_line("Looking …") as tell:
-        prediction = services.inference().classify(chosen.model, picture.data, picture.name, top, tell)
-    return prediction.top, prediction.milliseconds
 
 
 def doors() -> None:

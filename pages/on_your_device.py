@@ -56,10 +56,8 @@ itself (`localhost`). To open this app on a phone in your network over https:
 Over plain http the page works too, with WebAssembly on one thread and a file picker.
 """
 
-NOT_FETCHED = (
-    "**The browser's runtimes are not on this server.** `make run` fetches them where npm is installed: install npm, "
-    "then run `make run` again. All other pages work without it."
-)
+NOT_FETCHED = "**This server cannot time your device:** the browser's runtimes are not on it. All other pages work."
+HOW_TO_FETCH = "`make run` fetches the runtimes where npm is installed: install npm, then run `make run` again."
 
 
 def on_your_device() -> None:
@@ -67,6 +65,7 @@ def on_your_device() -> None:
     runtime = client.runtime()
     if runtime is None:
         st.warning(NOT_FETCHED, icon=":material/deployed_code_alert:")
+        notices.for_host("For whoever runs this server", [HOW_TO_FETCH])
         return
     offered = [key for key in IN_BROWSERS if key in capacity.offered_formats(settings.load())]
     if not offered:
@@ -84,9 +83,12 @@ def on_your_device() -> None:
     buildable = [key for key in missing if FORMATS[key].probe() is None]
     if buildable:
         build(request(chosen, [*built, *buildable]), chosen.spec.title, buildable)
-    for family, reason in {FORMATS[key].family.title: FORMATS[key].probe() for key in missing}.items():
-        if reason:
-            st.caption(f"{family} files cannot be built on this server. {reason}")
+    reasons = {FORMATS[key].family.title: reason for key in missing if (reason := FORMATS[key].probe())}
+    if reasons:
+        notices.for_host(
+            f"{' and '.join(reasons)} files cannot be built on this server",
+            (f"**{family}:** {escaped(reason)}" for family, reason in reasons.items()),
+        )
 
 
 def request(chosen: picker.Choice, formats: Sequence[str]) -> BuildRequest:

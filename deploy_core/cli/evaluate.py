@@ -30,6 +30,9 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--data", type=Path, required=True, metavar="PATH", help="one folder a class; or a tar or zip of that"
     )
+    sub.add_argument(
+        "--skip-unknown", action="store_true", help="leave out folders that are named after no class of the model"
+    )
     add_model(sub)
     sub.add_argument("--scheduler", metavar="ADDRESS", help="a Dask cluster that does the work: tcp://HOST:PORT")
     sub.add_argument(
@@ -47,7 +50,7 @@ def run(options: argparse.Namespace, limits: Settings) -> Outcome:
         raise InvalidRequest(f"{what} is a model, and so is {options.model}.", "Leave --model out.")
     if options.shared_data and not options.scheduler:
         raise InvalidRequest("There is no cluster to share the data with.", "Name its --scheduler.")
-    pictures = evaluate.open_pictures(options.data, load.find(model), limits)
+    pictures = evaluate.open_pictures(options.data, load.find(model), limits, options.skip_unknown)
     if options.scheduler:
         from deploy_core.evaluation import cluster
 
@@ -83,6 +86,7 @@ def run(options: argparse.Namespace, limits: Settings) -> Outcome:
         "confusion": scores.matrix(figures.confusion, len(evaluation.labels)),
         "unreadable": evaluation.unreadable,
         "ignored_files": evaluation.ignored,
+        "left_out_folders": evaluation.left_out,
     }
     low, high = figures.top1_interval
     lines = [
@@ -110,6 +114,8 @@ def run(options: argparse.Namespace, limits: Settings) -> Outcome:
         few = ", ".join(evaluation.unreadable[:UNREADABLE_NAMED])
         more = "" if len(evaluation.unreadable) <= UNREADABLE_NAMED else ", …"
         text += f"\n\nCannot be read, so not counted: {len(evaluation.unreadable)} of the pictures. {few}{more}"
+    if evaluation.left_out:
+        text += f"\nLeft out, because the model has no such class: {', '.join(evaluation.left_out)}."
     if evaluation.ignored:
         text += f"\nLeft out, because their names are not those of pictures: {evaluation.ignored} of the files."
     if weights == "random":

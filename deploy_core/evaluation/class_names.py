@@ -8,7 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
-from deploy_core.errors import InvalidPictureSet
+from deploy_core.errors import InvalidPictureSet, UnknownClasses
 from deploy_core.models import catalogue
 from deploy_core.models.spec import ModelSpec
 
@@ -40,7 +40,10 @@ class ClassNames:
         return _normal(name) in self._indices
 
     def indices(self, folders: Sequence[str]) -> dict[str, int]:
-        """The class index of each folder. Raises InvalidPictureSet, which names the folders that are not classes."""
+        """The class index of each folder.
+
+        Raises UnknownClasses, which names the folders that are not classes, and InvalidPictureSet for two that are one.
+        """
         unknown = [name for name in folders if not self.knows(name)]
         if unknown:
             raise self._unknown(unknown)
@@ -53,7 +56,7 @@ class ClassNames:
             )
         return indices
 
-    def _unknown(self, unknown: Sequence[str]) -> InvalidPictureSet:
+    def _unknown(self, unknown: Sequence[str]) -> UnknownClasses:
         more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
         similar = difflib.get_close_matches(_normal(unknown[0]), self._indices, n=1)
         hint = f" Did you mean '{similar[0]}'?" if similar else ""
@@ -65,7 +68,7 @@ class ClassNames:
             if len(self.labels) <= FEW
             else "ImageNet's ids work too: n02114367."
         )
-        return InvalidPictureSet(
+        return UnknownClasses(
             f"The model has no class {', '.join(repr(name) for name in unknown[:SHOWN])}{more}.",
             f"Name each folder after a class of the model, or remove it.{hint} {few}",
         )

@@ -53,10 +53,16 @@ class Shard:
     data: tuple[bytes | None, ...] = field(repr=False)
 
 
-def open_pictures(path: Path, spec: ModelSpec, settings: Settings) -> LabelledSet:
-    """A labelled set. Raises InvalidPictureSet, also for a class that the model does not know."""
+def open_pictures(path: Path, spec: ModelSpec, settings: Settings, skip_unknown: bool = False) -> LabelledSet:
+    """A labelled set. With ``skip_unknown``, folders that are named after no class of the model are left out.
+
+    Raises UnknownClasses for such folders otherwise, or if no other remains, and InvalidPictureSet.
+    """
     names = ClassNames(spec)
     pictures = labelled.open_set(path, settings, names.knows)
+    unknown = {name for name in pictures.classes if not names.knows(name)}
+    if skip_unknown and len(unknown) < len(pictures.classes):
+        pictures = pictures.without(unknown)
     names.indices(pictures.classes)
     return pictures
 
@@ -155,6 +161,7 @@ def summarize(
         labels=catalogue.labels(spec),
         unreadable=unreadable,
         ignored=pictures.ignored,
+        left_out=pictures.left_out,
         results=tuple(
             Result(
                 name,

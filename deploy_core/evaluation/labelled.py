@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path, PurePath
 
@@ -37,6 +37,7 @@ class LabelledSet:
     - ``classes``: the names of the class folders, sorted, including ``known`` classes without pictures
     - ``entries``: the pictures, in the order of ``pictures``
     - ``ignored``: the number of files that are not pictures, by their suffix
+    - ``left_out``: the names of the class folders that are not evaluated
     """
 
     path: Path
@@ -44,6 +45,16 @@ class LabelledSet:
     entries: tuple[Entry, ...] = field(repr=False)
     ignored: int
     settings: Settings = field(repr=False)
+    left_out: tuple[str, ...] = ()
+
+    def without(self, names: Collection[str]) -> LabelledSet:
+        """The set without some of its class folders."""
+        return replace(
+            self,
+            classes=tuple(name for name in self.classes if name not in names),
+            entries=tuple(entry for entry in self.entries if entry.label not in names),
+            left_out=tuple(sorted(names)),
+        )
 
     def pictures(self) -> Iterator[tuple[Entry, bytes | None]]:
         """Each picture's bytes, in one pass over the set; None for a damaged, unreadable or too large picture.

@@ -63,6 +63,7 @@ class Evaluation:
     - ``labels``: the model's classes, by index
     - ``unreadable``: the pictures that could not be read and do not count
     - ``ignored``: the number of files that are not pictures
+    - ``left_out``: the folders that are named after no class of the model, where the person agreed to leave them out
     - ``disagreeing``: the number of pictures for which the subjects' answers differ
     - ``disagreements``: some of these pictures, chosen by a hash of their names, so from all over the set
     """
@@ -77,6 +78,7 @@ class Evaluation:
     results: tuple[Result, ...]
     disagreeing: int
     disagreements: tuple[Disagreement, ...] = field(repr=False)
+    left_out: tuple[str, ...] = ()
 
 
 def save_evaluation(evaluation: Evaluation, path: Path) -> None:

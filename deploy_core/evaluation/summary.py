@@ -1,4 +1,4 @@
-"""What stands out in an evaluation: the file that loses most, who gives which answer, classes without pictures."""
+"""What stands out in an evaluation: the files that lose, who gives which answer, classes without pictures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class SharedAnswer:
-    """One answer to a picture, the subjects that gave it, and the least and the most sure of them, 0..1."""
+    """One answer to a picture, the subjects that gave it, and their lowest and highest confidence, 0..1."""
 
     answer: int
     subjects: tuple[str, ...]
@@ -37,6 +37,13 @@ def largest_loss(evaluation: Evaluation) -> Loss | None:
         return None
     subject, worst = min(changes.items(), key=lambda item: item[1].top1)
     return Loss(subject, worst.top1, min(change.interval[0] for change in changes.values()))
+
+
+def measurably_worse(evaluation: Evaluation) -> tuple[str, ...]:
+    """The subjects whose top-1 is lower than the first's, even at the high end of the 95 % interval."""
+    return tuple(
+        result.subject for result in evaluation.results if result.change is not None and result.change.interval[1] < 0
+    )
 
 
 def shared_answers(disagreement: Disagreement) -> tuple[SharedAnswer, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -235,6 +236,8 @@ def missing(packages: Mapping[str, str], requirements: str | None = None) -> str
     return f"Install what it needs: pip install {' '.join(wanted)}" if wanted else None
 
 
+# Reading a package's metadata takes a millisecond, and every page asks for the versions of all formats.
+@functools.cache
 def _version(distribution: str) -> str | None:
     try:
         return version(distribution)

@@ -8,7 +8,8 @@ share the model.
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from deploy_core.errors import InvalidRequest
@@ -20,23 +21,34 @@ if TYPE_CHECKING:
 # The residual path of a block passes each token on unchanged: half of a block's output is its input.
 RESIDUAL = 0.5
 
-_hooked = threading.Lock()
+# Threads that add hooks at the same time could get the same handle.
+_hooking = threading.Lock()
 
 
 def rollout(model: Any, family: str, tensor: torch.Tensor) -> torch.Tensor:
-    """How much of the answer comes from each patch of one picture: float32 (rows, columns) with the sum 1.
+    """How much of the answer to ``tensor``, float32 (1, 3, S, S), comes from each patch. As ``followed``."""
+    import torch
 
-    ``family`` is the model's key in ``FAMILIES``; ``tensor`` is its input, float32 (1, 3, S, S). Attention is followed
-    from the last block to the patches. It starts at the tokens that the head reads: the class token, the class and the
-    distillation token of a distilled DeiT, or all patches where the head reads their mean.
+    with followed(model, family) as shares:
+        with torch.inference_mode():
+            model(tensor)
+        return shares()
+
+
+@contextmanager
+def followed(model: Any, family: str) -> Iterator[Callable[[], torch.Tensor]]:
+    """Follows one inference of the model that this thread makes inside the block.
+
+    Yields the function that then gives how much of the answer comes from each patch: float32 (rows, columns) with the
+    sum 1. ``family`` is the model's key in ``FAMILIES``. Attention is followed from the last block to the patches. It
+    starts at the tokens that the head reads: the class token, the class and the distillation token of a distilled DeiT,
+    or all patches where the head reads their mean.
     Raises InvalidRequest for a family that does not show its attention.
     """
-    import torch
 
     row = FAMILIES[family]
     if not row.shows_attention:
         raise InvalidRequest(f"{row.title} does not show where it looks.", "Choose a model of another family.")
-    blocks: Any = model.blocks
     projections: list[torch.Tensor] = []
     asking = threading.get_ident()
 
@@ -44,16 +56,23 @@ def rollout(model: Any, family: str, tensor: torch.Tensor) -> torch.Tensor:
         if threading.get_ident() == asking:
             projections.append(output)
 
-    with _hooked, torch.inference_mode(), ExitStack() as hooks:
-        for block in blocks:
-            hooks.callback(block.attn.qkv.register_forward_hook(record).remove)
-        model(tensor)
+    with ExitStack() as hooks:
+        with _hooking:
+            for block in model.blocks:
+                hooks.callback(block.attn.qkv.register_forward_hook(record).remove)
+        yield lambda: _rolled_out(model, row.prefix_tokens, projections)
+
+
+def _rolled_out(model: Any, read_tokens: int, projections: Sequence[torch.Tensor]) -> torch.Tensor:
+    """``projections`` are the outputs of each block's ``attn.qkv``, float32 (1, tokens, 3 * width)."""
+    import torch
+
     with torch.inference_mode():
         shares = torch.zeros(projections[0].shape[1])
         before = model.num_prefix_tokens
-        read_by_head = shares[before:] if model.global_pool == "avg" else shares[: row.prefix_tokens]
+        read_by_head = shares[before:] if model.global_pool == "avg" else shares[:read_tokens]
         read_by_head.fill_(1 / len(read_by_head))
-        for block, projection in zip(reversed(blocks), reversed(projections), strict=True):
+        for block, projection in zip(reversed(model.blocks), reversed(projections), strict=True):
             shares = RESIDUAL * shares + (1 - RESIDUAL) * _attended(block.attn, projection, shares)
         patches = shares[before:]
         side = round(len(patches) ** 0.5)

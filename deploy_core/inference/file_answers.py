@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,6 @@ from deploy_core.types import Answer
 if TYPE_CHECKING:
     import torch
 
-WARM_UP = 2
-LEAST_ROUNDS, MOST_ROUNDS = 3, 25
-TIMED_SECONDS = 0.5
 CLASSES_COMPARED = 5
 
 
@@ -39,7 +35,6 @@ class FileAnswer:
     """The answer of a file to one picture, compared with the original's.
 
     - ``agrees``, ``cosine``, ``max_abs_difference``: of the logits, as in ``differences.Difference``
-    - ``milliseconds``, ``original_milliseconds``: the fastest of a few inferences, measured in turn
     - ``probabilities``: the classes that the original finds most probable
     """
 
@@ -48,14 +43,7 @@ class FileAnswer:
     agrees: bool
     cosine: float
     max_abs_difference: float
-    milliseconds: float
-    original_milliseconds: float
     probabilities: tuple[Probability, ...]
-
-    @property
-    def time_ratio(self) -> float:
-        """The file's time divided by the original's."""
-        return self.milliseconds / self.original_milliseconds
 
 
 @dataclass(frozen=True)
@@ -87,34 +75,13 @@ def compare_with_original(format_key: str, file: Classifier, original: Classifie
     before, after = torch.softmax(original_logits, 0), torch.softmax(file_logits, 0)
     most_probable = before.topk(min(CLASSES_COMPARED, len(before))).indices.tolist()
     best = int(after.argmax())
-    milliseconds, original_milliseconds = _in_turn(file, original, tensor)
     return FileAnswer(
         format=format_key,
         top=Answer(best, file.labels[best], float(after[best])),
         agrees=not compared.is_flipped,
         cosine=compared.cosine,
         max_abs_difference=compared.largest,
-        milliseconds=milliseconds,
-        original_milliseconds=original_milliseconds,
         probabilities=tuple(
             Probability(index, file.labels[index], float(before[index]), float(after[index])) for index in most_probable
         ),
     )
-
-
-def _in_turn(file: Classifier, original: Classifier, tensor: torch.Tensor) -> tuple[float, float]:
-    """The fastest time of each. Other work on the machine only slows inferences down, and may slow one side more."""
-    for classifier in (file, original) * WARM_UP:
-        classifier.logits(tensor)
-    times: list[tuple[float, float]] = []
-    started = time.perf_counter()
-    while len(times) < LEAST_ROUNDS or (len(times) < MOST_ROUNDS and time.perf_counter() - started < TIMED_SECONDS):
-        times.append((_milliseconds(file, tensor), _milliseconds(original, tensor)))
-    file_times, original_times = zip(*times, strict=True)
-    return min(file_times), min(original_times)
-
-
-def _milliseconds(classifier: Classifier, tensor: torch.Tensor) -> float:
-    started = time.perf_counter()
-    classifier.logits(tensor)
-    return (time.perf_counter() - started) * 1000

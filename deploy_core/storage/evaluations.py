@@ -29,9 +29,9 @@ class Evaluations:
         except InvalidArtifact:
             return None
 
-    def has_any(self, spec: ModelSpec) -> bool:
-        """Whether an evaluation of this model is kept."""
-        return any(self._root.glob(f"{_first_word(spec)}-*.json"))
+    def has_any(self, spec: ModelSpec, weights: str) -> bool:
+        """Whether an evaluation of this model with these weights is kept."""
+        return any(self._root.glob(f"{_first_word(spec)}-{weights}-*.json"))
 
     def keep(self, request: BuildRequest, pictures: Path, evaluation: Evaluation) -> None:
         """Saves an evaluation of the files of ``request``. Raises StorageFailed."""
@@ -54,7 +54,7 @@ class Evaluations:
             raise InvalidArtifact(f"{pictures.name} is gone.", "Give the pictures again.") from error
         keys = [address(request, FORMATS[key]) for key in request.formats]
         first = _first_word(load.find(request.model))
-        return self._root / f"{first}-{digest([keys, str(pictures), state])}.json"
+        return self._root / f"{first}-{request.weights}-{digest([keys, str(pictures), state])}.json"
 
 
 def _first_word(spec: ModelSpec) -> str:

@@ -148,7 +148,7 @@ class Store:
         if needed > self._limit:
             raise StorageFailed(
                 f"This build needs about {needed / 1e6:.0f} MB, and the store may hold {self._limit / 1e6:.0f} MB.",
-                "Choose fewer formats or a smaller model, or raise DEIT_DEPLOY_STORE_BYTES.",
+                "Choose fewer formats or a smaller model; whoever runs the server can allow more.",
             )
 
     def _last_used_first(self) -> list[Stored]:

@@ -48,7 +48,7 @@ class Uploads:
         if needed > self._limit:
             raise StorageFailed(
                 f"The file has {needed / 1e6:.0f} MB, and all uploads together may take {self._limit / 1e6:.0f} MB.",
-                "Give a smaller one, or raise DEIT_DEPLOY_UPLOAD_BYTES.",
+                "Give a smaller one; whoever runs the server can allow more.",
             )
         newest_first = sorted(self._files(), key=lambda found: found[1].st_atime_ns, reverse=True)
         room = self._limit - needed

@@ -5,16 +5,19 @@ Pictures travel through a socket and are never written to disk.
 
 from __future__ import annotations
 
+import hashlib
 import math
+from dataclasses import replace
 
 from deploy_core.inference.file_answers import DeviceQuestion, FileAnswer
 from deploy_core.models import load
 from deploy_core.pictures.pool import Decoders, Prepared
 from deploy_core.processes.line import Waiting, WaitingLine, unseen
 from deploy_core.processes.local import WorkerProcess
+from deploy_core.processes.shared import SharedAnswers
 from deploy_core.processes.task import AnswerT, Task
 from deploy_core.types import ModelChoice, Prediction
-from deploy_core.worker.tasks import Abilities, AskFile, Attend, Classify, CompareFile, Forget, ListAbilities
+from deploy_core.worker.tasks import Abilities, AskFile, Classify, CompareFile, Forget, ListAbilities, Look, Seen
 
 
 class Inference:
@@ -27,6 +30,7 @@ class Inference:
     def __init__(self, process: WorkerProcess, decoders: Decoders, at_once: int = 1, seconds: float = math.inf) -> None:
         self._process, self._decoders, self._seconds = process, decoders, seconds
         self._line = WaitingLine(at_once)
+        self._shared = SharedAnswers[Seen]()
 
     @property
     def is_stuck(self) -> bool:
@@ -40,9 +44,20 @@ class Inference:
         prepared = self._prepared(model, picture)
         return self._ask(Classify(model, name, top, prepared.read, prepared.preprocess), tell, prepared)
 
-    def attention(self, model: ModelChoice, picture: bytes, tell: Waiting = unseen) -> list[list[float]]:
-        """Where the model looks, as rows of patches (``attention.rollout``)."""
-        return self._ask(Attend(model), tell, self._prepared(model, picture))
+    def look(
+        self, model: ModelChoice, picture: bytes, name: str, top: int | None = None, tell: Waiting = unseen
+    ) -> Seen:
+        """As ``classify``, and where the model looks. Those who ask the same at the same time share one answer."""
+        spec = load.find(model.reference)
+        identity = (model, load.weights_identity(spec, model.weights), spec.preprocessing)
+        question = (*identity, hashlib.sha256(picture).hexdigest(), top)
+
+        def ask() -> Seen:
+            prepared = self._prepared(model, picture)
+            return self._ask(Look(model, name, top, prepared.read, prepared.preprocess), tell, prepared)
+
+        seen = self._shared.answer(question, ask)
+        return replace(seen, prediction=replace(seen.prediction, source=name))
 
     def file_answer(self, model: ModelChoice, key: str, picture: bytes, tell: Waiting = unseen) -> FileAnswer:
         """What the stored file at ``key`` answers, compared with the original."""

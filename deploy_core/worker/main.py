@@ -25,6 +25,7 @@ from deploy_core.inference.classify import Classifier
 from deploy_core.inference.file_answers import DeviceQuestion, FileAnswer
 from deploy_core.inference.open_models import OpenModels
 from deploy_core.models import hub, load
+from deploy_core.models.families import FAMILIES
 from deploy_core.models.own import bring
 from deploy_core.pictures.pool import Prepared
 from deploy_core.processes.server import serve
@@ -44,7 +45,6 @@ from deploy_core.worker.intake import READ_SECONDS, reader_process
 from deploy_core.worker.tasks import (
     Abilities,
     AskFile,
-    Attend,
     Classify,
     CompareFile,
     Download,
@@ -52,6 +52,8 @@ from deploy_core.worker.tasks import (
     Fetch,
     Forget,
     ListAbilities,
+    Look,
+    Seen,
     TakeIn,
 )
 
@@ -84,7 +86,7 @@ def run_evaluate(request: Evaluate, work: Work) -> None:
     limits, wanted, path = work.settings, request.build, Path(request.pictures)
     visitors.require_visible(wanted.choice, limits)
     uploads.require_given(path, limits)
-    pictures = evaluate.open_pictures(path, load.find(wanted.model), limits)
+    pictures = evaluate.open_pictures(path, load.find(wanted.model), limits, request.skip_unknown)
     with open_shelf(Store(limits), wanted) as shelf:
         result = build.build(wanted, shelf, limits, part_of(work.progress, 0.0, 0.2))
         subjects = [
@@ -107,10 +109,14 @@ def run_classify(request: Classify, work: Work) -> Prediction:
     return _original(request.model, work.settings).classify_prepared(picture, request.name, request.top)
 
 
-def run_attention(request: Attend, work: Work) -> list[list[float]]:
+def run_look(request: Look, work: Work) -> Seen:
+    picture = Prepared(work.blob, request.read, request.preprocess)
     model = _original(request.model, work.settings)
-    shares: list[list[float]] = attention.rollout(model.module, model.spec.family, _input(work.blob, model)).tolist()
-    return shares
+    if not FAMILIES[model.spec.family].shows_attention:
+        return Seen(model.classify_prepared(picture, request.name, request.top), None)
+    with attention.followed(model.module, model.spec.family) as shares:
+        prediction = model.classify_prepared(picture, request.name, request.top)
+        return Seen(prediction, shares().tolist())
 
 
 def run_file_answer(request: CompareFile, work: Work) -> FileAnswer:
@@ -172,7 +178,7 @@ TASKS = table(
     does(Evaluate, run_evaluate),
     does(Download, run_download),
     does(Classify, run_classify),
-    does(Attend, run_attention),
+    does(Look, run_look),
     does(CompareFile, run_file_answer),
     does(AskFile, run_device_question),
     does(Fetch, run_fetch),

@@ -37,12 +37,14 @@ class ListAbilities(Task[Abilities]):
 class Evaluate(Task[None]):
     """Builds what is missing and evaluates it on the labelled pictures at the path ``pictures``.
 
-    ``name`` is what the visitor calls the pictures.
+    ``name`` is what the visitor calls the pictures. ``skip_unknown`` leaves out folders that are named after no class
+    of the model.
     """
 
     build: BuildRequest
     pictures: str
     name: str
+    skip_unknown: bool = False
     kind = "evaluate"
     answer = None
 
@@ -73,12 +75,27 @@ class Classify(Task[Prediction]):
 
 
 @dataclass(frozen=True)
-class Attend(Task[list[list[float]]]):
-    """Where the model looks on the prepared picture, as rows of patches (``attention.rollout``)."""
+class Seen:
+    """The answer to a picture, and where the model looked for it, as rows of patches (``attention.followed``).
+
+    ``attention`` is None for a family that does not show it.
+    """
+
+    prediction: Prediction
+    attention: list[list[float]] | None
+
+
+@dataclass(frozen=True)
+class Look(Task[Seen]):
+    """As ``Classify``, and where the model looks, of the same inference."""
 
     model: ModelChoice
-    kind = "attention"
-    answer = list[list[float]]
+    name: str
+    top: int | None
+    read: float
+    preprocess: float
+    kind = "look"
+    answer = Seen
 
 
 @dataclass(frozen=True)

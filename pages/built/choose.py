@@ -8,6 +8,8 @@ import streamlit as st
 
 from deploy_core.build import OPTIMIZE_CHOICES
 from deploy_core.formats import FORMATS, ORIGINAL, in_build_order
+from deploy_core.profile.words import counted
+from pages.parts import notices
 from pages.parts.text import escaped
 from pages.state import services
 
@@ -28,9 +30,12 @@ def formats() -> tuple[str, ...]:
         key="formats",
         persist_state="session",
     )
-    for key, reason in reasons.items():
-        if reason is not None:
-            st.caption(f":material/block: {FORMATS[key].title} is not available here. {escaped(reason)}")
+    missing = {FORMATS[key].title: reason for key, reason in reasons.items() if reason is not None}
+    if missing:
+        notices.for_host(
+            f"{counted(len(missing), 'format')} that this server cannot build",
+            (f"**{title}:** {escaped(reason)}" for title, reason in missing.items()),
+        )
     return tuple(sorted(keys, key=can_be_built.index))
 
 

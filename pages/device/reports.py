@@ -15,9 +15,10 @@ from deploy_core.models import catalogue
 from deploy_core.profile.device.report import Report, parse
 from deploy_core.profile.record.record import Record
 from deploy_core.storage.entry import Stored
+from pages.parts import copying
 from pages.parts.text import escaped
 from pages.runs import tradeoff
-from pages.state import picker, services
+from pages.state import address, picker, services
 
 ADDRESS = "report"
 
@@ -32,7 +33,7 @@ def keep(data: bytes, offered: dict[str, Stored] | None = None) -> None:
         raise InvalidRequest(f"This is a report of {_subject(report)}.", "Pick that model and weights above.")
     key = services.reports().keep(data, offered, chosen.spec.owner)
     st.session_state["reports"] = tuple(dict.fromkeys((key, *st.session_state.get("reports", ()))))
-    st.query_params[ADDRESS] = key
+    address.note(**{ADDRESS: key})
 
 
 def of(model: str) -> list[Report]:
@@ -91,7 +92,7 @@ def draw(report: Report) -> None:
             on_click="ignore",
             key=f"report_json_{report.report_id}",
         )
-        st.link_button("Link to this report", _address(report), icon=":material/link:")
+        copying.draw("Copy a link to this report", _address(report), f"report_link_{report.report_id}")
 
 
 def draw_with_server(run: Record | None, reports: list[Report]) -> None:

@@ -9,6 +9,9 @@ import streamlit as st
 from deploy_core import settings
 from deploy_core.evaluation.labelled import offered
 from deploy_core.formats import FORMATS, ORIGINAL
+from deploy_core.models import catalogue
+from deploy_core.models.spec import ModelSpec
+from pages.evaluation.words import short
 from pages.parts.text import escaped
 from pages.state import services
 
@@ -17,21 +20,21 @@ LARGEST_ARCHIVE_MB = 400
 ARCHIVES = ["zip", "tar", "gz", "tgz", "xz", "bz2"]
 
 LAYOUT = """
-Upload a **zip or tar with one folder for each class**, named like the classes of the model (for ImageNet, ids such as
-`n02114367` work too):
+Upload a **zip or tar with one folder for each class**, named like the classes of the model{ids}:
 
 ```
 pictures.zip
-├── cat/
+├── {first}/
 │   ├── 1.jpg
 │   └── 2.png
-└── dog/
+└── {second}/
     └── 3.jpg
 ```
 
 This server keeps the pictures only as long as there is room. From a script, or for sets too large to upload:
 `python -m deploy_core evaluate FILE --data FOLDER`.
 """
+WITH_IDS = " (ImageNet's ids such as `n02114367` work, too)"
 
 
 def pictures() -> tuple[Path, str] | None:
@@ -80,6 +83,15 @@ def formats() -> tuple[str, ...]:
     return (ORIGINAL.key, *sorted(keys, key=available.index))
 
 
-def explain_layout(is_open: bool) -> None:
+def explain_layout(spec: ModelSpec, is_open: bool) -> None:
+    """Shows an archive with folders named after the first classes of the model."""
+    first, second = _folders(catalogue.labels(spec))
+    layout = LAYOUT.format(ids=WITH_IDS if catalogue.label_ids(spec) else "", first=first, second=second)
     with st.expander("How the pictures must be packed", expanded=is_open, icon=":material/folder_zip:"):
-        st.markdown(LAYOUT)
+        st.markdown(layout)
+
+
+def _folders(labels: tuple[str, ...]) -> tuple[str, str]:
+    """The names of two classes as folders in a block of code, which a backtick or a line break would end."""
+    first, *others = [" ".join(short(label).replace("`", "'").replace("/", " ").split()) for label in labels[:2]]
+    return first, others[0] if others else "…"

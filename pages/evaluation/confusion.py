@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
@@ -9,6 +11,7 @@ from deploy_core.evaluation import scores
 from deploy_core.evaluation.results import Evaluation
 from pages.charts.matrix import MatrixCell, draw_matrix
 from pages.evaluation.words import short, title
+from pages.parts.text import escaped
 
 MOST_CLASSES_DRAWN = 20
 MOST_PAIRS = 10
@@ -16,15 +19,28 @@ ELSEWHERE = "others"
 
 
 def draw(evaluation: Evaluation) -> None:
-    st.markdown("#### Confusion matrix: which classes are mixed up")
+    st.header("Confusion matrix")
     by_title = {title(result): result.score for result in evaluation.results}
-    name = st.selectbox("File", by_title, key="confusion", label_visibility="collapsed", filter_mode=None)
+    name = st.selectbox("File", by_title, key="confusion", filter_mode=None)
     cells, labels = by_title[name].confusion, [short(label) for label in evaluation.labels]
-    left, right = st.columns([5, 4], gap="medium")
-    with left:
-        _matrix(cells, labels, name)
-    with right:
-        _mistakes(cells, labels)
+    mistakes = scores.mistakes(cells)[:MOST_PAIRS]
+    if not mistakes:
+        st.markdown(f"{name} mixes up no classes: all its answers to these pictures are right.")
+    elif mistakes[0].count == 1:
+        st.markdown("No mistake happened twice, so a matrix would show single pictures. Some of the mistakes:")
+        _mistakes(mistakes, cells, labels)
+    else:
+        worst = mistakes[0]
+        st.markdown(
+            f"Mixed up most often: **{escaped(labels[worst.true])}** is predicted as "
+            f"**{escaped(labels[worst.answered])}** on {worst.count} of {scores.totals(cells)[worst.true]} pictures."
+        )
+        left, right = st.columns([5, 4], gap="medium")
+        with left:
+            _matrix(cells, labels, name)
+        with right:
+            st.markdown("**The most frequent mistakes**")
+            _mistakes(mistakes, cells, labels)
 
 
 def _matrix(cells: tuple[scores.Cell, ...], labels: list[str], name: str) -> None:
@@ -50,9 +66,8 @@ def _cell(true: str, answer: str, count: int, of: int) -> MatrixCell:
     )
 
 
-def _mistakes(cells: tuple[scores.Cell, ...], labels: list[str]) -> None:
+def _mistakes(mistakes: Sequence[scores.Cell], cells: tuple[scores.Cell, ...], labels: list[str]) -> None:
     count_of = scores.totals(cells)
-    st.markdown("**The most frequent mistakes**")
     st.dataframe(
         pd.DataFrame(
             [
@@ -62,7 +77,7 @@ def _mistakes(cells: tuple[scores.Cell, ...], labels: list[str]) -> None:
                     "Pictures": cell.count,
                     "Share": cell.count / count_of[cell.true] * 100,
                 }
-                for cell in scores.mistakes(cells)[:MOST_PAIRS]
+                for cell in mistakes
             ]
         ),
         hide_index=True,

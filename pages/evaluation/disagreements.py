@@ -10,7 +10,7 @@ from deploy_core.evaluation.results import Disagreement, Evaluation
 from deploy_core.evaluation.summary import SharedAnswer, shared_answers
 from deploy_core.formats import FORMATS
 from pages.evaluation.words import short
-from pages.parts.text import escaped
+from pages.parts.text import escaped, percent
 
 FEW_FILES = 4
 SHOWN_FIRST = 12
@@ -21,14 +21,14 @@ PICTURE_PIXELS = 96
 def draw(evaluation: Evaluation) -> None:
     if len(evaluation.results) < 2:
         return
-    st.markdown("#### Where the files disagree")
+    st.header("Where the files disagree")
     if not evaluation.disagreeing:
         st.markdown(f"Nowhere: all files answer all {evaluation.count:,} pictures alike.")
         return
+    share = percent(evaluation.disagreeing / evaluation.count, 1)
     st.markdown(
-        f"On **{evaluation.disagreeing:,} of {evaluation.count:,} pictures** "
-        f"({evaluation.disagreeing / evaluation.count:.1%}) at least one file names another class than the others. "
-        "Most of these are near ties: look at how sure the answers are."
+        f"On **{evaluation.disagreeing:,} of {evaluation.count:,} pictures** ({share}) at least one file names another "
+        "class than the others. Most of these are near ties: look at the confidence."
     )
     kept = evaluation.disagreements
     if not kept:
@@ -54,11 +54,11 @@ def _card(disagreement: Disagreement, labels: tuple[str, ...]) -> None:
         is_right = shared.answer == disagreement.true
         icon = ":green[:material/check:]" if is_right else ":red[:material/close:]"
         st.markdown(f"{icon} {escaped(short(labels[shared.answer]))}")
-        st.caption(f"{_sure(shared)} sure · {_files(shared)}")
+        st.caption(f"Confidence {_confidence(shared)} · {_files(shared)}")
 
 
-def _sure(shared: SharedAnswer) -> str:
-    least, most = f"{shared.least:.0%}", f"{shared.most:.0%}"
+def _confidence(shared: SharedAnswer) -> str:
+    least, most = percent(shared.least), percent(shared.most)
     return most if least == most else f"{least} to {most}"
 
 

@@ -11,9 +11,11 @@ from deploy_core.formats import FORMATS
 from deploy_core.inference import proof_words
 from pages.evaluation.words import signed_points, title
 from pages.parts import proof as proof_parts
-from pages.parts.text import escaped
+from pages.parts.text import escaped, percent
 
 UNREADABLE_NAMED = 20
+# The columns that answer the question; a switch shows the others.
+MAIN = ("File", "Top-1", "Change", "Other answers", "Verdict")
 
 
 def headline(evaluation: Evaluation) -> None:
@@ -21,12 +23,12 @@ def headline(evaluation: Evaluation) -> None:
     low, high = original.top1_interval
     text = (
         f"{title(evaluation.results[0])}: **{round(original.top1 * original.count):,} of {original.count:,} correct**, "
-        f"{original.top1:.1%} (between {low:.1%} and {high:.1%}, with 95 % confidence)."
+        f"{percent(original.top1, 1)} (95 % interval: {percent(low, 1)} to {percent(high, 1)})."
     )
     loss = summary.largest_loss(evaluation)
     if loss:
         text += (
-            f" The file that loses most is {FORMATS[loss.subject].title}: **{signed_points(loss.change)} points**."
+            f" {FORMATS[loss.subject].title} loses most: **{signed_points(loss.change)} points**."
             if loss.change < 0
             else " **None of its files loses any** of them."
         )
@@ -39,16 +41,20 @@ def headline(evaluation: Evaluation) -> None:
 
 
 def table(evaluation: Evaluation) -> None:
+    shows_all = st.session_state.get("evaluation_columns", False)
     st.dataframe(
         pd.DataFrame([_line(result) for result in evaluation.results]),
         hide_index=True,
+        column_order=None if shows_all else MAIN,
         column_config={
-            "Top-1": st.column_config.NumberColumn(format="%.2f %%"),
-            "95 %": st.column_config.TextColumn(help="95 % confidence interval of the top-1"),
-            "Change, points": st.column_config.TextColumn(
-                help="Top-1 against the original, with its 95 % interval; paired, on the same pictures"
+            "Top-1": st.column_config.NumberColumn(
+                format="%.1f %%", help="Share of the pictures whose true class comes first"
             ),
-            "Flipped labels": st.column_config.TextColumn(
+            "95 %": st.column_config.TextColumn(help="95 % confidence interval of the top-1"),
+            "Change": st.column_config.TextColumn(
+                help="Of the top-1 against the original, in points, with its 95 % interval; on the same pictures"
+            ),
+            "Other answers": st.column_config.TextColumn(
                 help="Pictures to which the file's first answer is not the original's, right or wrong"
             ),
             "Verdict": st.column_config.TextColumn(
@@ -57,20 +63,23 @@ def table(evaluation: Evaluation) -> None:
             "Won, lost": st.column_config.TextColumn(
                 help="Pictures that only this file, or only the original, has right"
             ),
-            "Top-5": st.column_config.NumberColumn(format="%.2f %%"),
-            "Calibration error": st.column_config.NumberColumn(format="%.2f %%"),
+            "Top-5": st.column_config.NumberColumn(format="%.1f %%"),
+            "Calibration error": st.column_config.NumberColumn(format="%.1f %%"),
             "Pictures/s": st.column_config.NumberColumn(
                 format="%.0f", help="On this server, without reading them; int8 one at a time, float in batches"
             ),
         },
     )
-    st.download_button(
-        "Table as CSV",
-        tables.as_csv(evaluation),
-        f"{evaluation.model}_evaluation.csv",
-        "text/csv",
-        icon=":material/download:",
-    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.toggle("Show all columns", key="evaluation_columns")
+        st.download_button(
+            "Table as CSV",
+            tables.as_csv(evaluation),
+            f"{evaluation.model}_evaluation.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
 
 
 def _line(result: Result) -> dict[str, object]:
@@ -79,15 +88,16 @@ def _line(result: Result) -> dict[str, object]:
     changed = flipped = won = ""
     if change:
         lowest, highest = (signed_points(bound) for bound in change.interval)
-        changed, won = f"{signed_points(change.top1)} ({lowest} to {highest})", f"{change.gained}, {change.lost}"
-        flipped = f"{change.flipped} ({change.flipped / score.count:.1%})"
+        changed = f"{signed_points(change.top1)} ({lowest} to {highest})" if change.gained or change.lost else "none"
+        won = f"{change.gained}, {change.lost}"
+        flipped = f"{change.flipped} ({percent(change.flipped / score.count, 1)})" if change.flipped else "none"
     return {
         "File": title(result),
         "Top-1": score.top1 * 100,
-        "Change, points": changed,
+        "Change": changed,
+        "Other answers": flipped,
+        "Verdict": proof_words.verdict(result.proof) if result.proof else "the original",
         "95 %": f"{low * 100:.1f} to {high * 100:.1f}",
-        "Flipped labels": flipped,
-        "Verdict": proof_words.verdict(result.proof) if result.proof else "",
         "Won, lost": won,
         "Top-5": score.top5 * 100,
         "Calibration error": score.ece * 100,
@@ -108,7 +118,13 @@ def verdicts(evaluation: Evaluation) -> None:
 
 
 def not_counted(evaluation: Evaluation) -> None:
-    """Unreadable pictures, classes without pictures, and files that are no pictures."""
+    """What was left out: folders of no class, unreadable pictures, and files that are no pictures."""
+    if evaluation.left_out:
+        st.warning(
+            "Left out, because the model has no such class: "
+            f"**{', '.join(escaped(name) for name in evaluation.left_out)}**.",
+            icon=":material/folder_off:",
+        )
     if evaluation.unreadable:
         names = [escaped(name) for name in evaluation.unreadable[:UNREADABLE_NAMED]]
         if len(evaluation.unreadable) > UNREADABLE_NAMED:

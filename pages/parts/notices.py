@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from deploy_core.errors import DeployError
 from deploy_core.processes.line import Waiting
 from pages.parts.text import escaped
 
+TOLD = "errors_told"
 LINKS = (
     "[Paper](https://arxiv.org/abs/2012.12877) · [Code of the authors](https://github.com/facebookresearch/deit) · "
     "[Tutorial](https://pytorch.org/tutorials/beginner/vt_tutorial.html) · "
@@ -19,8 +21,19 @@ LINKS = (
 )
 
 
+def begin() -> None:
+    """Starts a run of a page, in which each error is told once."""
+    st.session_state[TOLD] = set()
+
+
 def show(error: DeployError) -> None:
-    """Shows an error: what is wrong, and what to do."""
+    """Shows an error: what is wrong, and what to do. A page that meets it several times tells it once."""
+    told: set[str] = st.session_state.setdefault(TOLD, set())
+    context = get_script_run_ctx()
+    # A fragment that runs again has removed what it told before.
+    if str(error) in told and not (context and context.fragment_ids_this_run):
+        return
+    told.add(str(error))
     st.error(f"**{escaped(error.problem)}** {escaped(error.remedy)}", icon=":material/error:")
 
 
@@ -50,6 +63,13 @@ def in_line(doing: str | None = None) -> Iterator[Waiting]:
             yield tell
         finally:
             place.empty()
+
+
+def for_host(title: str, notes: Iterable[str]) -> None:
+    """Folds away what only the person who runs this server can use."""
+    with st.expander(title, icon=":material/dns:"):
+        for note in notes:
+            st.markdown(note)
 
 
 def explain(what: str) -> None:

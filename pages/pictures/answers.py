@@ -14,7 +14,7 @@ from deploy_core.types import BuildRequest
 from pages.charts import theme
 from pages.charts.changes import ChangeMark, draw_changes
 from pages.parts import notices, progress
-from pages.parts.text import escaped
+from pages.parts.text import escaped, percent
 from pages.pictures.sources import Picture
 from pages.state import picker, services
 
@@ -30,7 +30,7 @@ def draw(chosen: picker.Choice, picture: Picture) -> None:
         return
     built = services.store().find(request)
     if set(built) <= {ORIGINAL.key}:
-        st.markdown("Do the files for phones answer like the model? Build them, then ask each about this picture.")
+        st.markdown("Do the files for phones match the original? Build them, then ask each about this picture.")
         if st.button("Build the files", icon=":material/build:", key="build_files"):
             progress.submit(task)
             st.rerun()
@@ -81,21 +81,15 @@ def _show(answers: list[tuple[Stored, FileAnswer | DeployError]]) -> None:
     if differing:
         st.warning(f"**Another class than the original's:** {', '.join(differing)}.", icon=":material/difference:")
     elif replies:
-        st.markdown(f"All {len(replies)} name the original's class.")
+        st.markdown(f":green[:material/check_circle:] All {len(replies)} match the original's answer.")
     st.dataframe(
         pd.DataFrame([_row(stored, reply) for stored, reply in answers]),
         hide_index=True,
         placeholder="",
         column_config={
-            "Probability": st.column_config.NumberColumn(format="%.2f %%"),
+            "Confidence": st.column_config.NumberColumn(format="%.2f %%"),
             "Cosine": st.column_config.NumberColumn(format="%.6f", help="Of the logits, against the original's"),
             "Largest difference": st.column_config.NumberColumn(format="%.4f", help="Of any logit"),
-            "Latency": st.column_config.NumberColumn(
-                format="%.1f ms", help="The fastest of a few runs; Profile measures it better"
-            ),
-            "Time ratio": st.column_config.NumberColumn(
-                format="%.2f ×", help="Its time divided by the original's; both ran in turn"
-            ),
         },
     )
     changes = _changes(replies)
@@ -116,16 +110,14 @@ def _show(answers: list[tuple[Stored, FileAnswer | DeployError]]) -> None:
 def _row(stored: Stored, reply: FileAnswer | DeployError) -> dict[str, object]:
     title = FORMATS[stored.artifact.format].title
     if isinstance(reply, DeployError):
-        return {"File": title, "Top-1": "no answer"}
+        return {"File": title, "Predicted class": "no answer"}
     return {
         "File": title,
-        "Top-1": reply.top.label,
-        "Probability": reply.top.probability * 100,
-        "Same class": "yes" if reply.agrees else "NO",
+        "Predicted class": reply.top.label,
+        "Confidence": reply.top.probability * 100,
+        "Matches the original": "yes" if reply.agrees else "no",
         "Cosine": reply.cosine,
         "Largest difference": reply.max_abs_difference,
-        "Latency": reply.milliseconds,
-        "Time ratio": 1.0 if reply.format == ORIGINAL.key else reply.time_ratio,
     }
 
 
@@ -139,8 +131,8 @@ def _changes(replies: list[FileAnswer]) -> list[ChangeMark]:
 
 
 def _change(title: str, probability: Probability) -> ChangeMark:
-    label = f"{probability.label.split(',')[0]} · {probability.original:.1%}"
+    label = f"{probability.label.split(',')[0]} · {percent(probability.original, 1)}"
     points = probability.change * 100
     return ChangeMark(
-        label, points, title, f"{title}: {probability.label} {probability.file:.2%}, {points:+.2f} points"
+        label, points, title, f"{title}: {probability.label} {percent(probability.file, 2)}, {points:+.2f} points"
     )

@@ -15,11 +15,11 @@ from deploy_core import documents, spreadsheets
 from deploy_core.errors import DeployError
 from deploy_core.types import Prediction
 from pages.parts import notices
-from pages.parts.text import escaped
+from pages.parts.text import escaped, percent
 from pages.pictures.sources import Picture
 from pages.state import picker, services
 
-FACTS = ("Picture", "Answer", "Index", "Probability", "Sure", "Time")
+FACTS = ("Picture", "Answer", "Index", "Confidence", "Sure", "Time")
 COLUMNS = 4
 SIDE = 240
 
@@ -77,7 +77,7 @@ def _table(chosen: picker.Choice, done: list[tuple[Picture, Prediction | DeployE
         table,
         hide_index=True,
         column_config={
-            "Probability": st.column_config.NumberColumn(format="%.2f %%"),
+            "Confidence": st.column_config.NumberColumn(format="%.2f %%"),
             "Time": st.column_config.NumberColumn(format="%.1f ms", help="Reading, preprocessing and inference"),
         },
     )
@@ -109,7 +109,7 @@ def _row(picture: Picture, answer: Prediction | DeployError, threshold: float) -
         "Picture": picture.name,
         "Answer": best.label,
         "Index": best.index,
-        "Probability": best.probability * 100,
+        "Confidence": best.probability * 100,
         "Sure": "yes" if best.probability >= threshold else "no",
         "Time": answer.milliseconds.total,
     }
@@ -137,7 +137,7 @@ def _card(picture: Picture, answer: Prediction | DeployError, threshold: float) 
     st.image(_thumbnail(picture), width="stretch", alt=f"{picture.name}: {best.label}")
     doubt = "" if best.probability >= threshold else " · not sure"
     label = escaped(best.label.split(",")[0])
-    st.caption(f"{escaped(picture.name)}  \n**{label}** {best.probability:.0%}{doubt}")
+    st.caption(f"{escaped(picture.name)}  \n**{label}** {percent(best.probability)}{doubt}")
 
 
 def _thumbnail(picture: Picture) -> bytes:

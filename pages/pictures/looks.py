@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from deploy_core.inference import shipped
 from deploy_core.models.spec import ModelSpec
 from deploy_core.pictures import preprocess
 from deploy_core.pictures.pool import Looks
 from deploy_core.types import Preprocessing
 from pages.parts import notices
+from pages.parts.text import escaped, percent
+from pages.pictures import drawings
 from pages.pictures.sources import Picture
-from pages.state import picker, services
 
 SIDE = 480
 USUAL_OPACITY = 55
@@ -19,28 +19,20 @@ LEAST_KEPT = 0.5
 MOST_SQUASHED = 2.5
 
 
-def draw(chosen: picker.Choice, picture: Picture) -> None:
+def draw(spec: ModelSpec, picture: Picture, attention: list[list[float]] | None) -> None:
+    """``attention`` is the shares of the answer by rows of patches; None for a model that does not show them."""
+    if attention is None:
+        st.caption(f"{escaped(spec.title)} does not show where it looks.")
+        return
     st.header("What it sees, and where it looks")
-    key = (*chosen.state, picture.digest)
-    if st.session_state.get("looked_at") != key:
-        st.session_state["shares"] = _shares(chosen, picture)
-        st.session_state["looked_at"] = key
-    _draw(chosen.spec, picture, st.session_state["shares"])
-
-
-def _shares(chosen: picker.Choice, picture: Picture) -> list[list[float]]:
-    known = shipped.find(chosen.model, picture.digest)
-    if known:
-        return known.attention
-    with notices.in_line("Following its attention …") as tell:
-        return services.inference().attention(chosen.model, picture.data, tell)
+    _draw(spec, picture, attention)
 
 
 @st.fragment
 def _draw(spec: ModelSpec, picture: Picture, shares: list[list[float]]) -> None:
     how, opacity = spec.preprocessing, st.session_state.get("opacity", USUAL_OPACITY) / 100
     with notices.errors_shown():
-        looks = services.decoders().looks(picture.data, how, shares, opacity, SIDE)
+        looks = drawings.looks(picture, how, shares, opacity, SIDE)
         _columns(looks, how, len(shares))
 
 
@@ -67,12 +59,12 @@ def _columns(looks: Looks, how: Preprocessing, patches: int) -> None:
         )
     elif kept < LEAST_KEPT:
         st.warning(
-            f"**The crop cuts {1 - kept:.0%} of this picture off.** What matters may be lost: first crop it to a "
+            f"**The crop cuts {percent(1 - kept)} of this picture off.** What matters may be lost: first crop it to a "
             "square around that.",
             icon=":material/crop:",
         )
 
 
 def _given(kept: float, length: float, how: Preprocessing) -> str:
-    part = "all of it" if kept == 1 else f"{kept:.0%} of it, the middle"
+    part = "all of it" if kept == 1 else f"the middle {percent(kept)} of it"
     return f"{part}, squashed into a square" if how.is_squashed and length > 1 else part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import dataclass
 
@@ -12,10 +13,12 @@ from deploy_core.embedded import Sample
 from deploy_core.pictures import formats
 from deploy_core.pictures.fetch import fetch
 from pages.parts.text import escaped
-from pages.state import address, services
+from pages.state import address
 
 SAMPLES = {sample.title: sample for sample in embedded.samples()}
 ORIGINS = ("Sample", "Upload", "URL", "Camera")
+# The parameters of the address that say where the picture comes from: by being there, or by their value.
+NAMED_BY = {"url": "URL", "from": None, "sample": "Sample"}
 MOST_PICTURES = 50
 
 # Streamlit's uploader accepts dropped files but no pasted ones, so this script turns a paste into a drop.
@@ -46,7 +49,7 @@ class Picture:
     source: str
     sample: Sample | None = None
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         return hashlib.sha256(self.data).hexdigest()
 
@@ -56,15 +59,15 @@ def choose(marks_mistakes: bool) -> list[Picture]:
 
     ``marks_mistakes`` says which sample the embedded model gets wrong.
     """
-    if "url" in st.query_params:
-        address.recall("origin", "url", "URL", lambda _: "URL")
-    address.recall("origin", "from", "Sample", _one_of_origins)
+    told = next((name for name in NAMED_BY if name in st.query_params), "from")
+    address.recall("origin", told, "Sample", lambda value: NAMED_BY.get(told) or _one_of_origins(value))
     origin = st.segmented_control("Picture from", ORIGINS, required=True, key="origin", persist_state="session")
     if origin == "Sample":
         pictures = _sample(marks_mistakes)
     else:
         pictures = {"Upload": _uploads, "URL": _url, "Camera": _camera}[str(origin)]()
     address.note(
+        **{"from": str(origin).lower() if origin in ("Upload", "Camera") else None},
         sample=st.session_state["sample"] if origin == "Sample" else None,
         url=pictures[0].source if origin == "URL" and pictures else None,
     )
@@ -173,11 +176,6 @@ def _url() -> list[Picture]:
             fetched = Picture(fetch(url, limits), url, url)
         st.session_state["fetched"] = fetched
     return [fetched] if fetched else []
-
-
-def small(picture: Picture, side: int) -> bytes:
-    """A JPEG of the picture, upright and small enough to send: no side above ``side`` pixels. Raises InvalidPicture."""
-    return services.decoders().small(picture.data, side)
 
 
 def _one_of_origins(name: str) -> str:

@@ -53,7 +53,7 @@ def settle() -> bool:
         st.caption("Looking for your own model …")
         return False
     if st.query_params.get("model") == returning.OWN and "model" not in st.session_state:
-        del st.query_params["model"]
+        address.note(model=None)
     unknown = address.recall("model", "model", load.find(settings.load().default_model).name, _known)
     if unknown is not None:
         _tell(f"There is no model '{escaped(unknown)}' here.")
@@ -142,6 +142,8 @@ def _tell(text: str) -> None:
 
 
 def _known(name: str) -> str:
+    if name == returning.OWN and own_model.brought():
+        return own_model.brought()[-1].reference
     return catalogue.MODELS[name].name
 
 

@@ -38,7 +38,7 @@ def _is_built(chosen: Choice) -> bool:
 
 
 def _is_checked(chosen: Choice) -> bool:
-    return _is_shipped(chosen) or services.evaluations().has_any(chosen.spec)
+    return _is_shipped(chosen) or services.evaluations().has_any(chosen.spec, chosen.weights)
 
 
 def _is_profiled(chosen: Choice) -> bool:

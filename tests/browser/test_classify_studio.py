@@ -109,7 +109,7 @@ def test_a_model_of_ones_own_goes_through_all_pages_and_answers_with_its_labels(
 
     visit(page, "Classify")
     page.get_by_role("button", name="Ask all 3 files").click()
-    expect(page.get_by_text("All 3 name the original's class.")).to_be_visible()
+    expect(page.get_by_text("All 3 match the original's answer.")).to_be_visible()
     expect(
         page.locator('[data-testid="stVegaLiteChart"][aria-label="How far each file moved the probabilities"]')
     ).to_be_visible()

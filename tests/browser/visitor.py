@@ -12,18 +12,21 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
 
+from deploy_core import embedded
 from tests.browser.app import Server
 
+# The samples that the page Classify offers, under the names that it gives them.
+SAMPLES = tuple(sample.title for sample in embedded.samples() if not sample.is_mistaken)
 XSRF = "_streamlit_xsrf"
 ERROR = 1
 EDGE = "edge-of-a-part"
 
 
 class Visitor:
-    """Opens the Classify page, picks samples, and uploads files."""
+    """Opens the Classify page, with ``query`` in its address, picks samples, and uploads files."""
 
-    def __init__(self, server: Server, seconds: float = 120) -> None:
-        self._server, self._seconds = server, seconds
+    def __init__(self, server: Server, seconds: float = 120, query: str = "") -> None:
+        self._server, self._seconds, self._query = server, seconds, query
         address = server.address.replace("http", "ws", 1)
         self._opened = ExitStack()
         opening = connect(f"{address}/_stcore/stream", subprotocols=["streamlit"], max_size=None)  # type: ignore[list-item]
@@ -42,13 +45,13 @@ class Visitor:
     def look(self, sample: str | None = None) -> float:
         """Seconds until the page is whole again; with ``sample``, after that one was picked."""
         message = BackMsg()
-        message.rerun_script.query_string = ""
+        message.rerun_script.query_string = self._query
         return self.choose("Sample", sample) if sample else self._run(message)
 
     def choose(self, label: str, text: str) -> float:
         """As ``look``, after any text was sent for a choice, whether the page offers it or not."""
         message = BackMsg()
-        message.rerun_script.query_string = ""
+        message.rerun_script.query_string = self._query
         state = message.rerun_script.widget_states.widgets.add()
         state.id = self._widgets[label]
         if label == "Model":

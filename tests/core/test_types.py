@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from deploy_core import embedded
-from deploy_core.inference.file_answers import FileAnswer, Probability
+from deploy_core.inference.file_answers import Probability
 from deploy_core.profile.record.saved import read_record
-from deploy_core.types import Answer, Artifact, Milliseconds, Seconds
+from deploy_core.types import Artifact, Milliseconds, Seconds
 from tests import proofs
 
 ARTIFACT = Artifact("scripted", "demo.pt", 300, "0" * 64, Seconds(1.0, 0.1, 1.0), proofs.SAME, False, None, ())
@@ -28,10 +28,8 @@ def test_a_quarter_of_the_size_is_three_quarters_less() -> None:
     assert ARTIFACT.size_change(replace(ARTIFACT, bytes=1200)) == -0.75
 
 
-def test_a_reply_is_compared_with_the_originals() -> None:
+def test_a_probability_is_compared_with_the_originals() -> None:
     probability = Probability(0, "cat", 0.5, 0.75)
-    reply = FileAnswer("scripted", Answer(0, "cat", 0.75), True, 1.0, 0.0, 2.0, 4.0, (probability,))
-    assert reply.time_ratio == 0.5
     assert probability.change == 0.25
 
 

@@ -21,7 +21,7 @@ from deploy_core.profile.record.saved import read_record
 from deploy_core.settings import Settings
 from deploy_core.types import BuildRequest, ModelChoice
 from deploy_core.worker import main
-from deploy_core.worker.tasks import AskFile, Attend, Classify, CompareFile, Evaluate
+from deploy_core.worker.tasks import AskFile, Classify, CompareFile, Evaluate, Look
 from pages.state import services
 from tests.own_model import LABELS, model_file, state
 from tests.pages.harness import finished, open_page
@@ -98,7 +98,7 @@ def wanted(model: ModelChoice) -> BuildRequest:
 
 REQUESTS: tuple[Callable[[ModelChoice], Task[Any]], ...] = (
     lambda model: Classify(model, "x", 1, 0.0, 0.0),
-    Attend,
+    lambda model: Look(model, "x", 1, 0.0, 0.0),
     lambda model: CompareFile(model, "x"),
     lambda model: AskFile(model, "x"),
     lambda model: Build(wanted(model)),

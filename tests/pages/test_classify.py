@@ -131,13 +131,13 @@ def test_the_thinnest_strip_is_looked_at_as_any_other() -> None:
     Image.new("RGB", (4000, 2), "teal").save(thin, "PNG")
     app = upload(open_page(), ("thin.png", thin.getvalue()))
     assert not app.exception
-    assert "The crop cuts 100% of this picture off." in texts(app)
+    assert "The crop cuts 100 % of this picture off." in texts(app)
 
 
 @pytest.mark.parametrize(
     ("crop_mode", "given", "warning"),
     [
-        ("center", "the model is given 51% of it, the middle", "The crop cuts 87% of this picture off."),
+        ("center", "the model is given the middle 51 % of it", "The crop cuts 87 % of this picture off."),
         ("squash", "the model is given all of it, squashed into a square", "One side of this picture is 6.0 times"),
     ],
 )
@@ -208,11 +208,11 @@ def test_every_file_is_asked_about_the_picture(home: Path, two_formats: Path) ->
     assert not [error.value for error in app.error]
     table = app.dataframe[0].value
     assert list(table["File"]) == [FORMATS[key].title for key in ("original", "scripted", "quantized")]
-    assert set(table["Same class"]) == {"yes"}
-    assert set(table["Top-1"]) == {app.metric[0].value}
+    assert set(table["Matches the original"]) == {"yes"}
+    assert set(table["Predicted class"]) == {app.metric[0].value}
     assert table["Cosine"][0] == pytest.approx(1)
     assert 0.9 < table["Cosine"][2] < 0.999999
-    assert "All 3 name the original's class." in texts(app)
+    assert "All 3 match the original's answer." in texts(app)
     app.button_group(key="sample").set_value("Guitar").run()
     assert not app.dataframe
 
@@ -245,3 +245,10 @@ def test_the_code_box_says_what_is_shown() -> None:
     exec(snippet, {"print": printed.append})  # noqa: S102
     assert app.metric[0].value in printed[0]
     assert len(printed) == 2
+
+
+def test_what_goes_wrong_with_a_picture_is_told_once() -> None:
+    app = upload(open_page(), ("broken.png", b"no picture"))
+    assert len(app.error) == 1
+    app.run()
+    assert len(app.error) == 1

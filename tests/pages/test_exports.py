@@ -34,7 +34,7 @@ def test_a_picture_that_is_called_as_a_formula_is_none(exported: dict[str, str])
     first, second = lines(exported["CSV"])
     shown = app.dataframe[0].value
     assert (shown["Picture"][0], first["Picture"]) == (name, f"'{name}")
-    assert (int(first["Index"]), float(first["Probability"])) == (shown["Index"][0], shown["Probability"][0])
+    assert (int(first["Index"]), float(first["Confidence"])) == (shown["Index"][0], shown["Confidence"][0])
     assert (second["Picture"], second["Index"], second["Time"]) == ("broken.png", "", "")
 
 

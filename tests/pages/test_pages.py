@@ -52,7 +52,7 @@ def test_a_first_visit_finds_a_photograph_already_classified(answer: Callable[[s
 
 
 def test_a_first_visit_starts_no_inference(monkeypatch: pytest.MonkeyPatch) -> None:
-    for question in ("classify", "attention"):
+    for question in ("classify", "look"):
         monkeypatch.setattr(services.inference(), question, None)
     app = open_page()
     assert app.metric
@@ -385,10 +385,16 @@ def test_evaluate_asks_the_files_about_pictures_of_ones_own() -> None:
     assert app.button(key="evaluate").label == "Evaluate 3 files on mine.zip again"
 
 
-def test_pictures_of_unknown_classes_are_refused_in_words() -> None:
-    app = evaluated(packed({"unicorn/1.png": picture(9)}))
+@pytest.mark.usefixtures("two_built")
+def test_a_folder_of_no_class_is_named_and_left_out_if_the_visitor_agrees() -> None:
+    app = evaluated(packed({"unicorn/1.png": picture(9), "tabby/1.png": picture(90), "zebra/2.png": picture(50)}))
     assert "unicorn" in app.error[0].value
+    app.button(key="leave_out").click().run()
+    finished(app)
+    assert not app.error
     assert not app.exception
+    assert "of 2 correct" in texts(app)
+    assert "the model has no such class: **unicorn**" in texts(app)
 
 
 def test_a_model_without_a_saved_run_asks_for_pictures() -> None:

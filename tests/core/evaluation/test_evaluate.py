@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -27,7 +28,7 @@ from torchvision import transforms
 
 from deploy_core import embedded, shares
 from deploy_core.cli.main import main
-from deploy_core.errors import InvalidPictureSet
+from deploy_core.errors import InvalidPictureSet, UnknownClasses
 from deploy_core.evaluation import evaluate, subjects
 from deploy_core.evaluation.class_names import ClassNames
 from deploy_core.evaluation.labelled import LabelledSet
@@ -365,3 +366,24 @@ def test_no_file_surely_loses_half_a_point(saved: Evaluation) -> None:
     changes = [result.change for result in saved.results if result.change]
     assert len(changes) == len(RUN_HERE) - 1
     assert all(change.interval[1] > -0.005 for change in changes)
+
+
+def test_folders_of_no_class_are_left_out_where_one_agrees(
+    folder: Path, opened: tuple[Subject, ...], limits: Settings, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path / "set")
+    (tmp_path / "set" / "unicorn").mkdir()
+    Image.open(embedded.SAMPLES / "chelsea.png").save(tmp_path / "set" / "unicorn" / "1.png")
+    with pytest.raises(UnknownClasses, match="unicorn"):
+        evaluate.open_pictures(tmp_path / "set", SPEC, limits)
+    pictures = evaluate.open_pictures(tmp_path / "set", SPEC, limits, skip_unknown=True)
+    found = evaluate.evaluate(opened[:1], pictures, limits)
+    assert found.left_out == ("unicorn",)
+    assert found.count == evaluate.evaluate(opened[:1], evaluate.open_pictures(folder, SPEC, limits), limits).count
+
+
+def test_a_set_of_unknown_folders_only_is_refused_however_one_agrees(tmp_path: Path, limits: Settings) -> None:
+    (tmp_path / "unicorn").mkdir()
+    Image.open(embedded.SAMPLES / "chelsea.png").save(tmp_path / "unicorn" / "1.png")
+    with pytest.raises(UnknownClasses, match="unicorn"):
+        evaluate.open_pictures(tmp_path, SPEC, limits, skip_unknown=True)

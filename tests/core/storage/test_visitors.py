@@ -307,10 +307,11 @@ def test_visitors_share_a_process_that_answers_several_at_once(
     askers = [threading.Thread(target=ask) for _ in range(8)]
     for asker in askers:
         asker.start()
-    shares = inference.attention(ModelChoice("demo", "pretrained"), PICTURE)
+    shares = inference.look(ModelChoice("demo", "pretrained"), PICTURE, "a cat").attention
     for asker in askers:
         asker.join()
     assert labels == [answer("chelsea.png")] * 8
+    assert shares
     assert len(shares) == len(shares[0]) == load.find("demo").input_size // 16
 
 
