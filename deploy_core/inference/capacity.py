@@ -78,7 +78,12 @@ def fits_two(spec: ModelSpec, rows: Sequence[Format], settings: Settings) -> boo
 def cores(settings: Settings) -> int:
     """The threads of one build: the setting, OpenMP's own variable, or the cores that this process may use."""
     given = os.environ.get("OMP_NUM_THREADS", "")
-    return settings.cpu_threads or (int(given) if given.isdecimal() else len(os.sched_getaffinity(0)))
+    return settings.cpu_threads or (int(given) if given.isdecimal() else usable_cpus())
+
+
+def usable_cpus() -> int:
+    """The processors that this process may use: fewer than the machine has in some containers."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def require_checkpoint(file_bytes: int, settings: Settings) -> None:
