@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from deploy_core.formats import FORMATS, Format
 from deploy_core.inference import capacity
@@ -28,7 +28,7 @@ LEAST_EFFORT = 6.0
 
 
 @dataclass(frozen=True)
-class Check(Task[Checked]):
+class Check(Task[WithBytes[Checked]]):
     """A request to check the file at ``path`` on ``threads`` of the ``cores``, as ``Checker.check`` does."""
 
     model: ModelChoice
@@ -99,10 +99,7 @@ class Beside:
     def _checked(self, row: Format, path: Path) -> WithBytes[Checked]:
         # The conversions take one core.
         threads = self._cores if self._is_alone else self._cores - 1
-        task = Check(self._model, row.key, str(path), threads, self._cores)
-        answer: Any = self._process.submit(task).result()
-        checked: WithBytes[Checked] = answer
-        return checked
+        return self._process.submit(Check(self._model, row.key, str(path), threads, self._cores)).result()
 
 
 @contextmanager
