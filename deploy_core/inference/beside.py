@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from deploy_core import memory
 from deploy_core.formats import FORMATS, Format
 from deploy_core.inference import capacity
 from deploy_core.inference.check import Checked, Checker
@@ -126,7 +127,10 @@ def run_check(request: Check, work: Work) -> WithBytes[Checked]:
 
     torch.set_num_threads(request.threads)
     checker = _checker(request.model, work.settings)
-    return checker.check(FORMATS[request.format], Path(request.path), request.threads / request.cores)
+    try:
+        return checker.check(FORMATS[request.format], Path(request.path), request.threads / request.cores)
+    finally:
+        memory.give_back()
 
 
 def run_prepare(_: Prepare, __: Work) -> None:
