@@ -5,7 +5,6 @@ BIN := $(VENV)/bin
 # Named after the lock file's content, because its date is meaningless in a fresh checkout or a copy.
 LOCK := $(firstword $(shell cksum < device/package-lock.json))
 CLIENT := device/node_modules/.packed-$(LOCK)
-FETCHED := .cache/client
 PORT ?= 8501
 
 # Each tool has its own environment, so that it cannot change the app's packages.
@@ -27,6 +26,18 @@ INSTALL = $(if $(PIP_EXTRA_INDEX_URL),,$(PIP_INSTALL) --require-hashes -r $(1).l
 	{ [ "$(PIP_EXTRA_INDEX_URL)" ] || $(BIN)/python -c '$(MAY_DIFFER)'; } \
 	&& echo "$(1).lock is for Python 3.11 on Linux and the default index. Installing $(1).txt instead, without hashes." \
 	&& $(PIP_INSTALL) -r $(1).txt; }
+
+# TORCH=cpu installs PyTorch without CUDA, which this app never uses and which takes most of the disk. pip finds that build
+# where the person's own index has it, and uv knows PyTorch's index.
+TORCH ?=
+CPU_BUILDS := $(shell sed -nE 's/^(torch(vision)?==[^ ]*).*/\1+cpu/p' requirements.txt)
+INSTALL_CPU_TORCH = { $(PIP_INSTALL) --quiet --no-deps $(CPU_BUILDS) 2> /dev/null \
+	|| { $(MAKE) --no-print-directory $(UV)/bin/uv > /dev/null 2>&1 && $(UV)/bin/uv pip install --quiet \
+	--python $(BIN)/python --torch-backend cpu --no-deps $(CPU_BUILDS:+cpu=) 2> /dev/null; } \
+	|| { echo "TORCH=cpu: no package index here has PyTorch without CUDA. Installing the usual build."; false; }; }
+# Its hashes are not in the lock.
+INSTALL_WITH_TORCH = $(if $(filter cpu,$(TORCH)),$(INSTALL_CPU_TORCH) && $(PIP_INSTALL) -r $(1).txt \
+	|| { $(call INSTALL,$(1)); },$(call INSTALL,$(1)))
 
 # Locked versions stay the same if they still fit; UPGRADE=--upgrade takes the newest versions instead.
 UPGRADE ?=
@@ -87,12 +98,12 @@ $(BIN)/pip:
 	$(call MAKE_VENV,$(VENV))
 
 $(VENV)/.installed: requirements.lock requirements.txt | $(BIN)/pip
-	@$(call INSTALL,requirements)
+	@$(call INSTALL_WITH_TORCH,requirements)
 	touch $@
 
 $(VENV)/.installed-dev: requirements-dev.lock requirements-dev.txt requirements-cluster.txt requirements-training.txt \
 		$(VENV)/.installed
-	@$(call INSTALL,requirements-dev)
+	@$(call INSTALL_WITH_TORCH,requirements-dev)
 	touch $@
 
 $(VENV)/.installed-litert: requirements-litert.lock requirements-litert.txt $(VENV)/.installed
@@ -107,12 +118,7 @@ $(PIP_AUDIT)/bin/pip-audit:
 	$(call MAKE_VENV,$(PIP_AUDIT))
 	$(PIP_AUDIT)/bin/python -m pip install --disable-pip-version-check pip-audit==$(PIP_AUDIT_VERSION)
 
-# The browsers' runtimes are too large for git, so npm fetches them, with the lock file's hashes. They replace the old ones
-# only once they are complete.
+# The browsers' runtimes are too large for git. They replace the old ones only once they are complete.
 $(CLIENT):
-	@rm -rf $(FETCHED) && mkdir -p $(FETCHED) && cp device/package.json device/package-lock.json device/.npmrc $(FETCHED) \
-	&& (cd $(FETCHED) && npm ci --prefer-offline --fetch-retries 1 --fetch-retry-mintimeout 1000) \
-	&& gzip -k $(FETCHED)/node_modules/onnxruntime-web/dist/*.wasm $(FETCHED)/node_modules/@litertjs/core/wasm/*.wasm \
-	&& touch $(FETCHED)/node_modules/$(@F) && rm -rf device/node_modules && mv $(FETCHED)/node_modules device/ \
+	@$(PYTHON) -m web.runtimes && touch $@ \
 	|| echo "npm could not fetch what browsers need now, so the page 'On your device' may not work. The rest works."
-	@rm -rf $(FETCHED)

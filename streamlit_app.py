@@ -6,9 +6,12 @@ streamlit run streamlit_app.py
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import os
 import resource
+import shutil
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
@@ -28,7 +31,7 @@ from deploy_core.settings import Settings
 from deploy_core.storage import home
 from pages.device import client
 from pages.state import services
-from web import connections, downloads
+from web import connections, downloads, runtimes
 from web.headers import Headers
 from web.ready import ready
 from web.uploads import Held, UploadLimits
@@ -59,8 +62,10 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
                 _refuse(error)
             services.visitors()
         looking = asyncio.create_task(_look_after())
+        warming = asyncio.create_task(asyncio.to_thread(_warm_up))
         yield
         looking.cancel()
+        warming.cancel()
         services.close()
 
 
@@ -76,6 +81,25 @@ async def _look_after() -> None:
             continue
         except Exception:
             log.exception("Looking after the sessions failed")
+
+
+def _warm_up() -> None:
+    """Does beforehand what the first visitor would wait for: imports what pages draw with, and starts the inference."""
+    for module in ("altair", "pandas"):
+        importlib.import_module(module)
+    # The visitor is told what is wrong.
+    with suppress(DeployError):
+        services.inference().abilities()
+    fetch_runtimes()
+
+
+def fetch_runtimes() -> None:
+    """Fetches the browsers' runtimes, if something else than ``make`` started the app and npm is here."""
+    if client.runtime() is None and shutil.which("npm"):
+        try:
+            runtimes.fetch(client.FOLDER.parent, "--omit=dev")
+        except (OSError, subprocess.CalledProcessError) as error:
+            log.warning("npm could not fetch the runtimes for browsers: %s", error)
 
 
 def _refuse(error: HomeInUse) -> NoReturn:

@@ -56,8 +56,8 @@ itself (`localhost`). To open this app on a phone in your network over https:
 Over plain http the page works too, with WebAssembly on one thread and a file picker.
 """
 
-NOT_FETCHED = "**This server cannot time your device:** the browser's runtimes are not on it. All other pages work."
-HOW_TO_FETCH = "`make run` fetches the runtimes where npm is installed: install npm, then run `make run` again."
+NOT_FETCHED = "**This server cannot time your device yet:** the browser's runtimes are not on it. All other pages work."
+HOW_TO_FETCH = "The app fetches the runtimes when it starts, where npm is installed: install npm, and start it again."
 
 
 def on_your_device() -> None:

@@ -34,6 +34,8 @@ class Visitor:
         # The widgets on the page, by label.
         self._widgets: dict[str, str] = {}
         self.session = ""
+        # Seconds from the last request to the answer, which comes before the rest of the page.
+        self.answered_after = 0.0
         self.errors: list[str] = []
 
     def __enter__(self) -> Visitor:
@@ -78,8 +80,8 @@ class Visitor:
                 if element.WhichOneof("type") in ("button_group", "selectbox"):
                     widget = getattr(element, str(element.WhichOneof("type")))
                     self._widgets[widget.label] = widget.id
-                if element.WhichOneof("type") == "metric":
-                    answered = True
+                if element.WhichOneof("type") == "metric" and not answered:
+                    answered, self.answered_after = True, time.perf_counter() - started
                 if element.WhichOneof("type") == "exception" or element.alert.format == ERROR:
                     self.errors.append(element.alert.body or str(element))
         if not answered:

@@ -65,7 +65,7 @@ def test_without_the_runtime_the_page_says_so_and_the_others_work(
     assert not app.exception
     assert "the browser's runtimes are not on it" in texts(app)
     folded = next(one for one in app.expander if one.label == "For whoever runs this server")
-    assert "`make run` fetches the runtimes where npm is installed" in folded.markdown[0].value
+    assert "The app fetches the runtimes when it starts, where npm is installed" in folded.markdown[0].value
     assert not open_page("profile").exception
 
 

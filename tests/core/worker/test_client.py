@@ -83,7 +83,9 @@ def checkout(tmp_path: Path) -> Path:
     """As much of the project as fetches what browsers run, with an older fetch in it."""
     (tmp_path / "device" / "node_modules").mkdir(parents=True)
     (tmp_path / "device" / "node_modules" / "older").touch()
-    for name in ("Makefile", "device/package.json", "device/package-lock.json", "device/.npmrc"):
+    (tmp_path / "web").mkdir()
+    needed = ("Makefile", "web/__init__.py", "web/runtimes.py")
+    for name in (*needed, "device/package.json", "device/package-lock.json", "device/.npmrc"):
         shutil.copyfile(PROJECT / name, tmp_path / name)
     return tmp_path
 
