@@ -114,6 +114,8 @@ def beside(model: ModelChoice, settings: Settings) -> Iterator[Beside]:
         queue.shutdown(wait=False, cancel_futures=True)
         process.close()
         queue.shutdown()
+        # What the queue began in between has started another one.
+        process.close()
 
 
 def is_worth_it(spec: ModelSpec, rows: Sequence[Format], settings: Settings) -> bool:
