@@ -39,6 +39,8 @@ def main() -> int:
         run_json("build", "--model", options.model, "--weights", "random", *tutorial)
         slow = run_json("profile", str(folder / "tutorial"), "--repeats", str(options.repeats))
         measured += [*speeds(report), *build.figures(options.model, options.rounds, folder)]
+        for name in build.MOST_SECONDS:
+            measured += build.waits(name, folder)
         measured += harness.figures(folder / "default", options.model)
     measured += [*page.figures(), *web.figures(), *pictures.figures(), *start.figures()]
     measured += [*sessions.figures(), *hosting.figures(), *device.figures()]

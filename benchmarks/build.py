@@ -1,18 +1,26 @@
-"""The time that the warm worker adds to the tutorial's calls, and the memory that it takes."""
+"""The time that the warm worker adds to the tutorial's calls, the memory that it takes, and how long people wait.
+
+python -m benchmarks.build [MODEL ...]    builds nine formats of each model in a new worker, and says how long it takes
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.figure import Figure, memory
 from deploy_core import documents, settings
 from deploy_core.build import Build
 from deploy_core.processes.local import WorkerProcess
+from deploy_core.profile.measure import host
 from deploy_core.storage.store import Store
 from deploy_core.types import BuildRequest, BuildResult
 
@@ -20,6 +28,10 @@ PROJECT = Path(__file__).parents[1]
 FOUR = ("scripted", "quantized", "optimized", "lite")
 MOST_MEMORY_MB = 2000
 MOST_ADDED = 1.15
+NINE = ("original", *FOUR, "executorch", "executorch_int8", "onnx", "onnx_int8")
+# Seconds on two quiet cores with VNNI.
+MOST_SECONDS = {"deit_tiny_patch16_224": 40, "deit_base_patch16_224": 60}
+MOST_FOR_A_PHONE = {"deit_tiny_patch16_224": 10}
 
 
 def figures(model: str, rounds: int, folder: Path) -> list[Figure]:
@@ -57,6 +69,39 @@ def figures(model: str, rounds: int, folder: Path) -> list[Figure]:
     ]
 
 
+def waits(model: str, folder: Path) -> list[Figure]:
+    """Builds ``NINE`` with random weights in a new worker, and prints the seconds of each file."""
+    worker = WorkerProcess("worker", dataclasses.replace(settings.load(), home=folder / model))
+    started = time.perf_counter()
+    begun = worker.submit(Build(BuildRequest(model, "random", NINE)))
+    times = [(event.message, time.perf_counter() - started) for event in begun.events()]
+    result, total = documents.structured(begun.result(), BuildResult), time.perf_counter() - started
+    worker.close()
+    for one in result.artifacts:
+        pictures = one.proof.pictures if one.proof else 0
+        print(f"| {one.format} | {one.seconds.build:.1f} | {one.seconds.check:.1f} | {pictures} |")
+    # The first file is one for phones. It is done when the stage after its check begins.
+    checking = next(place for place, (message, _) in enumerate(times) if message.startswith("Checking"))
+    return [
+        Figure(f"nine files of {model}, built and checked", total, MOST_SECONDS[model], "s"),
+        *(
+            Figure(f"the first file of {model} for a phone", times[checking + 1][1], bound, "s")
+            for name, bound in MOST_FOR_A_PHONE.items()
+            if name == model
+        ),
+    ]
+
+
+def main(models: Sequence[str]) -> None:
+    print(f"On {host.describe().cpu}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
+    for model in models or MOST_SECONDS:
+        print("| file | build, s | check, s | pictures |\n| --- | --- | --- | --- |")
+        with tempfile.TemporaryDirectory() as place:
+            found = waits(model, Path(place))
+        print("\n| figure | measured | bound | holds |\n| --- | --- | --- | --- |")
+        print(*(figure.line() for figure in found), "", sep="\n", flush=True)
+
+
 def _build(worker: WorkerProcess, request: BuildRequest) -> BuildResult:
     answer = worker.submit(Build(request)).result()
     return documents.structured(answer, BuildResult)
@@ -75,3 +120,7 @@ def _print_seconds(results: list[BuildResult], worker_times: list[float], bare_t
         f"apart from that: sync {median('sync'):.2f} s, hash and check {median('check'):.2f} s",
         file=sys.stderr,
     )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

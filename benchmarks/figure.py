@@ -23,7 +23,7 @@ class Figure:
         return self.value <= self.bound
 
     def line(self) -> str:
-        decimals = {"MB": 2, "x": 3, "runs": 0, "ms": 0, "": 7}[self.unit]
+        decimals = {"MB": 2, "x": 3, "runs": 0, "ms": 0, "s": 1, "": 7}[self.unit]
         value, bound = f"{self.value:.{decimals}f} {self.unit}".strip(), f"{self.bound:g} {self.unit}".strip()
         return f"| {self.name} | {value} | {bound} | {'yes' if self.holds else 'NO'} |"
 

@@ -5,23 +5,20 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from deploy_core import documents, memory
 from deploy_core.errors import DeployError, FormatUnavailable, InvalidArtifact, InvalidRequest, StorageFailed
-from deploy_core.files import atomic_write, make_folder, remove, require_space, sha256
+from deploy_core.files import atomic_write, make_folder, remove, require_space
 from deploy_core.formats import FORMATS, ORIGINAL, Format, Workbench, engines, in_build_order
 from deploy_core.formats.format import CalibrationPictures
+from deploy_core.inference import beside, capacity
 from deploy_core.inference import calibration as calibrating
-from deploy_core.inference import capacity, proof, read_back
-from deploy_core.inference.classify import Classifier
-from deploy_core.inference.proof import Reference
 from deploy_core.models import load
-from deploy_core.models.load import LoadedModel
 from deploy_core.models.own import assumptions, card
 from deploy_core.models.spec import ModelSpec
 from deploy_core.processes.task import Task
@@ -30,15 +27,12 @@ from deploy_core.types import (
     Artifact,
     BuildRequest,
     BuildResult,
-    EngineAnswer,
     Event,
     KnownAnswer,
+    Platform,
     Progress,
-    Proof,
-    ReadBack,
     Seconds,
     Unbuilt,
-    Verdict,
     part_of,
     silent,
 )
@@ -133,32 +127,11 @@ def build(
     unbuilt = {row.key: Unbuilt(row.key, False, reason) for row in rows if (reason := row.probe())}
     capacity.require_build(spec, request.formats, [row for row in rows if row.key not in unbuilt], settings)
     artifacts = {row.key: artifact for row in rows if (artifact := destination.find(row))}
-    todo = [row for row in rows if row.key not in artifacts and row.key not in unbuilt]
-    stages = _Stages(progress, LOADING_EFFORT + sum(row.effort + CHECKING_EFFORT for row in todo))
+    todo = _for_phones_first([row for row in rows if row.key not in artifacts and row.key not in unbuilt])
     if todo:
-        model = load.load(
-            request.model, request.weights, settings, stages.begin(f"Loading {spec.title}", LOADING_EFFORT)
-        )
-        reference = Reference(_classifier(request, model, model.module), settings)
-        bench = Workbench(
-            model,
-            request.engine,
-            request.optimize,
-            functools.cache(lambda: calibration or calibrating.shipped(spec, settings)),
-        )
-    for position, row in enumerate(todo):
-        try:
-            artifacts[row.key] = _make(row, bench, request, reference, destination, stages)
-        except StorageFailed:
-            raise
-        except DeployError as error:
-            unbuilt[row.key] = Unbuilt(row.key, True, str(error))
-        except Exception as error:
-            log.exception("The format %s failed", row.key)
-            unbuilt[row.key] = Unbuilt(row.key, True, _first_line(error))
-        later = {after.needs for after in todo[position + 1 :]}
-        bench.results = {key: result for key, result in bench.results.items() if key in later}
-        memory.give_back()
+        made, failed = _made(todo, request, destination, settings, progress, calibration)
+        artifacts |= made
+        unbuilt |= failed
     progress(Event("Done", 1.0))
     return BuildResult(
         model=spec.reference,
@@ -197,6 +170,13 @@ def expected_bytes(row: Format, spec: ModelSpec) -> int:
     return int(1.05 * spec.parameters * row.weight_bytes) + 1_000_000
 
 
+def _for_phones_first(rows: list[Format]) -> list[Format]:
+    """The rows with the first file that a phone can take in front, because people wait for that one."""
+    for_phones = [row for row in rows if row.needs is None and row.runs_on(Platform.ANDROID, Platform.IOS)]
+    first = min(for_phones, key=lambda row: row.effort, default=None)
+    return sorted(rows, key=lambda row: row is not first)
+
+
 @dataclass
 class _Stages:
     """Reports progress as a fraction of the expected time."""
@@ -229,83 +209,106 @@ def _checked(request: BuildRequest) -> tuple[Format, ...]:
     return rows
 
 
-def _make(
-    row: Format,
-    bench: Workbench,
+def _made(
+    todo: Sequence[Format],
     request: BuildRequest,
-    reference: Reference,
     destination: Destination,
-    stages: _Stages,
-) -> Artifact:
+    settings: Settings,
+    progress: Progress,
+    calibration: CalibrationPictures | None,
+) -> tuple[dict[str, Artifact], dict[str, Unbuilt]]:
+    """The artifacts of ``todo``, and what failed. The first file is checked before the second is made."""
+    spec = load.find(request.model)
+    stages = _Stages(progress, LOADING_EFFORT + sum(row.effort + CHECKING_EFFORT for row in todo))
+    artifacts: dict[str, Artifact] = {}
+    unbuilt: dict[str, Unbuilt] = {}
+    with ExitStack() as held:
+        process = None
+        if beside.is_worth_it(spec, todo, settings):
+            process = held.enter_context(beside.beside(request.choice, settings))
+        model = load.load(
+            request.model, request.weights, settings, stages.begin(f"Loading {spec.title}", LOADING_EFFORT)
+        )
+        checks: beside.Checks = process or beside.Here(model, settings)
+        bench = Workbench(
+            model,
+            request.engine,
+            request.optimize,
+            functools.cache(lambda: calibration or calibrating.shipped(spec, settings)),
+        )
+        unchecked: list[_Written] = []
+        for position, row in enumerate(todo):
+            is_first, is_last = position == 0, position == len(todo) - 1
+            with _telling(row, unbuilt):
+                unchecked.append(_written(row, bench, destination, stages))
+                checks.begin(row, destination.path(row), is_alone=is_first or is_last)
+            later = {after.needs for after in todo[position + 1 :]}
+            bench.results = {key: result for key, result in bench.results.items() if key in later}
+            memory.give_back()
+            while unchecked and (is_first or is_last or checks.is_due(unchecked[0].row)):
+                written = unchecked.pop(0)
+                with _telling(written.row, unbuilt):
+                    artifacts[written.row.key] = _proven(written, bench, destination, checks, stages)
+                memory.give_back()
+    return artifacts, unbuilt
+
+
+@contextmanager
+def _telling(row: Format, unbuilt: dict[str, Unbuilt]) -> Iterator[None]:
+    """Notes in ``unbuilt`` why a format failed, and goes on; without space for files it does not."""
+    try:
+        yield
+    except StorageFailed:
+        raise
+    except DeployError as error:
+        unbuilt[row.key] = Unbuilt(row.key, True, str(error))
+    except Exception as error:
+        log.exception("The format %s failed", row.key)
+        unbuilt[row.key] = Unbuilt(row.key, True, _first_line(error))
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A file that was written, and the seconds that this took."""
+
+    row: Format
+    build: float
+    sync: float
+
+
+def _written(row: Format, bench: Workbench, destination: Destination, stages: _Stages) -> _Written:
     stages.begin(f"Building {row.title}", row.effort)
     started = time.perf_counter()
     result = _converted(row, bench)
     with destination.writing(row) as path:
         row.save(bench, result, path)
         built = time.perf_counter()
-    del result
-    synced = time.perf_counter()
+    return _Written(row, built - started, time.perf_counter() - built)
 
+
+def _proven(
+    written: _Written, bench: Workbench, destination: Destination, checks: beside.Checks, stages: _Stages
+) -> Artifact:
+    row = written.row
     stages.begin(f"Checking {row.title}", CHECKING_EFFORT)
     path = destination.path(row)
-    worth = _proven(row, path, bench, request, reference) if row.runs_here else _read_back(row, path, reference)
-    findings = row.inspect(path)
-    digest = sha256(path)
+    answer = checks.result(row, path)
+    checked = answer.value
     artifact = Artifact(
         format=row.key,
         file=path.name,
         bytes=path.stat().st_size,
-        sha256=digest,
-        seconds=Seconds(build=built - started, sync=synced - built, check=time.perf_counter() - synced),
-        proof=worth.proof,
-        disagrees=worth.disagrees,
+        sha256=checked.sha256,
+        seconds=Seconds(build=written.build, sync=written.sync, check=checked.seconds),
+        proof=checked.proof,
+        disagrees=checked.disagrees,
         delegation=bench.delegations.get(row.key),
-        findings=findings,
-        read_back=worth.read_back,
+        findings=checked.findings,
+        read_back=checked.read_back,
         calibration=bench.calibrations.get(row.key),
     )
-    destination.keep(artifact, worth.known)
+    destination.keep(artifact, checked.known(answer.blob))
     return artifact
-
-
-@dataclass(frozen=True)
-class _Worth:
-    """What checking a file gave: a proof, or what was read back; and the answer that its bundle states."""
-
-    proof: Proof | None
-    read_back: ReadBack | None
-    disagrees: bool
-    known: KnownAnswer
-
-
-def _proven(row: Format, path: Path, bench: Workbench, request: BuildRequest, reference: Reference) -> _Worth:
-    """A file's proof, and its answer to the first picture. The file is out of memory again afterwards."""
-    file = _classifier(request, bench.model, row.load(path))
-    proven = proof.prove(file, row, reference)
-    first = reference.inputs(0, 1)
-    answers = [EngineAnswer(proven.engine, tuple(file.logits(first).tolist()))]
-    on_phone = proof.prove_as_on_phone(path, row, reference, file)
-    if on_phone:
-        answers.insert(0, EngineAnswer(on_phone.proof.engine, tuple(on_phone.first_logits.tolist())))
-        proven = replace(proven, phone=on_phone.proof)
-    disagrees = proven.verdict is Verdict.CHANGES or proven.cosine < row.least_cosine
-    return _Worth(proven, None, disagrees, _known(reference, answers))
-
-
-def _read_back(row: Format, path: Path, reference: Reference) -> _Worth:
-    """Of a file that does not run here. The answer that its bundle states is the original's."""
-    assert row.read_back is not None  # noqa: S101
-    checked = read_back.check(row.read_back, path, reference)
-    found = checked.read_back
-    disagrees = checked.changes_answer or found.cosine < row.least_cosine or not found.weights.holds
-    answer = EngineAnswer(ORIGINAL.run_engine(), tuple(reference.logits(0, 1)[0].tolist()))
-    return _Worth(None, found, disagrees, _known(reference, [answer]))
-
-
-def _known(reference: Reference, answers: Sequence[EngineAnswer]) -> KnownAnswer:
-    """What is known of the first picture."""
-    picture, tensor = reference.views(1)[0].file, reference.inputs(0, 1).numpy().astype("<f4").tobytes()
-    return KnownAnswer(picture, tensor, tuple(answers), reference.original.labels)
 
 
 def _converted(row: Format, bench: Workbench) -> Any:
@@ -315,10 +318,6 @@ def _converted(row: Format, bench: Workbench) -> Any:
             _converted(FORMATS[row.needs], bench)
         bench.results[row.key] = row.convert(bench)
     return bench.results[row.key]
-
-
-def _classifier(request: BuildRequest, model: LoadedModel, run: Callable[..., Any]) -> Classifier:
-    return Classifier(model.spec, request.weights, model.labels, run)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Helpers for the families that go through torch.export: ExecuTorch, ONNX and Core ML."""
+"""What the families that go through torch.export share: ExecuTorch, ONNX, LiteRT and Core ML."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from deploy_core.formats.format import Workbench
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +34,36 @@ def quiet() -> Iterator[None]:
             yield
         finally:
             log.disabled = was_disabled
+
+
+@contextmanager
+def sharing_history() -> Iterator[None]:
+    """Inside the block, what torch notes of a node's origin is shared between programs, not copied for each.
+
+    A node notes the node that it was made from, which notes its own, and so on; each pass over a program adds to that.
+    """
+    from torch.fx.traceback import NodeSource
+
+    source: Any = NodeSource
+    source.__deepcopy__ = lambda itself, _: itself
+    try:
+        yield
+    finally:
+        del source.__deepcopy__
+
+
+def program(bench: Workbench) -> Any:
+    """The model with plain attention for one picture, as ``torch.export`` gives it: made once for a build.
+
+    Converters may read it only. Those of ExecuTorch, LiteRT and Core ML make their own from it.
+    """
+    import torch
+
+    if bench.program is None:
+        example = (one_picture(bench.model.spec.input_size),)
+        with quiet():
+            bench.program = torch.export.export(with_plain_attention(bench.model.module), example)
+    return bench.program
 
 
 def with_plain_attention(module: torch.nn.Module) -> torch.nn.Module:

@@ -36,7 +36,8 @@ class CalibrationPictures:
 class Workbench:
     """The state of one build: the model, the options, and what each stage made, by the key of its format.
 
-    ``calibrating`` gives the pictures of static quantizers, which most builds need not read.
+    ``calibrating`` gives the pictures of static quantizers, which most builds need not read. ``program`` is what
+    ``exporting.program`` has made.
     """
 
     model: LoadedModel
@@ -46,6 +47,7 @@ class Workbench:
     results: dict[str, Any] = field(default_factory=dict)
     delegations: dict[str, Delegation] = field(default_factory=dict)
     calibrations: dict[str, Calibration] = field(default_factory=dict)
+    program: Any = None
 
     def calibrate(self, key: str) -> torch.Tensor:
         """The inputs for a static quantizer, float32 (N, 3, S, S). Notes them as those of the format ``key``."""

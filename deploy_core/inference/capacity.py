@@ -28,6 +28,8 @@ READING_COPIES = 4.0
 ATTENTION_COPIES = 4
 # Memory that each further group of formats does not free, in copies of the weights.
 LEFT_COPIES = 0.8
+# The original and a file that are compared in a second process.
+CHECKING_COPIES = 3.0
 # For the controllers in a line of /proc/self/cgroup: the folder of the groups, and the file with a group's limit.
 CGROUPS = {"": ("sys/fs/cgroup", "memory.max"), "memory": ("sys/fs/cgroup/memory", "memory.limit_in_bytes")}
 
@@ -65,6 +67,23 @@ def require_build(spec: ModelSpec, asked: Iterable[str], rows: Sequence[Format],
     fitting = [row.title for row in rows if _building(spec, [row]) <= available(settings)]
     remedy = f"Build fewer at once: {', '.join(fitting)} would fit." if fitting else _smaller(spec, settings)
     _require(f"Building {len(rows)} files of {spec.title}", _building(spec, rows), settings, remedy)
+
+
+def fits_two(spec: ModelSpec, rows: Sequence[Format], settings: Settings) -> bool:
+    """Whether a build of ``rows`` fits into memory together with a second process that checks its files."""
+    checking = TORCH_BYTES + _libraries(rows) + CHECKING_COPIES * spec.parameters * BYTES_PER_WEIGHT + _attending(spec)
+    return _building(spec, rows) + checking <= available(settings)
+
+
+def cores(settings: Settings) -> int:
+    """The threads of one build: the setting, OpenMP's own variable, or the cores that this process may use."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return settings.cpu_threads or (int(given) if given.isdecimal() else usable_cpus())
+
+
+def usable_cpus() -> int:
+    """The processors that this process may use: fewer than the machine has in some containers."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def require_checkpoint(file_bytes: int, settings: Settings) -> None:
@@ -109,11 +128,14 @@ def _building(spec: ModelSpec, rows: Iterable[Format]) -> int:
     Packages that all belong to a larger set of the same build are in memory once.
     """
     rows = list(rows)
-    libraries = {frozenset(row.packages): row.library_bytes for row in rows}
-    loaded = [size for packages, size in libraries.items() if not any(packages < other for other in libraries)]
-    copies = max(row.copies for row in rows) + LEFT_COPIES * (len(libraries) - 1)
+    copies = max(row.copies for row in rows) + LEFT_COPIES * (len({frozenset(row.packages) for row in rows}) - 1)
     weights = copies * spec.parameters * BYTES_PER_WEIGHT
-    return int(TORCH_BYTES + OTHERS_BYTES + sum(loaded) + weights + _attending(spec))
+    return int(TORCH_BYTES + OTHERS_BYTES + _libraries(rows) + weights + _attending(spec))
+
+
+def _libraries(rows: Iterable[Format]) -> int:
+    libraries = {frozenset(row.packages): row.library_bytes for row in rows}
+    return sum(size for packages, size in libraries.items() if not any(packages < other for other in libraries))
 
 
 def _smaller(spec: ModelSpec, settings: Settings) -> str:

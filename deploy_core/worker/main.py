@@ -19,7 +19,8 @@ from deploy_core.evaluation import evaluate
 from deploy_core.evaluation.subjects import open_artifact
 from deploy_core.files import make_folder
 from deploy_core.formats import FORMATS, engines
-from deploy_core.inference import attention, capacity, classify, file_answers
+from deploy_core.inference import attention, beside, capacity, classify, file_answers
+from deploy_core.inference.beside import Check, Prepare
 from deploy_core.inference.classify import Classifier
 from deploy_core.inference.file_answers import DeviceQuestion, FileAnswer
 from deploy_core.inference.open_models import OpenModels
@@ -173,6 +174,8 @@ def run_abilities(_: ListAbilities, work: Work) -> Abilities:
 
 TASKS = table(
     does(Build, run_build),
+    does(Prepare, beside.run_prepare),
+    does(Check, beside.run_check),
     does(Profile, run_profile),
     does(Prepare, run_prepare),
     does(Examine, run_examine),

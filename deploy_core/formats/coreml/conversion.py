@@ -10,7 +10,7 @@ from typing import Any
 from deploy_core.formats.coreml import package
 from deploy_core.formats.coreml.package import Package
 from deploy_core.formats.coreml.tools import coremltools
-from deploy_core.formats.exporting import one_picture, with_plain_attention
+from deploy_core.formats.exporting import program
 from deploy_core.formats.format import Workbench
 
 INPUT, OUTPUT = "input", "logits"
@@ -22,14 +22,12 @@ CONVERSION_DATE = "com.github.apple.coremltools.conversion_date"
 
 def convert(bench: Workbench) -> Package:
     import numpy as np
-    import torch
 
     size = bench.model.spec.input_size
     with coremltools() as ct:
-        exported = torch.export.export(with_plain_attention(bench.model.module), (one_picture(size),))
         return _taken(
             ct.convert(
-                exported.run_decompositions({}),
+                program(bench).run_decompositions({}),
                 convert_to="mlprogram",
                 minimum_deployment_target=ct.target[TARGET],
                 compute_precision=ct.precision.FLOAT16,

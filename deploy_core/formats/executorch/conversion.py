@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy_core.formats.exporting import one_picture, quiet, with_plain_attention
+from deploy_core.formats.executorch.lean import lean
+from deploy_core.formats.exporting import one_picture, program, quiet
 from deploy_core.formats.format import Workbench
 from deploy_core.types import Delegation
 
@@ -18,12 +19,8 @@ PLUMBING = ("executorch_call_delegate", "getitem")
 
 
 def convert(bench: Workbench) -> Any:
-    import torch
-
-    example = (one_picture(bench.model.spec.input_size),)
     with quiet():
-        exported = torch.export.export(with_plain_attention(bench.model.module), example)
-        return _lower(bench, "executorch", exported)
+        return _lower(bench, "executorch", program(bench))
 
 
 def convert_int8(bench: Workbench) -> Any:
@@ -31,9 +28,7 @@ def convert_int8(bench: Workbench) -> Any:
 
     example = (one_picture(bench.model.spec.input_size),)
     with quiet():
-        exported = torch.export.export(with_plain_attention(bench.model.module), example)
-        quantized = _quantize(exported.module(), example)
-        del exported
+        quantized = _quantize(program(bench).module(), example)
         return _lower(bench, "executorch_int8", torch.export.export(quantized, example))
 
 
@@ -61,12 +56,18 @@ def _quantize(module: torch.nn.Module, example: tuple[torch.Tensor]) -> torch.nn
 
 def _lower(bench: Workbench, key: str, exported: Any) -> Any:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-    from executorch.exir import to_edge_transform_and_lower
+    from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
 
     name_flatc()
-    edge = to_edge_transform_and_lower(
-        exported, transform_passes=[_with_operators_of_xnnpack()], partitioner=[XnnpackPartitioner()]
-    )
+    # The file is compared with the original. Checking the graph in between took a tenth of the time.
+    unchecked = EdgeCompileConfig(_check_ir_validity=False)
+    with lean():
+        edge = to_edge_transform_and_lower(
+            exported,
+            transform_passes=[_with_operators_of_xnnpack()],
+            partitioner=[XnnpackPartitioner()],
+            compile_config=unchecked,
+        )
     bench.delegations[key] = delegation(edge.exported_program().graph_module)
     return edge.to_executorch()
 

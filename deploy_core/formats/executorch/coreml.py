@@ -14,7 +14,7 @@ from deploy_core.formats.coreml.package import Package
 from deploy_core.formats.coreml.tools import coremltools
 from deploy_core.formats.executorch import inspection
 from deploy_core.formats.executorch.conversion import delegation, name_flatc
-from deploy_core.formats.exporting import one_picture, with_plain_attention
+from deploy_core.formats.exporting import program
 from deploy_core.formats.findings import reading as reading_of
 from deploy_core.formats.format import Reading, Workbench
 from deploy_core.types import Finding
@@ -30,18 +30,14 @@ NOT_RUN = "ExecuTorch did not run either: the package was taken out of its progr
 
 
 def convert(bench: Workbench) -> Any:
-    import torch
-
     with coremltools() as ct:
         from executorch.backends.apple.coreml.compiler import CoreMLBackend
         from executorch.backends.apple.coreml.partition import CoreMLPartitioner
         from executorch.exir import to_edge_transform_and_lower
 
         name_flatc()
-        example = (one_picture(bench.model.spec.input_size),)
-        exported = torch.export.export(with_plain_attention(bench.model.module), example)
         wanted = CoreMLBackend.generate_compile_specs(minimum_deployment_target=ct.target[conversion.TARGET])
-        edge = to_edge_transform_and_lower(exported, partitioner=[CoreMLPartitioner(compile_specs=wanted)])
+        edge = to_edge_transform_and_lower(program(bench), partitioner=[CoreMLPartitioner(compile_specs=wanted)])
         bench.delegations[KEY] = delegation(edge.exported_program().graph_module)
         return edge.to_executorch()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy_core.errors import FormatUnavailable, JobFailed, TookTooLong
-from deploy_core.formats.exporting import one_picture, quiet, with_plain_attention
+from deploy_core.formats.exporting import program, quiet
 from deploy_core.formats.format import Workbench
 from deploy_core.formats.litert import converter, running
 
@@ -30,8 +30,7 @@ def convert(bench: Workbench) -> bytes:
 
     def write(source: Path) -> None:
         with quiet():
-            example = (one_picture(bench.model.spec.input_size),)
-            torch.export.save(torch.export.export(with_plain_attention(bench.model.module), example), source)
+            torch.export.save(program(bench), source)
 
     return _converted("convert", write, ".pt2")
 

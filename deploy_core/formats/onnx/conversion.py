@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from deploy_core.formats.exporting import one_picture, quiet, with_plain_attention
+from deploy_core.formats.exporting import one_picture, quiet, sharing_history, with_plain_attention
 from deploy_core.formats.format import Workbench
 from deploy_core.formats.onnx.running import INPUT, OUTPUT
 
@@ -22,7 +22,7 @@ def convert(bench: Workbench) -> Any:
 
     # Two pictures, because the exporter would take a batch of one for a constant.
     example = one_picture(bench.model.spec.input_size).repeat(2, 1, 1, 1)
-    with quiet():
+    with quiet(), sharing_history():
         exported = torch.onnx.export(
             with_plain_attention(bench.model.module),
             (example,),

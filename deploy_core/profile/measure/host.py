@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from deploy_core.formats import FORMATS
+from deploy_core.inference.capacity import usable_cpus as usable_cpus
 from deploy_core.profile.record.record import Host
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -54,11 +55,6 @@ def describe() -> Host:
         python=platform.python_version(),
         versions={name: installed for name in packages if (installed := _version(name))},
     )
-
-
-def usable_cpus() -> int:
-    """How many processors this process may use: fewer than the machine has under taskset or in some containers."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
