@@ -20,7 +20,7 @@ from deploy_core.evaluation.subjects import open_artifact
 from deploy_core.files import make_folder
 from deploy_core.formats import FORMATS, engines
 from deploy_core.inference import attention, beside, capacity, classify, file_answers
-from deploy_core.inference.beside import Check, Prepare
+from deploy_core.inference.beside import Check, PrepareChecks
 from deploy_core.inference.classify import Classifier
 from deploy_core.inference.file_answers import DeviceQuestion, FileAnswer
 from deploy_core.inference.open_models import OpenModels
@@ -174,7 +174,7 @@ def run_abilities(_: ListAbilities, work: Work) -> Abilities:
 
 TASKS = table(
     does(Build, run_build),
-    does(Prepare, beside.run_prepare),
+    does(PrepareChecks, beside.run_prepare_checks),
     does(Check, beside.run_check),
     does(Profile, run_profile),
     does(Prepare, run_prepare),
