@@ -13,7 +13,7 @@ from deploy_core.profile.words import percent
 from pages.device import reports
 from pages.parts.text import escaped
 from pages.runs import known
-from pages.state import picker, services
+from pages.state import address, picker, services
 
 LARGEST_RECORD_MB = 5
 
@@ -55,7 +55,7 @@ def _keep(data: bytes) -> None:
         return
     key = services.runs().take_in(data)
     st.session_state["brought"] = tuple(dict.fromkeys((*st.session_state.get("brought", ()), key)))
-    st.query_params["run"] = key
+    address.note(run=key)
 
 
 @st.cache_data(max_entries=20, show_spinner=False)

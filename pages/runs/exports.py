@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import urlencode
 
 import streamlit as st
 
 from deploy_core import documents
+from deploy_core.models import catalogue
 from deploy_core.profile.record.record import Record
 from deploy_core.profile.verdict import tables
 from deploy_core.profile.words import percent
+from pages.parts import copying
 from pages.parts.text import escaped
 from pages.runs.known import origin
 from pages.state import links, services
@@ -31,7 +34,13 @@ def draw(run: Record) -> None:
                 help="When each operator ran, in each file: open one at ui.perfetto.dev or chrome://tracing",
             )
         if run.run_id == services.shipped_run().run_id or services.runs().has(run.run_id):
-            st.link_button("Link to this run", f"?run={run.run_id}", icon=":material/link:")
+            copying.draw("Copy a link to this run", _address(run), f"run_link_{run.run_id}")
+
+
+def _address(run: Record) -> str:
+    """A link that picks the run's model and opens the run. A visitor's own model is left out: it is private."""
+    picked = {"model": run.model, "weights": run.weights} if run.model in catalogue.MODELS else {}
+    return f"profile?{urlencode(picked | {'run': run.run_id})}"
 
 
 def _host(run: Record) -> None:

@@ -13,7 +13,7 @@ from deploy_core.profile.verdict import trust
 from deploy_core.profile.words import counted
 from deploy_core.types import BuildRequest
 from pages.parts import notices
-from pages.state import picker, services
+from pages.state import address, picker, services
 
 
 def known(chosen: picker.Choice, request: BuildRequest) -> tuple[Record, ...]:
@@ -93,7 +93,7 @@ def weaknesses(run: Record, hashes: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _open_run(widget: str) -> None:
-    st.query_params["run"] = st.session_state[widget].run_id
+    address.note(run=st.session_state[widget].run_id)
 
 
 def name_of(run: Record) -> str:

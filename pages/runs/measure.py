@@ -17,7 +17,7 @@ from deploy_core.profile.words import about, counted
 from deploy_core.types import BuildRequest
 from pages.parts import progress
 from pages.runs.files import COLUMNS
-from pages.state import services
+from pages.state import address, services
 
 BUDGETS = {"10 seconds": 10.0, "30 seconds": 30.0, "2 minutes": 120.0}
 USUAL_BUDGET = "30 seconds"
@@ -57,7 +57,7 @@ def draw(request: BuildRequest, past: Record | None) -> bool:
         key="profile",
         disabled=is_running,
     ):
-        st.query_params.pop("run", None)
+        address.note(run=None)
         st.session_state["profiling"] = task
         # Records tell seconds.
         st.session_state["profile_asked"] = datetime.now(UTC).replace(microsecond=0)

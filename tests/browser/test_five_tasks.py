@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
+from safetensors.torch import save_file
 
 from deploy_core import embedded
 from deploy_core.settings import Settings
 from deploy_core.storage.store import Store
+from tests import own_model
 from tests.browser.app import PHONE, SECONDS, Server, serving
 
 DESKTOP: ViewportSize = {"width": 1440, "height": 900}
@@ -25,6 +28,11 @@ class Visit:
         self.page, self._clicks = page, 0
         page.goto(server.address)
         expect(page.get_by_test_id("stMetricValue")).to_be_visible()
+
+    def begin(self) -> Visit:
+        """The clicks of the next task count from here."""
+        self._clicks = 0
+        return self
 
     def click(self, control: Locator) -> None:
         self._clicks += 1
@@ -90,3 +98,50 @@ def test_the_same_on_a_phone(browser: Browser, server: Server) -> None:
     visit.click(visit.button("Start on this device"))
     expect(page.get_by_test_id("answer")).to_have_text("zebra", timeout=120 * SECONDS)
     page.close()
+
+
+@pytest.fixture
+def own(visit: Visit, tmp_path: Path) -> Visit:
+    """The same visitor, who has brought a checkpoint."""
+    save_file(own_model.state(), tmp_path / "Pets.safetensors")
+    visit.click(visit.button("Bring your checkpoint"))
+    dialog = visit.page.get_by_role("dialog")
+    dialog.locator("input[type=file]").first.set_input_files(tmp_path / "Pets.safetensors")
+    visit.click(dialog.get_by_role("button", name="Load model"))
+    expect(visit.button("Model: Pets")).to_be_visible()
+    return visit.begin()
+
+
+def test_an_own_model_answers_about_an_upload(own: Visit) -> None:
+    own.click(own.button("Try your own picture"))
+    own.page.locator("input[type=file]").first.set_input_files(embedded.SAMPLES / "guitar.jpg")
+    expect(own.page.get_by_test_id("stMetricLabel")).to_have_text("Class 1")
+    expect(own.page.get_by_text("Where the time went")).to_be_visible()
+
+
+def test_the_file_of_an_own_model_for_android(own: Visit) -> None:
+    own.click(own.step("Build"))
+    card = own.page.locator(".st-key-card_android")
+    own.click(card.get_by_role("button", name="Build this file"))
+    link = card.get_by_role("link", name="Download")
+    expect(link).to_be_in_viewport(ratio=1, timeout=240 * SECONDS)
+    with own.page.expect_download() as download:
+        own.click(link)
+    assert "int8" in download.value.suggested_filename
+
+
+def test_the_fastest_file_of_an_own_model(own: Visit) -> None:
+    own.click(own.step("Profile"))
+    own.click(own.page.get_by_text("10 seconds", exact=True))
+    own.click(own.button("Build and profile on this server"))
+    headline = own.page.get_by_role("heading", name="ms, ").first
+    expect(headline).to_be_in_viewport(ratio=1, timeout=240 * SECONDS)
+
+
+def test_an_own_model_on_the_device(own: Visit) -> None:
+    own.click(own.step("Device"))
+    own.click(own.button("Build ONNX files"))
+    start = own.button("Start on this device")
+    expect(start).to_be_visible(timeout=240 * SECONDS)
+    own.click(start)
+    expect(own.page.get_by_test_id("answer")).to_be_visible(timeout=120 * SECONDS)
