@@ -115,15 +115,13 @@ def test_a_report_of_other_weights_is_not_drawn_in_the_picture_of_a_run() -> Non
     assert "8 GB of memory or more, arm valhall graphics, random weights" in texts(app)
 
 
-def test_a_file_that_the_servers_run_lacks_is_drawn_grey(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_the_servers_run_lacks_is_drawn_beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     run = services.shipped_run()
     without = dataclasses.replace(run, rows=tuple(row for row in run.rows if row.format != "onnx_int8"))
     monkeypatch.setattr(services, "shipped_run", lambda: without)
     app = linked(DOCUMENT)
     assert not app.exception
-    assert "Grey: this server's run has no such file" in texts(app)
     (chart,) = app.get("vega_lite_chart")
-    assert '"value": "#9a9a9a"' in chart.proto.spec
     assert '"type": "log"' in chart.proto.spec
     assert "dashed line" not in texts(app)
 
