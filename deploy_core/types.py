@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Annotated
 
@@ -92,10 +92,14 @@ class BuildRequest:
 
 @dataclass(frozen=True)
 class Event:
-    """Progress of long work: ``fraction`` (0..1) of the expected time is over; ``message`` is the current stage."""
+    """Progress of long work: ``fraction`` (0..1) of the expected time is over; ``message`` is the current stage.
+
+    ``medians`` are the milliseconds that a profile knows so far, by format.
+    """
 
     message: str
     fraction: float
+    medians: Mapping[str, float] = field(default_factory=dict)
 
 
 Progress = Callable[[Event], None]
@@ -109,7 +113,7 @@ def part_of(progress: Progress, start: float, end: float) -> Progress:
     """Progress for a piece of the work that goes from ``start`` to ``end`` of the whole."""
 
     def tell(event: Event) -> None:
-        progress(Event(event.message, start + event.fraction * (end - start)))
+        progress(replace(event, fraction=start + event.fraction * (end - start)))
 
     return tell
 

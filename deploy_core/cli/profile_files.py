@@ -13,7 +13,7 @@ from deploy_core.formats import FORMATS
 from deploy_core.profile.measure.run import BATCHES, BUDGET_SECONDS, Options, profile
 from deploy_core.profile.record.record import Row
 from deploy_core.profile.record.runs import Runs
-from deploy_core.profile.verdict import tables, verdicts
+from deploy_core.profile.verdict import headlines, tables, verdicts
 from deploy_core.settings import Settings
 
 SUMMARY = "Time the artifacts of a build side by side."
@@ -22,7 +22,8 @@ OPERATORS_SHOWN = 12
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("folder", type=Path, metavar="DIR", help="a folder that 'build' wrote")
-    sub.add_argument("--budget", type=float, default=BUDGET_SECONDS, metavar="SECONDS", help="most time (60)")
+    sub.add_argument("--budget", type=float, default=BUDGET_SECONDS, metavar="SECONDS", help="time for latency (60)")
+    sub.add_argument("--latency-only", action="store_true", help="leave out memory, loading, operators and batches")
     sub.add_argument("--repeats", type=int, help="exactly so many rounds, instead of until the ratios are known")
     sub.add_argument("--threads", type=_numbers, default=(), metavar="N,N", help="the first for everything (all cores)")
     sub.add_argument("--batch", type=_numbers, default=BATCHES, metavar="N,N", help="batches (1,2,4,8)")
@@ -39,10 +40,12 @@ def run(options: argparse.Namespace, limits: Settings) -> Outcome:
         batches=options.batch,
         seconds=options.budget,
         rounds=options.repeats,
+        is_latency_only=options.latency_only,
         traces=options.trace,
     )
     run = profile(result, paths, limits, asked, each_percent())
-    text = f"{table(tables.HEAD, tables.cells(run))}\n\n{table(tables.rates_head(run), tables.rates(run))}"
+    text = f"{headlines.speed(run).text}.\n\n{table(tables.HEAD, tables.cells(run))}\n\n"
+    text += table(tables.rates_head(run), tables.rates(run))
     text += "\n".join(["\n", tables.host_line(run), verdicts.certainty(run), *tables.unmeasured(run)])
     if options.operators:
         text += "".join(f"\n\n{_operators(row)}" for row in run.rows)

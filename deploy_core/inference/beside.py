@@ -42,10 +42,10 @@ class Check(Task[WithBytes[Checked]]):
 
 
 @dataclass(frozen=True)
-class Prepare(Task[None]):
+class PrepareChecks(Task[None]):
     """Imports what each check needs."""
 
-    kind = "prepare"
+    kind = "prepare_checks"
     answer = None
 
 
@@ -85,7 +85,7 @@ class Beside:
         self._process, self._queue, self._model, self._cores = process, queue, model, cores
         self._is_alone = True
         self._futures: dict[str, Future[WithBytes[Checked]]] = {}
-        queue.submit(lambda: process.submit(Prepare()).result())
+        queue.submit(lambda: process.submit(PrepareChecks()).result())
 
     def begin(self, row: Format, path: Path, is_alone: bool) -> None:
         self._is_alone = is_alone
@@ -135,7 +135,7 @@ def run_check(request: Check, work: Work) -> WithBytes[Checked]:
         memory.give_back()
 
 
-def run_prepare(_: Prepare, __: Work) -> None:
+def run_prepare_checks(_: PrepareChecks, __: Work) -> None:
     import timm  # noqa: F401
 
 

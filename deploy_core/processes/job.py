@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -30,7 +31,7 @@ class Job:
 
     ``fraction`` is 0..1. ``ahead`` counts the jobs that run before it. ``elapsed_seconds`` counts from its first
     event. ``remaining_seconds`` extrapolates the pace so far; it is None when that is not known yet, or when the job
-    already takes longer than that.
+    already takes longer than that. ``medians`` are those of the latest event that told some.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Job:
     remaining_seconds: float | None = None
     error: DeployError | None = None
     result: Any = None
+    medians: Mapping[str, float] = field(default_factory=dict)
 
 
 def job_name(task: Task[Any]) -> str:

@@ -13,7 +13,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,8 +43,8 @@ class _Lost(Task[None]):
 class _Attempt:
     """One submission. ``begun`` and ``updated`` are the times of its first and its latest event.
 
-    ``asked_by`` is the visitor it counts for, ``wanted_by`` are the visitors who wait for it, ``left_by`` those who
-    cancelled.
+    ``medians`` are the latest that an event told. ``asked_by`` is the visitor it counts for, ``wanted_by`` are the
+    visitors who wait for it, ``left_by`` those who cancelled.
     """
 
     task: Task[Any]
@@ -54,6 +54,7 @@ class _Attempt:
     future: Future[Any] = field(default_factory=Future)
     handle: Handle[Any] | None = None
     event: Event | None = None
+    medians: Mapping[str, float] = field(default_factory=dict)
     begun: float = 0.0
     updated: float = 0.0
     is_cancelled: bool = False
@@ -252,6 +253,7 @@ class Jobs:
         with self._lock:
             attempt.begun = attempt.begun if attempt.event else now
             attempt.event, attempt.updated = event, now
+            attempt.medians = event.medians or attempt.medians
 
     def _progress(self, name: str, attempt: _Attempt) -> Job:
         event = attempt.event
@@ -270,6 +272,7 @@ class Jobs:
             fraction=min(1.0, max(0.0, event.fraction)),
             elapsed_seconds=now - attempt.begun,
             remaining_seconds=remaining,
+            medians=attempt.medians,
         )
 
     def _report_lost_jobs(self) -> None:

@@ -31,7 +31,7 @@ Interval = tuple[float, float]
 class SpeedOutcome(Enum):
     """The second of two compared with the first, as far as the interval of their ratio shows."""
 
-    UNKNOWN = "cannot tell"
+    UNKNOWN = "no reliable difference"
     EQUAL = "as fast"
     SLOWER = "slower"
     FASTER = "faster"

@@ -20,7 +20,7 @@ from deploy_core.evaluation.subjects import open_artifact
 from deploy_core.files import make_folder
 from deploy_core.formats import FORMATS, engines
 from deploy_core.inference import attention, beside, capacity, classify, file_answers
-from deploy_core.inference.beside import Check, Prepare
+from deploy_core.inference.beside import Check, PrepareChecks
 from deploy_core.inference.classify import Classifier
 from deploy_core.inference.file_answers import DeviceQuestion, FileAnswer
 from deploy_core.inference.open_models import OpenModels
@@ -30,7 +30,7 @@ from deploy_core.models.own import bring
 from deploy_core.pictures.pool import Prepared
 from deploy_core.processes.server import serve
 from deploy_core.processes.task import Work, does, table
-from deploy_core.profile.measure.alone import Examination, Examine, examine_file
+from deploy_core.profile.measure.alone import Examination, Examine, Prepare, examine_file, prepare
 from deploy_core.profile.measure.build_and_measure import Profile, build_and_measure
 from deploy_core.profile.measure.rounds import Rounds
 from deploy_core.profile.measure.turns import TimeFiles, time_files
@@ -72,6 +72,10 @@ def run_build(request: Build, work: Work) -> BuildResult:
 
 def run_profile(request: Profile, work: Work) -> str:
     return build_and_measure(request, work.settings, work.progress)
+
+
+def run_prepare(_: Prepare, __: Work) -> None:
+    prepare()
 
 
 def run_examine(request: Examine, work: Work) -> Examination:
@@ -170,9 +174,10 @@ def run_abilities(_: ListAbilities, work: Work) -> Abilities:
 
 TASKS = table(
     does(Build, run_build),
-    does(Prepare, beside.run_prepare),
+    does(PrepareChecks, beside.run_prepare_checks),
     does(Check, beside.run_check),
     does(Profile, run_profile),
+    does(Prepare, run_prepare),
     does(Examine, run_examine),
     does(TimeFiles, run_time_files),
     does(Evaluate, run_evaluate),

@@ -42,8 +42,15 @@ def coloured(field: str, colours: Mapping[str, str], used: Collection[str]) -> a
     return alt.Color(field, scale=scale, sort=[*colours], title=None, legend=legend)
 
 
+def own_colour() -> alt.Color:
+    """Each mark in the colour that its field ``colour`` holds."""
+    return alt.Color("colour:N", scale=None, legend=None)
+
+
 def row_labels() -> alt.Y:
-    return alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=170, ticks=False, domain=False))
+    return alt.Y(
+        "label:N", sort=None, title=None, axis=alt.Axis(labelLimit=170, labelOverlap=False, ticks=False, domain=False)
+    )
 
 
 def hint() -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import streamlit as st
 
 from deploy_core.formats import FORMATS
@@ -11,7 +13,8 @@ from deploy_core.formats import FORMATS
 KIND_COLOURS = (
     "#4c78a8", "#f58518", "#e45756", "#72b7b2", "#54a24b", "#eeca3b", "#b279a2", "#ff9da6", "#9d755d", "#bab0ac",
 )  # fmt: skip
-GREY = "#9a9a9a"
+# Like the colours of files, at least 3:1 against both backgrounds (WCAG, graphics).
+GREY = "#8a8a8a"
 INK = {"light": "#2f2d2b", "dark": "#edebe8"}
 INK_ON_FULL = {"light": "#ffffff", "dark": "#10201e"}
 # The shade of an empty cell and of a full one.
@@ -40,6 +43,11 @@ def accent() -> str:
 def file_colours() -> dict[str, str]:
     """The colour of each file, by its title, in the order of the legends."""
     return {row.title: row.colour for row in FORMATS.values()}
+
+
+def emphasis(titles: Collection[str]) -> dict[str, str]:
+    """The colour of each file, by its title, in a chart that is about ``titles``: the other files are grey."""
+    return {title: colour if title in titles else GREY for title, colour in file_colours().items()}
 
 
 def _theme() -> str:

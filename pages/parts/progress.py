@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -19,10 +20,11 @@ def submit(task: Task[Any]) -> None:
     services.jobs().submit(task, session.requester())
 
 
-def follow(task: Task[Any]) -> Job | None:
+def follow(task: Task[Any], draw: Callable[[Job], None] = lambda _: None) -> Job | None:
     """The task's job, or None; draws its progress while it waits or runs, or why it failed.
 
-    None also if this visitor cancelled the job while others still wait for it.
+    ``draw`` draws what the job knows already. None also if this visitor cancelled the job while others still wait for
+    it.
     """
     job = services.jobs().look(job_name(task))
     if job is None or (job.state not in FINISHED and not services.jobs().join(job.name, session.requester())):
@@ -30,7 +32,7 @@ def follow(task: Task[Any]) -> Job | None:
     if job.error is not None:
         notices.show(job.error)
     if job.state not in FINISHED:
-        _follow(job.name)
+        _follow(job.name, draw)
     return job
 
 
@@ -39,7 +41,7 @@ def is_unfinished(job: Job | None) -> bool:
 
 
 @st.fragment(run_every=0.5)
-def _follow(name: str) -> None:
+def _follow(name: str, draw: Callable[[Job], None]) -> None:
     job = services.jobs().look(name)
     if job is None or job.state in FINISHED:
         st.rerun()
@@ -48,6 +50,7 @@ def _follow(name: str) -> None:
         is_over = services.jobs().cancel(name, session.requester())
         st.toast("Cancelled." if is_over else "Cancelled. Others still wait for it.", icon=":material/cancel:")
         st.rerun()
+    draw(job)
 
 
 def _progress(job: Job) -> str:

@@ -10,7 +10,7 @@ from deploy_core.profile.verdict.alternatives import ADVICE, FIGURES, Comparison
 
 
 def draw() -> None:
-    st.subheader("Is DeiT the right model?", anchor="right-model")
+    st.header("Is DeiT the right model?", anchor="right-model")
     st.markdown("\n".join(f"- {line}" for line in ADVICE))
     with st.expander("Public figures of phones and their chips", icon=":material/smartphone:"):
         _draw_public()

@@ -40,7 +40,7 @@ def _host(run: Record) -> None:
         f"{origin(run).capitalize()}: {escaped(tables.host_line(run))}, "
         f"{escaped(run.weights)} weights, optimize step {escaped(run.optimize)}. "
         f"{machine.memory_bytes / 1e9:.0f} GB of memory, {escaped(machine.system)}. "
-        f"Meanwhile other work took {percent(run.others_load)} of the processors. A PC is not a phone."
+        f"Meanwhile other work took {percent(run.others_load)} of the processors."
     )
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
 from deploy_core.formats import FORMATS
 from deploy_core.formats.operators import GROUPS, OTHER
 from deploy_core.profile.record.record import Record, Row
-from deploy_core.profile.verdict import reasons
+from deploy_core.profile.verdict import headlines, reasons
 from pages.charts.stacks import StackPart, draw_stacks
 from pages.parts.text import escaped
 from pages.runs.files import title
+from pages.runs.headed import head, missing
 
 # The file that is compared with the original until the visitor picks another.
 USUAL_OTHER = FORMATS["quantized"].title
@@ -32,19 +35,30 @@ def _kinds(run: Record) -> None:
         for group, milliseconds in reasons.by_group(row).items()
     ]
     if parts:
+        head(headlines.operators(run))
         draw_stacks(
             parts,
             [*GROUPS, OTHER],
             "Self time of each kind of operator, by file",
             "ms for one picture, under the profiler",
         )
-    for row in run.rows:
-        if row.delegated_percent is not None:
-            outside = f"; not delegated: {escaped(', '.join(row.undelegated))}" if row.undelegated else ""
-            st.caption(
-                f"The runtime of {title(row)} does not report the time of each operator. Its delegate, "
-                f"{FORMATS[row.format].delegate}, computes {row.delegated_percent:.0f} % of them{outside}."
-            )
+    else:
+        missing(run, "operators")
+    delegated = [row for row in run.rows if row.delegated_percent is not None]
+    if delegated:
+        st.caption(_delegated(delegated))
+
+
+def _delegated(rows: Sequence[Row]) -> str:
+    """What is known of files whose runtime hands operators to a delegate."""
+    names = " and ".join(title(row) for row in rows)
+    shares = "; ".join(
+        f"{FORMATS[row.format].delegate} computes {row.delegated_percent:.0f} % of the operators of {title(row)}"
+        for row in rows
+    )
+    outside = sorted({name for row in rows for name in row.undelegated})
+    rest = f"; not delegated: {escaped(', '.join(outside))}" if outside else ""
+    return f"The runtime of {names} does not report times of operators. {shares}{rest}."
 
 
 def _side_by_side(run: Record) -> None:
@@ -52,7 +66,7 @@ def _side_by_side(run: Record) -> None:
     by_title = {title(row): row for row in run.rows if row.operators}
     if len(by_title) < 2:
         return
-    st.markdown("**Two files side by side**")
+    st.subheader("Two files side by side", anchor=False)
     left, right = st.columns(2)
     usual = [*by_title].index(USUAL_OTHER) if USUAL_OTHER in by_title else 1
     one = str(left.selectbox("One", by_title, key="operators_of", filter_mode=None))

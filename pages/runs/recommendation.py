@@ -5,23 +5,22 @@ from __future__ import annotations
 import streamlit as st
 
 from deploy_core.profile.record.record import Record
-from deploy_core.profile.verdict import shipping, verdicts
+from deploy_core.profile.verdict import shipping
 from deploy_core.profile.verdict.shipping import TARGETS, Limits
 from pages.parts.text import escaped
 
 
 def draw(run: Record) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown("#### What to ship", width="stretch")
+        st.header("What to ship", width="stretch")
         with st.popover("Limits", icon=":material/tune:"):
             limits = _choose_limits()
     for column, (key, target) in zip(st.columns(len(TARGETS)), TARGETS.items(), strict=True):
         recommended = shipping.recommend(run, target, limits)
         with column.container(border=True, height="stretch", key=f"recommended_{key}"):
             st.caption(f"For {recommended.target}")
-            st.markdown(f"#### {recommended.title}")
+            st.subheader(escaped(recommended.title), anchor=False)
             st.caption(escaped(recommended.reason))
-    st.caption(verdicts.certainty(run))
 
 
 def _choose_limits() -> Limits:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
+from deploy_core.formats import FORMATS
 from deploy_core.profile.record.record import Record, Row, Scaling
+from deploy_core.profile.verdict import headlines
 from deploy_core.profile.words import counted
 from pages.charts import theme
 from pages.charts.lines import LinePoint, draw_lines
 from pages.runs.files import UNKNOWN_INTERVAL, title
+from pages.runs.headed import head, missing
 
 
 def draw(run: Record) -> None:
@@ -17,7 +20,10 @@ def draw(run: Record) -> None:
 
 
 def _by_batch(run: Record) -> None:
-    st.markdown("**Pictures a second, by batch**")
+    if not any(row.throughput for row in run.rows):
+        missing(run, "batches")
+        return
+    head(headlines.batches(run))
     draw_lines(
         [
             LinePoint(title(row), rate.batch, rate.pictures_per_second, hint)
@@ -30,19 +36,19 @@ def _by_batch(run: Record) -> None:
         "pictures at once",
         "pictures/s",
     )
-    alone = [title(row) for row in run.rows if not row.throughput]
+    alone = [title(row) for row in run.rows if not FORMATS[row.format].takes_batches]
     if alone:
         st.caption(f"One picture at a time only: {'; '.join(alone)}.")
 
 
 def _by_threads(run: Record) -> None:
     measured = [(row, scaling) for row in run.rows for scaling in row.scaling]
-    if {scaling.threads for _, scaling in measured} == {run.threads}:
+    if all(len(row.scaling) < 2 for row in run.rows):
         st.caption(f"Measured with {counted(run.threads, 'thread')} only.")
         return
-    st.markdown("**Milliseconds for one picture, by threads**")
+    head(headlines.threads(run))
     points = [_point(row, scaling) for row, scaling in measured]
-    draw_lines(points, theme.file_colours(), "Latency by threads", "threads", "ms")
+    draw_lines(points, theme.file_colours(), "Latency by threads", "threads", "ms for one picture")
     unsure = sorted({scaling.threads for _, scaling in measured if scaling.interval_ms is None})
     st.caption(
         "The bars are 95 % intervals."

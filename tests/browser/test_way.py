@@ -49,3 +49,22 @@ def test_bars_follow_the_picture_in_order(server: str, page: Page) -> None:
         )
         assert len(values) == 5
         assert values == sorted(values, reverse=True)
+
+
+@pytest.mark.only_at(DESKTOP)
+def test_going_back_undoes_what_was_chosen(server: str, page: Page) -> None:
+    page.goto(server)
+    expect(page.get_by_test_id("stMetricValue")).to_have_text("zebra")
+    page.get_by_text("Guitar", exact=True).click()
+    expect(page.get_by_test_id("stMetricValue")).to_have_text("acoustic guitar")
+    page.get_by_role("button", name="Model:").click()
+    page.get_by_role("button", name="Use DeiT-Base").click()
+    expect(page.get_by_role("button", name="Model: DeiT-Base")).to_be_visible()
+    # For a second after a change, an old address is taken for one that comes late.
+    page.wait_for_timeout(1500)
+    page.go_back()
+    expect(page.get_by_role("button", name="Model: DeiT Deploy Tiny")).to_be_visible()
+    expect(page.get_by_test_id("stMetricValue")).to_have_text("acoustic guitar")
+    page.wait_for_timeout(1500)
+    page.go_back()
+    expect(page.get_by_test_id("stMetricValue")).to_have_text("zebra")

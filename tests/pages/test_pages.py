@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 import zipfile
@@ -134,8 +135,9 @@ def test_a_picture_that_is_none_is_refused_and_the_page_goes_on() -> None:
 
 
 def saved_titles() -> list[str]:
-    """The files of the run that ships."""
-    return [FORMATS[row.format].title for row in read_record(embedded.SAVED_PROFILE).rows]
+    """The files of the run that ships, the fastest first."""
+    rows = sorted(read_record(embedded.SAVED_PROFILE).rows, key=lambda row: row.median_ms)
+    return [FORMATS[row.format].title for row in rows]
 
 
 def two_chosen() -> AppTest:
@@ -208,9 +210,9 @@ def test_without_a_format_there_is_nothing_to_build() -> None:
 def test_profile_shows_the_saved_run_and_offers_to_measure_what_is_built() -> None:
     app = two_chosen()
     app.switch_page(PAGES["profile"]).run()
-    assert list(app.dataframe[0].value["Model"]) == saved_titles()
-    assert app.button(key="profile").label == "Profile 3 files on this server"
-    assert "Not built yet, so not measured: Optimized for mobile, Lite interpreter" in texts(app)
+    assert list(app.dataframe[0].value["File"]) == saved_titles()
+    assert re.fullmatch(r"Profile 3 files on this server: about \d0 seconds", app.button(key="profile").label)
+    assert "Not built yet, so not measured: Optimized for mobile; Lite interpreter" in texts(app)
 
 
 def test_a_kept_run_opens_by_its_link() -> None:
@@ -220,7 +222,7 @@ def test_a_kept_run_opens_by_its_link() -> None:
     link = open_page("profile")
     link.query_params["run"] = run.run_id
     link.run()
-    assert list(link.dataframe[0].value["Median"]) == [row.median_ms for row in run.rows]
+    assert list(link.dataframe[0].value["Median latency"]) == sorted(row.median_ms for row in run.rows)
 
 
 def test_a_profile_asked_for_while_a_build_runs_waits_and_says_so() -> None:
@@ -230,7 +232,7 @@ def test_a_profile_asked_for_while_a_build_runs_waits_and_says_so() -> None:
     app.button(key="profile").click().run()
     assert "Waiting: 1 job is before yours" in bar_text(app)
     assert app.button(key="profile").disabled
-    assert list(app.dataframe[0].value["Model"]) == saved_titles()
+    assert list(app.dataframe[0].value["File"]) == saved_titles()
 
 
 def test_a_run_from_another_machine_is_brought_in_and_compared() -> None:
@@ -272,7 +274,7 @@ def test_a_link_to_no_run_leaves_the_page_as_it_is() -> None:
         app.run()
         assert not app.exception
         assert len(app.error) == 1
-        assert list(app.dataframe[0].value["Model"]) == saved_titles()
+        assert list(app.dataframe[0].value["File"]) == saved_titles()
         assert app.file_uploader(key="run_file")
         assert app.get("download_button")
 
@@ -297,10 +299,12 @@ def test_a_run_of_one_round_is_shown_and_claims_nothing() -> None:
     app.run()
     assert not app.exception
     text = texts(app)
-    assert "#### Cannot say yet" in text
+    assert "Cannot say yet" in [heading.value for heading in app.subheader]
+    assert [heading.value for heading in app.header][0] == "No reliable difference; measure longer"
     assert "1 round cannot give an interval" in text
     assert "1 rounds" not in text
-    assert set(app.dataframe[0].value["95 %"]) == {"too few rounds"}
+    app.toggle(key="all_columns").set_value(True).run()
+    assert set(app.dataframe[0].value["95 % of the median"]) == {"too few rounds"}
 
 
 def test_operators_of_two_files_are_laid_side_by_side() -> None:
@@ -308,6 +312,62 @@ def test_operators_of_two_files_are_laid_side_by_side() -> None:
     frame = next(found.value for found in app.dataframe if "Operator" in found.value)
     assert list(frame.columns) == ["Operator", "Kind", "Original", "Scripted and quantized", "Difference", "Why"]
     assert frame["Difference"].tolist() == pytest.approx((frame["Scripted and quantized"] - frame["Original"]).tolist())
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours as WCAG defines it."""
+
+    def luminance(colour: str) -> float:
+        shares = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+        linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+        return sum(weight * value for weight, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("background", ["#ffffff", "#171614"], ids=["light", "dark"])
+def test_every_file_is_seen_against_both_backgrounds(background: str) -> None:
+    for colour in (*theme.file_colours().values(), theme.GREY):
+        assert contrast(colour, background) >= 3, colour
+
+
+def test_a_chart_shows_only_the_file_that_it_is_about_in_its_colour() -> None:
+    colours = theme.emphasis(("ONNX",))
+    assert colours.pop("ONNX") == FORMATS["onnx"].colour
+    assert set(colours.values()) == {theme.GREY}
+
+
+def test_profile_answers_first_and_says_nothing_twice() -> None:
+    app = open_page("profile")
+    best = min(read_record(embedded.SAVED_PROFILE).rows, key=lambda row: row.median_ms)
+    speed = f"{best.median_ms:.1f} ms, {1 / best.ratio:.1f} times as fast as the original"
+    assert app.header[0].value == escaped(f"{FORMATS[best.format].title}: {speed}")
+    assert list(app.dataframe[0].value) == ["File", "Size", "Median latency", "Times as fast", "Matches the original"]
+    app.toggle(key="all_columns").set_value(True).run()
+    assert {"p95", "First answer", "Memory"} < set(app.dataframe[0].value)
+    # Two cards may say the same of their files.
+    elements = (*app.caption, *app.markdown, *app.header, *app.subheader)
+    said = [str(one.value) for one in elements if "instead of" not in str(one.value)]
+    sentences = [part.strip() for text in said for part in re.split(r"(?<=[.;])\s", text) if len(part.split()) > 3]
+    assert [sentence for sentence in set(sentences) if sentences.count(sentence) > 1] == []
+    assert not re.search(r"\bNone\b|\+0 %|\bempty\b", "\n".join(said))
+
+
+def test_a_run_of_latency_only_shows_what_it_has_and_says_what_it_has_not() -> None:
+    saved = read_record(embedded.SAVED_PROFILE)
+    unknown = dict.fromkeys(("load_ms", "first_ms", "peak_bytes", "runtime_bytes", "self_cpu_ms"))
+    rows = tuple(replace(row, **unknown, operators=(), throughput=()) for row in saved.rows)  # type: ignore[arg-type]
+    run = services.runs().keep(replace(saved, rows=rows, visits=0))
+    app = open_page("profile")
+    app.query_params["run"] = run
+    app.run()
+    assert not app.exception
+    assert not app.error
+    for what in ("operators", "batches", "loading, the first answer and memory"):
+        assert f"This run did not measure {what}, because only the latency was asked for." in texts(app)
+    app.toggle(key="all_columns").set_value(True).run()
+    assert not {"Load", "First answer", "Memory"} & set(app.dataframe[0].value)
 
 
 def test_a_file_has_another_colour_than_a_kind_of_operator() -> None:
@@ -328,9 +388,9 @@ def test_a_run_that_is_none_is_a_sentence() -> None:
 
 def test_limits_change_what_is_recommended() -> None:
     app = open_page("profile")
-    assert "#### Nothing" not in texts(app)
+    assert "Nothing" not in [heading.value for heading in app.subheader]
     app.number_input(key="limit_mb").set_value(0.5).run()
-    assert "#### Nothing" in texts(app)
+    assert "Nothing" in [heading.value for heading in app.subheader]
     assert "keeps these limits. The nearest is" in texts(app)
 
 

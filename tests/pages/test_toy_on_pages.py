@@ -45,7 +45,7 @@ def test_build_offers_it_and_shows_its_file() -> None:
     assert "A toy: about the bytes of the original." in texts(app)
     assert "**Toy Runtime 1.0** (Android, iOS): `pip install toys`" in texts(app)
     profile = app.switch_page("profile_files.py").run()
-    assert "Profile 2 files on this server" in [button.label for button in profile.button]
+    assert profile.button(key="profile").label.startswith("Profile 2 files on this server: about")
 
 
 def test_evaluate_offers_it() -> None:
@@ -65,6 +65,6 @@ def test_profile_shows_it_in_tables_and_charts() -> None:
     app.query_params["run"] = services.runs().keep(run)
     app.run()
     assert not app.exception
-    assert list(app.dataframe[0].value["Model"]) == ["Original", "Toy box"]
-    assert "Its delegate, ToyNN, computes 50 % of them" in texts(app)
+    assert list(app.dataframe[0].value["File"]) == ["Toy box", "Original"]
+    assert "ToyNN computes 50 % of the operators of Toy box" in texts(app)
     assert any("#123456" in str(chart.proto) for chart in app.get("vega_lite_chart"))

@@ -25,7 +25,7 @@ RUNS = 3
 # TorchScript compiles again for a new shape, in its first two calls.
 BATCH_WARMUP = 2
 LEAST_BATCH_RUNS, BATCH_RUNS = 3, 5
-BATCH_SECONDS = 2.0
+BATCH_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,24 @@ class Examination:
 
 
 @dataclass(frozen=True)
+class Prepare(Task[None]):
+    """Imports what each examination needs, so that processes can do that beside each other before one measures."""
+
+    kind = "prepare"
+    answer = None
+
+
+def prepare() -> None:
+    import torch  # noqa: F401
+
+
+@dataclass(frozen=True)
 class Examine(Task[Examination]):
     """One file to examine.
 
     ``model`` is the reference of the model that the file was built from. ``batches`` are the batch sizes to measure;
     a format that takes one picture at a time skips them. ``trace`` is where to write a Chrome trace, None for none.
+    After ``seconds``, neither the operators nor a further batch are begun; None for no limit.
     """
 
     model: str
@@ -58,6 +71,7 @@ class Examine(Task[Examination]):
     batches: tuple[int, ...]
     threads: int
     trace: Path | None
+    seconds: float | None
     kind = "examine"
     answer = Examination
 
@@ -72,6 +86,11 @@ def examine_file(request: Examine, settings: Settings) -> Examination:
     picture = views.first_input(find(request.model), settings)
     row = FORMATS[request.format]
     torch.set_num_threads(request.threads)
+    begun = time.perf_counter()
+
+    def is_late() -> bool:
+        return request.seconds is not None and time.perf_counter() - begun >= request.seconds
+
     before = _resident()
     with torch.inference_mode():
         run = row.load(request.path)
@@ -81,9 +100,9 @@ def examine_file(request: Examine, settings: Settings) -> Examination:
         peak = _peak()
         # The first load also imported the runtime: all of timm for the original.
         load = _seconds(lambda: row.load(request.path))
+        observed = row.observe(request.path, picture, request.trace) if row.observe and not is_late() else ()
         batches = request.batches if row.takes_batches else ()
-        throughput = tuple(_throughput(run, picture, batch) for batch in batches)
-        observed = row.observe(request.path, picture, request.trace) if row.observe else ()
+        throughput = tuple(_throughput(run, picture, batch) for batch in batches if not is_late())
     return Examination(
         load_ms=load * 1000,
         first_ms=first * 1000,
@@ -102,7 +121,7 @@ def typical(visits: Sequence[Examination]) -> Examination:
         peak_bytes=statistics.median_low(visit.peak_bytes for visit in visits),
         runtime_bytes=statistics.median_low(visit.runtime_bytes for visit in visits),
         throughput=visits[0].throughput,
-        operators=operators.typical(visit.operators for visit in visits),
+        operators=operators.typical(visit.operators for visit in visits if visit.operators),
     )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import gc
 import logging
 import random
+import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deploy_core.profile.intervals import LEAST_ROUNDS, MOST_ROUNDS, estimates
 from deploy_core.types import Event, Progress, silent
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 WARMUP_ROUNDS = 3
 # A share of the measuring time, added to it. The warm-up ends with the round that uses it up.
 WARMUP_SHARE = 0.25
+# The medians so far are told after each of these first rounds, and then as often as the intervals are computed.
+FIRST_LOOKS = 3
 # The intervals are computed again after this many times as many rounds, because that takes time too.
 GROWTH = 1.3
 ORDER_SEED = 0
@@ -102,7 +105,9 @@ def time_in_rounds(
             for name, elapsed in run_each().items():
                 samples[name].append(elapsed)
             done += 1
-            progress(_event(done, until, clock() - started))
+            is_looked_at = done <= FIRST_LOOKS or done == look_at
+            known = {name: statistics.median(times) for name, times in samples.items()} if is_looked_at else {}
+            progress(replace(_event(done, until, clock() - started), medians=known))
             if done == look_at:
                 settled = _are_precise(samples, until.bound)
                 look_at = int(done * GROWTH) + 1

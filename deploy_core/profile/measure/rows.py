@@ -22,16 +22,20 @@ def points(threads: int, rounds: Rounds) -> dict[str, Scaling]:
 
 def row(
     artifact: Artifact,
-    examined: Examination,
+    examined: Examination | None,
     samples: tuple[float, ...],
     estimate: Estimate,
     scaling: Sequence[Scaling],
 ) -> Row:
-    """``samples`` are the milliseconds of each round; ``estimate`` is computed from them."""
+    """``samples`` are the milliseconds of each round; ``estimate`` is computed from them.
+
+    ``examined`` is None where only the latency was measured.
+    """
     import numpy as np
 
     known = FORMATS[artifact.format]
     assert artifact.proof is not None  # noqa: S101
+    observed = examined.operators if examined else ()
     lower, upper, p95 = (float(value) for value in np.percentile(samples, (25, 75, 95)))
     return Row(
         format=artifact.format,
@@ -46,17 +50,17 @@ def row(
         ratio=estimate.ratio,
         ratio_interval=estimate.ratio_interval,
         reduction_percent=(1 - estimate.ratio) * 100,
-        self_cpu_ms=sum(operator.self_ms for operator in examined.operators) if known.runs_in_torch else None,
-        load_ms=examined.load_ms,
-        first_ms=examined.first_ms,
-        peak_bytes=examined.peak_bytes,
-        runtime_bytes=examined.runtime_bytes,
+        self_cpu_ms=sum(operator.self_ms for operator in observed) if known.runs_in_torch and observed else None,
+        load_ms=examined.load_ms if examined else None,
+        first_ms=examined.first_ms if examined else None,
+        peak_bytes=examined.peak_bytes if examined else None,
+        runtime_bytes=examined.runtime_bytes if examined else None,
         top1_agreement=artifact.proof.agreement,
         cosine=artifact.proof.cosine,
         disagrees=artifact.disagrees,
-        throughput=examined.throughput,
+        throughput=examined.throughput if examined else (),
         scaling=tuple(sorted(scaling, key=lambda point: point.threads)),
-        operators=examined.operators,
+        operators=observed,
         delegated_percent=artifact.delegation.percent if artifact.delegation else None,
         undelegated=artifact.delegation.undelegated if artifact.delegation else (),
         samples_ms=samples,

@@ -1,6 +1,7 @@
 """Profiles the artifacts of a build on this machine: their speed, memory, loading time and operators.
 
-Each artifact is examined in new processes of its own (``alone``). Then all take turns in one new process (``turns``).
+First all take turns in one process (``turns``), with each thread count. Then each is examined in new processes of its
+own (``alone``). ``plan`` says how long all of it takes.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from deploy_core import files
 from deploy_core.errors import DeployError, InvalidRequest, JobFailed
 from deploy_core.formats import FORMATS, NOT_RUN, ORIGINAL
 from deploy_core.models.load import find
+from deploy_core.processes.local import WorkerProcess
 from deploy_core.profile.intervals import MOST_ROUNDS, estimates
 from deploy_core.profile.measure import alone, host, isolated, rows
 from deploy_core.profile.measure.alone import Examination, Examine
+from deploy_core.profile.measure.plan import FURTHER_SHARE, NEW_SECONDS, Plan, inference_seconds, plan
 from deploy_core.profile.measure.rounds import Rounds, Until
 from deploy_core.profile.measure.turns import Contender
 from deploy_core.profile.record.record import VERSION, Record, Scaling, Unmeasured, trace_name, weights_name
@@ -31,8 +34,6 @@ BATCHES = (1, 2, 4, 8)
 # A process loads a file and answers for the first time only once, so several processes are needed.
 VISITS = 3
 NOT_HERE = f"Such a file is {NOT_RUN}."
-# The share of the time for each further thread count.
-SCALING_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,11 @@ class Options:
 
     - ``threads``: the thread counts; the first is for all measurements, the others for ``scaling``; empty for all cores
     - ``batches``: the batch sizes for the throughput
-    - ``rounds``: the number of rounds; None to measure until the ratios are within ``bound`` or ``seconds`` are over,
-      with a quarter of the time for each further thread count
-    - ``seconds``: also the time after which no new visit starts; else each artifact is examined ``VISITS`` times
+    - ``rounds``: the number of rounds; None to measure until the ratios are within ``bound`` or ``seconds`` are over;
+      with a number, ``seconds`` limits only how often each artifact is examined
+    - ``seconds``: the time for measuring, with all thread counts; ``plan`` says what comes on top of it
+    - ``is_latency_only``: whether to leave out what is measured in new processes: loading, the first answer, memory,
+      batches and operators
     - ``traces``: a folder for a Chrome trace of each artifact, None for no traces
     """
 
@@ -52,6 +55,7 @@ class Options:
     bound: float = BOUND
     seconds: float = BUDGET_SECONDS
     rounds: int | None = None
+    is_latency_only: bool = False
     traces: Path | None = None
 
 
@@ -94,17 +98,20 @@ def profile(
     if options.traces:
         files.make_folder(options.traces)
     session.exclude({key: NOT_HERE for artifact in result.artifacts if not FORMATS[key := artifact.format].runs_here})
+    _exclude_unsound(session)
+    progress = _forward(progress)
+    started = time.monotonic()
+    planned = _planned(session)
     with host.watched() as load:
-        visits = _examine_each(session, part_of(progress, 0.0, 0.4))
-        until = Until(options.bound, options.seconds, options.rounds)
-        turns = _time_remaining(session, options.threads[0], until, part_of(progress, 0.4, 0.9))
-        session.exclude(turns.failed)
-        scaling = [rows.points(options.threads[0], turns), *_scale(session, part_of(progress, 0.9, 1.0))]
+        turns, further = _take_turns(session, planned, _step(progress, planned, 0, planned.alone))
+        deadline = time.monotonic() + options.seconds if options.rounds else started + planned.total
+        visits = _examine_each(session, deadline, _step(progress, planned, planned.total - planned.alone, 0))
+    scaling = [rows.points(options.threads[0], turns), *further]
     estimated = estimates(turns.samples)
     measured = tuple(
         rows.row(
             artifact,
-            alone.typical(visits[artifact.format]),
+            alone.typical(visits[artifact.format]) if visits else None,
             turns.samples[artifact.format],
             estimated[artifact.format],
             [points[artifact.format] for points in scaling if artifact.format in points],
@@ -123,7 +130,8 @@ def profile(
         settled=turns.settled,
         bound=options.bound,
         budget_seconds=None if options.rounds else options.seconds,
-        visits=len(visits[ORIGINAL.key]),
+        visits=len(visits.get(ORIGINAL.key, ())),
+        took_seconds=time.monotonic() - started,
         others_load=load.others,
         measured_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         rows=measured,
@@ -148,60 +156,141 @@ def _checked(options: Options) -> Options:
     return replace(options, threads=threads)
 
 
-def _examine_each(session: _Session, progress: Progress) -> dict[str, list[Examination]]:
-    """Examines all files in rounds, so that a slow moment of the machine does not hit one file only."""
+def _exclude_unsound(session: _Session) -> None:
+    """Excludes files that are gone or changed. Raises JobFailed for the original."""
+    for artifact in session.remaining:
+        path = session.paths[artifact.format]
+        if not path.is_file():
+            error = JobFailed(f"{path.name} is gone.", "Build it again.")
+        elif files.sha256(path) != artifact.sha256:
+            error = JobFailed(f"{path.name} is not what was built.", "Build it again.")
+        else:
+            continue
+        if artifact.format == ORIGINAL.key:
+            raise error
+        session.exclude({artifact.format: str(error)})
+
+
+def _forward(progress: Progress) -> Progress:
+    """Progress that never goes back, also if a part is measured again."""
+    farthest = 0.0
+
+    def tell(event: Event) -> None:
+        nonlocal farthest
+        farthest = max(farthest, event.fraction)
+        progress(replace(event, fraction=farthest))
+
+    return tell
+
+
+def _planned(session: _Session) -> Plan:
+    options, spec = session.options, find(session.result.model)
+    return plan(
+        len(session.remaining),
+        inference_seconds(spec),
+        options.seconds,
+        len(options.threads),
+        options.is_latency_only,
+    )
+
+
+def _step(progress: Progress, planned: Plan, before: float, after: float) -> Progress:
+    """The progress of a part of the plan, from the seconds before and after it."""
+    return part_of(progress, before / planned.total, 1 - after / planned.total)
+
+
+def _take_turns(session: _Session, planned: Plan, progress: Progress) -> tuple[Rounds, list[dict[str, Scaling]]]:
+    """Times the files with the first thread count, and the points of ``scaling`` with the others.
+
+    One process does it all, because importing the runtimes takes seconds.
+    """
+    options = session.options
+    process = WorkerProcess(isolated.NAME, session.settings)
+    share = 1 - planned.further / (planned.total - planned.alone)
+    try:
+        until = Until(options.bound, planned.rounds, options.rounds)
+        turns = _time_remaining(session, options.threads[0], until, process, part_of(progress, 0.0, share))
+        session.exclude(turns.failed)
+        return turns, [*_scale(session, planned, process, part_of(progress, share, 1.0))]
+    finally:
+        process.close()
+
+
+def _examine_each(session: _Session, deadline: float, progress: Progress) -> dict[str, list[Examination]]:
+    """Examines all files in rounds, so that a slow moment of the machine does not hit one file only.
+
+    Operators and batches are left out after the ``deadline``. Another round begins if it will end before. Nothing at
+    all is examined where only the latency is asked for.
+    """
+    if session.options.is_latency_only:
+        return {}
     visits: dict[str, list[Examination]] = {artifact.format: [] for artifact in session.remaining}
-    started = time.monotonic()
-    for visit in range(VISITS):
-        if visit and time.monotonic() - started >= session.options.seconds:
-            break
-        order = session.remaining
-        for number, artifact in enumerate(order):
-            title = FORMATS[artifact.format].title
-            progress(Event(f"Examining {title}", (visit + number / len(order)) / VISITS))
-            try:
-                visits[artifact.format].append(_examine(session, artifact, is_first=not visit))
-            except DeployError as error:
-                if artifact.format == ORIGINAL.key:
-                    raise
-                session.exclude({artifact.format: str(error)})
+    processes = isolated.NewProcesses(session.settings)
+    try:
+        for visit in range(VISITS):
+            began, order = time.monotonic(), session.remaining
+            for number, artifact in enumerate(order):
+                progress(Event(f"Measuring {FORMATS[artifact.format].title} alone", number / len(order)))
+                seconds = (deadline - time.monotonic()) / (len(order) - number)
+                try:
+                    request = _examination(session, artifact, seconds, is_first=not visit)
+                    examined = isolated.examine_isolated(request, processes, len(order) - number)
+                    visits[artifact.format].append(examined)
+                except DeployError as error:
+                    if artifact.format == ORIGINAL.key:
+                        raise
+                    session.exclude({artifact.format: str(error)})
+            now = time.monotonic()
+            if now + (now - began) > deadline:
+                break
+    finally:
+        processes.close()
     return visits
 
 
-def _examine(session: _Session, artifact: Artifact, is_first: bool) -> Examination:
-    """Examines one file. Only the first visit measures batches and writes the trace, because they take long."""
+def _examination(session: _Session, artifact: Artifact, seconds: float, is_first: bool) -> Examine:
+    """The request to examine one file. Only the first visit measures batches and writes the trace.
+
+    ``seconds`` are left for the file; starting its process takes some of them.
+    """
     path, options = session.paths[artifact.format], session.options
-    if not path.is_file():
-        raise JobFailed(f"{path.name} is gone.", "Build it again.")
-    if files.sha256(path) != artifact.sha256:
-        raise JobFailed(f"{path.name} is not what was built.", "Build it again.")
     trace = options.traces / trace_name(path.name) if options.traces and is_first else None
-    request = Examine(
+    return Examine(
         model=session.result.model,
         format=artifact.format,
         path=path,
         batches=options.batches if is_first else (),
         threads=options.threads[0],
         trace=trace,
+        seconds=max(0.0, seconds - NEW_SECONDS) if options.rounds is None else None,
     )
-    return isolated.examine_isolated(request, session.settings)
 
 
-def _time_remaining(session: _Session, threads: int, until: Until, progress: Progress) -> Rounds:
+def _time_remaining(
+    session: _Session, threads: int, until: Until, process: WorkerProcess, progress: Progress
+) -> Rounds:
     contenders = {
         artifact.format: Contender(artifact.format, session.paths[artifact.format]) for artifact in session.remaining
     }
-    return isolated.time_isolated(session.result.model, contenders, threads, until, session.settings, progress)
+    model, limits = session.result.model, session.settings
+    return isolated.time_isolated(model, contenders, threads, until, limits, progress, process)
 
 
-def _scale(session: _Session, progress: Progress) -> Iterator[dict[str, Scaling]]:
+def _without_medians(progress: Progress) -> Progress:
+    """Progress that leaves out the medians: those of a further thread count are not the ones to show."""
+    return lambda event: progress(replace(event, medians={}))
+
+
+def _scale(
+    session: _Session, planned: Plan, process: WorkerProcess, progress: Progress
+) -> Iterator[dict[str, Scaling]]:
     """Times the files with each further thread count. A failure leaves a gap in ``scaling``, and the run goes on."""
     options, counts = session.options, session.options.threads[1:]
-    until = Until(options.bound, options.seconds * SCALING_SHARE, options.rounds)
+    until = Until(options.bound, planned.rounds * FURTHER_SHARE, options.rounds)
     for number, count in enumerate(counts):
         step = part_of(progress, number / len(counts), (number + 1) / len(counts))
         try:
-            turns = _time_remaining(session, count, until, step)
+            turns = _time_remaining(session, count, until, process, _without_medians(step))
         except DeployError as error:
             session.exclude({artifact.format: str(error) for artifact in session.remaining}, count)
             continue

@@ -13,9 +13,10 @@ from deploy_core.inference import views
 from deploy_core.models.load import find
 from deploy_core.processes.task import Task
 from deploy_core.profile.measure.mark import Mark
+from deploy_core.profile.measure.plan import loading_seconds
 from deploy_core.profile.measure.rounds import Rounds, Until, time_in_rounds
 from deploy_core.settings import Settings
-from deploy_core.types import Event, Progress
+from deploy_core.types import Event, Progress, part_of
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,15 @@ def time_files(request: TimeFiles, settings: Settings, progress: Progress) -> Ro
     import torch
 
     torch.set_num_threads(request.threads)
+    files = len(request.contenders)
+    share = loading_seconds(files) / (loading_seconds(files) + request.until.seconds)
     picture = views.first_input(find(request.model), settings)
-    progress(Event("Loading the artifacts", 0.0))
     runs: dict[str, Callable[[], object]] = {}
     failed: dict[str, str] = {}
     mark = Mark(request.mark)
     with torch.inference_mode():
-        for name, contender in request.contenders.items():
+        for number, (name, contender) in enumerate(request.contenders.items()):
+            progress(Event(f"Loading {FORMATS[contender.format].title}", share * number / files))
             mark.set(name)
             try:
                 runs[name] = partial(FORMATS[contender.format].load(contender.path), picture)
@@ -66,5 +69,5 @@ def time_files(request: TimeFiles, settings: Settings, progress: Progress) -> Ro
                 if not runs:
                     raise
                 failed[name] = str(error)
-        timed = time_in_rounds(runs, request.until, progress, announce=mark.set)
+        timed = time_in_rounds(runs, request.until, part_of(progress, share, 1.0), announce=mark.set)
     return replace(timed, failed=failed | timed.failed)

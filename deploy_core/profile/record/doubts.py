@@ -40,7 +40,7 @@ def _inconsistent(row: Row, record: Record) -> Iterator[str]:
     ratio = row.median_ms / record.rows[0].median_ms if record.rows[0].median_ms else math.nan
     scaled = [point.median_ms for point in row.scaling if point.threads == record.threads]
     fits = {
-        "peak_bytes": row.peak_bytes >= row.runtime_bytes,
+        "peak_bytes": row.added_bytes is None or row.added_bytes >= 0,
         "median_ms": _same(row.median_ms, median),
         "ratio": _same(row.ratio, ratio),
         "reduction_percent": _same(1 - row.reduction_percent / 100, ratio),

@@ -17,7 +17,7 @@ from deploy_core.profile.intervals import MOST_ROUNDS, Interval
 from deploy_core.ranges import Range
 from deploy_core.types import OperatorTime
 
-VERSION = 3
+VERSION = 4
 COUNT = Range(1, 1e6)
 ROUNDS = Range(1, MOST_ROUNDS)
 SIZE = Range(1, 1e15)
@@ -70,12 +70,15 @@ class Row:
       are computed from them
     - ``ratio``: the median divided by the original's; ``reduction_percent`` is the tutorial's last column
     - ``median_interval_ms``, ``ratio_interval``: 95 % intervals; None for too few rounds
-    - ``self_cpu_ms``: the tutorial's figure, from torch's profiler; None if torch does not run the file
+    - ``self_cpu_ms``: the tutorial's figure, from torch's profiler; None without ``operators``, or if torch does not
+      run the file
     - ``load_ms``, ``first_ms``, ``peak_bytes``: measured in new processes that do nothing else: reading the file, the
-      first answer, the most memory held; ``runtime_bytes`` is the memory held before the file is read
-    - ``throughput``: one entry per batch size; empty if the format takes one picture at a time
+      first answer, the most memory held; ``runtime_bytes`` is the memory held before the file is read; all None in a
+      run of latency only
+    - ``throughput``: one entry per batch size, as far as the time sufficed; empty if the format takes one picture at a
+      time
     - ``top1_agreement``, ``cosine``: against the original, on the reference pictures of the build
-    - ``operators``: sorted by self time; empty if the runtime does not report them
+    - ``operators``: sorted by self time; empty if the runtime does not report them, or no time was left for them
     - ``delegated_percent``, ``undelegated``: the share of ExecuTorch's operators that the delegate computes, and the
       names of the others
     """
@@ -93,10 +96,10 @@ class Row:
     ratio_interval: Annotated[Interval | None, RATIO]
     reduction_percent: Annotated[float, Range(-1e11, 100)]
     self_cpu_ms: Annotated[float | None, Range(0, TIME.largest)]
-    load_ms: Annotated[float, TIME]
-    first_ms: Annotated[float, TIME]
-    peak_bytes: Annotated[int, SIZE]
-    runtime_bytes: Annotated[int, Range(0, SIZE.largest)]
+    load_ms: Annotated[float | None, TIME]
+    first_ms: Annotated[float | None, TIME]
+    peak_bytes: Annotated[int | None, SIZE]
+    runtime_bytes: Annotated[int | None, Range(0, SIZE.largest)]
     top1_agreement: Annotated[float, Range(0, 1)]
     # The last digits of a float are not exact.
     cosine: Annotated[float, Range(-1 - 1e-6, 1 + 1e-6)]
@@ -109,9 +112,14 @@ class Row:
     samples_ms: Annotated[tuple[float, ...], TIME]
 
     @property
-    def added_bytes(self) -> int:
-        """The memory that the file adds to what the runtime already held."""
-        return self.peak_bytes - self.runtime_bytes
+    def added_bytes(self) -> int | None:
+        """The memory that the file adds to what the runtime already held; None if it was not measured."""
+        return None if self.peak_bytes is None or self.runtime_bytes is None else self.peak_bytes - self.runtime_bytes
+
+    @property
+    def speed_interval(self) -> Interval | None:
+        """The 95 % interval of how many times as fast as the original it is; None if there were too few rounds."""
+        return (1 / self.ratio_interval[1], 1 / self.ratio_interval[0]) if self.ratio_interval else None
 
     @property
     def reduction_interval_percent(self) -> Interval | None:
@@ -141,7 +149,8 @@ class Record:
     - ``weights``: ``pretrained``, ``random`` or the file name of a checkpoint, without its folder
     - ``settled``: whether each ratio's interval was within plus or minus ``bound`` of the ratio before
       ``budget_seconds`` were over
-    - ``visits``: how many new processes examined each file
+    - ``visits``: how many new processes examined each file; 0 in a run of latency only
+    - ``took_seconds``: how long the whole run took; None in a record of an older version, which did not save it
     - ``others_load``: the share of all processors that other programs used meanwhile, 0..1
     """
 
@@ -155,7 +164,8 @@ class Record:
     settled: bool
     bound: Annotated[float, Range(1e-6, 1)]
     budget_seconds: Annotated[float | None, Range(1e-6, 1e6)]
-    visits: Annotated[int, COUNT]
+    visits: Annotated[int, Range(0, COUNT.largest)]
+    took_seconds: Annotated[float | None, Range(1e-6, 1e7)]
     others_load: Annotated[float, Range(0, 1)]
     measured_at: str
     rows: tuple[Row, ...]

@@ -44,8 +44,9 @@ class Runs:
                 atomic_write(folder / f"{run_id}.zip") as temporary,
                 zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
             ):
-                for name in (trace_name(row.file) for row in run.rows if row.operators):
-                    archive.write(traces / name, name)
+                for path in (traces / trace_name(row.file) for row in run.rows):
+                    if path.is_file():
+                        archive.write(path, path.name)
         return run_id
 
     def take_in(self, data: bytes) -> str:

@@ -34,7 +34,12 @@ def _from_2(document: Document) -> Document:
     )
 
 
-UPGRADES: dict[int, Callable[[Document], Document]] = {2: _from_2}
+def _from_3(document: Document) -> Document:
+    """Version 3 did not save how long a run took. In it, every file was examined."""
+    return document | {"version": 4, "took_seconds": None}
+
+
+UPGRADES: dict[int, Callable[[Document], Document]] = {2: _from_2, 3: _from_3}
 
 
 def upgraded(document: Document) -> Document:

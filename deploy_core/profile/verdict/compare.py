@@ -68,7 +68,7 @@ class RunComparison:
         unknown = [change.format for change in self.changes if change.outcome is SpeedOutcome.UNKNOWN]
         lists = {
             "In the second run": "; ".join(f"{FORMATS[change.format].title} {change.text}" for change in known),
-            "These runs cannot tell for": ", ".join(FORMATS[key].title for key in unknown),
+            "No reliable difference for": ", ".join(FORMATS[key].title for key in unknown),
             "Only in one of them": ", ".join(FORMATS[key].title for key in self.left_out),
         }
         sentences = "".join(f" {title}: {items}." for title, items in lists.items() if items)

@@ -10,7 +10,7 @@ from deploy_core.formats import FORMATS
 from deploy_core.profile.intervals import LEAST_ROUNDS
 from deploy_core.profile.record.record import Record, Row
 from deploy_core.profile.verdict.verdicts import between
-from deploy_core.profile.words import counted, percent
+from deploy_core.profile.words import NO_DIFFERENCE, counted, percent, times_as_fast
 from deploy_core.types import Platform
 
 # Sizes within this share of the smallest count as equal, so speed decides.
@@ -107,7 +107,7 @@ def recommend(run: Record, target: Target, limits: Limits) -> Recommendation:
     fit = [row for row in kept if row.bytes <= smallest.bytes * (1 + NEAR)] if target.wants_small else kept
     alike = _as_fast_as_the_fastest(fit) if is_speed_known else [smallest]
     chosen = min(alike, key=_size)
-    reasons = [_praise(run, chosen), _rivals([row for row in alike if row is not chosen]), target.caution(run)]
+    reasons = [_praise(run, chosen, target), _rivals([row for row in alike if row is not chosen]), target.caution(run)]
     return Recommendation(target.title, chosen.format, " ".join(filter(None, reasons)))
 
 
@@ -140,23 +140,22 @@ def _nearest(able: Sequence[Row], limits: Limits) -> str:
     return f"The nearest is {FORMATS[nearest.format].title}: {', '.join(_broken(nearest, limits))}."
 
 
-def _praise(run: Record, chosen: Row) -> str:
+def _praise(run: Record, chosen: Row, target: Target) -> str:
     original = run.rows[0]
     if chosen is original:
         return "Nothing else within the limits is better there."
-    speed = (
-        f"{chosen.median_ms:.1f} ms, {1 / chosen.ratio:.1f} times as fast as the original"
-        if run.repeats >= LEAST_ROUNDS
-        else "chosen by size alone, because too few rounds were measured"
-    )
+    size = f"{chosen.bytes / 1e6:.1f} MB instead of {original.bytes / 1e6:.1f} MB"
+    if run.repeats < LEAST_ROUNDS:
+        size += ", chosen by size alone, because too few rounds were measured"
+    speed = f"{chosen.median_ms:.1f} ms, {times_as_fast(chosen.ratio)}"
     return (
-        f"{chosen.bytes / 1e6:.1f} MB instead of {original.bytes / 1e6:.1f}; {speed}. Matches the original's answer on "
-        f"{percent(chosen.top1_agreement)} of the pictures."
+        f"{size if target.wants_small else speed}. Matches the original on {percent(chosen.top1_agreement)} of the "
+        "pictures."
     )
 
 
 def _rivals(rivals: Sequence[Row]) -> str:
     if not rivals:
         return ""
-    names = ", ".join(FORMATS[row.format].title for row in rivals)
-    return f"No smaller, and as fast as far as this run can tell: {names}."
+    names = "; ".join(FORMATS[row.format].title for row in rivals)
+    return f"{NO_DIFFERENCE} in speed, and no smaller: {names}."

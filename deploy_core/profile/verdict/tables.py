@@ -162,9 +162,9 @@ def _line(row: Row) -> Cells:
         f"{row.reduction_percent:.2f} %",
         percent(row.top1_agreement),
         "" if row.self_cpu_ms is None else f"{row.self_cpu_ms:.2f} ms",
-        f"{row.load_ms:.0f} ms",
-        f"{row.first_ms:.1f} ms",
-        f"{row.peak_bytes / 1e6:.0f} MB",
+        "" if row.load_ms is None else f"{row.load_ms:.0f} ms",
+        "" if row.first_ms is None else f"{row.first_ms:.1f} ms",
+        "" if row.peak_bytes is None else f"{row.peak_bytes / 1e6:.0f} MB",
         f"{row.bytes / 1e6:.2f} MB",
     )
 

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 from deploy_core.formats import FORMATS
 from deploy_core.profile.intervals import LEAST_ROUNDS, Interval, SpeedOutcome, estimates, half_width, outcome_of
 from deploy_core.profile.record.record import Record, Row
-from deploy_core.profile.words import PERCENT, counted, percent
+from deploy_core.profile.words import NO_DIFFERENCE, PERCENT, counted, percent
 
 # A smaller difference has no practical use, even if it is sure.
 TIE = 0.02
@@ -38,15 +38,17 @@ class Verdict:
     def text(self) -> str:
         first, second = FORMATS[self.first].title, FORMATS[self.second].title
         if self.interval is None:
-            return f"{counted(self.rounds, 'round')} cannot tell whether {second} or {first} is faster. Measure longer."
+            return (
+                f"{NO_DIFFERENCE} between {second} and {first} after {counted(self.rounds, 'round')}; measure longer."
+            )
         if self.outcome is SpeedOutcome.EQUAL:
             within = max(abs(bound - 1) for bound in self.interval)
             return f"{second} and {first} are equally fast, to within {math.ceil(within * PERCENT)} %."
         if self.outcome is SpeedOutcome.UNKNOWN:
             low, high = self.interval
             return (
-                f"This run cannot tell whether {second} or {first} is faster: {second} takes {low:.2f} to {high:.2f} "
-                f"times as long (95 %). Measure longer."
+                f"{NO_DIFFERENCE} between {second} and {first}: {second} takes {low:.2f} to {high:.2f} times as long "
+                "(95 %); measure longer."
             )
         low, high = sorted(abs(bound - 1) * PERCENT for bound in self.interval)
         sure = f"95 %: {low:.0f} to {high:.0f} %"
@@ -66,7 +68,7 @@ def certainty(run: Record) -> str:
     if run.settled:
         return f"Every ratio to the original is known to ±{bound} (95 %)."
     if run.repeats < LEAST_ROUNDS:
-        return f"{counted(run.repeats, 'round')} cannot give an interval: that takes {LEAST_ROUNDS}. Measure longer."
+        return f"{counted(run.repeats, 'round')} cannot give an interval: that takes {LEAST_ROUNDS}."
     widest = max(run.rows, key=_half_width)
     rounds, seconds = counted(run.repeats, "round"), run.budget_seconds
     ended = rounds if seconds is None else f"The {seconds:g} seconds"

@@ -25,7 +25,7 @@ from deploy_core.evaluation import cluster
 from deploy_core.formats import FORMATS
 from deploy_core.models import catalogue
 from deploy_core.models.catalogue import MODELS
-from deploy_core.profile.measure.run import profile
+from deploy_core.profile.measure.run import Options, profile
 from deploy_core.profile.record.record import Record
 from deploy_core.profile.record.runs import Runs
 from deploy_core.profile.record.saved import read_record
@@ -169,8 +169,10 @@ def test_a_profile_is_a_table_for_people_and_json_for_scripts(
 ) -> None:
     built, traces = str(tmp_path / "built"), tmp_path / "traces"
     runs: list[Record] = []
+    options: list[Options] = []
 
     def measure_once(*given: Any) -> Record:
+        options.append(given[3])
         if not runs:
             runs.append(profile(*given))
         return runs[0]
@@ -190,10 +192,11 @@ def test_a_profile_is_a_table_for_people_and_json_for_scripts(
         assert set(archive.namelist()) == {path.name for path in traces.iterdir()}
     assert {path.name for path in traces.iterdir()} == {"demo.safetensors.trace.json", "demo_scripted.pt.trace.json"}
     assert main(["compare", key, str(embedded.SAVED_PROFILE)]) == 0
-    assert "These runs cannot tell for: Original, Scripted." in capsys.readouterr().out
+    assert "No reliable difference for: Original, Scripted." in capsys.readouterr().out
     assert run_json(capsys, "compare", key, key)["same_files"]
 
-    report = run_json(capsys, "profile", built, *asked)
+    report = run_json(capsys, "profile", built, *asked, "--latency-only")
+    assert [one.is_latency_only for one in options] == [False, True]
     assert report["host"]["cpu"]
     assert [found["batch"] for found in report["rows"][0]["throughput"]] == [1, 2]
     promised = {"format", "median_ms", "p95_ms", "self_cpu_ms", "reduction_percent"}

@@ -20,7 +20,7 @@ from deploy_core.profile.measure import isolated
 from deploy_core.profile.record.saved import read_record
 from deploy_core.profile.verdict import shipping, tables
 from deploy_core.settings import Settings
-from deploy_core.types import Progress, silent
+from deploy_core.types import silent
 from deploy_core.worker.main import TASKS
 from tests.core.formats import toy
 
@@ -88,11 +88,12 @@ def test_its_bundle_holds(folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
 def test_a_profile_records_it(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def in_this_process(_: str, task: Task[Any], settings: Settings, progress: Progress = silent) -> Any:
+    def in_this_process(task: Task[Any], *_: object) -> Any:
         """A new process would not know the toy."""
-        return TASKS[task.kind].function(task, Work(settings, progress))
+        return TASKS[task.kind].function(task, Work(Settings(), silent))
 
-    monkeypatch.setattr(isolated, "run_in_new_process", in_this_process)
+    monkeypatch.setattr(isolated, "examine_isolated", in_this_process)
+    monkeypatch.setattr(isolated, "_answer", in_this_process)
     asked = ("profile", str(folder), "--repeats", "1", "--threads", "1", "--batch", "1", "--budget", "0.01")
     document = tmp_path / "run.json"
     document.write_text(json.dumps(answer(capsys, *asked)))

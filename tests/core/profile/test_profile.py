@@ -16,6 +16,7 @@ import time
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,7 @@ from deploy_core.formats.operators import GROUPS, OTHER, group_of, typical
 from deploy_core.profile.intervals import LEAST_ROUNDS, MOST_ROUNDS, SpeedOutcome, estimates, outcome_of
 from deploy_core.profile.measure import host, isolated
 from deploy_core.profile.measure.alone import Examination, Examine
+from deploy_core.profile.measure.plan import Plan
 from deploy_core.profile.measure.rounds import Rounds, Until, time_in_rounds
 from deploy_core.profile.measure.run import BOUND, VISITS, Options, profile
 from deploy_core.profile.measure.turns import Contender
@@ -124,8 +126,8 @@ def test_figures_come_from_the_samples(run: Record) -> None:
 
 def test_each_file_is_examined_alone(run: Record) -> None:
     for row in run.rows:
-        assert row.load_ms > 0
-        assert row.first_ms > 0
+        assert row.load_ms and row.first_ms and row.peak_bytes and row.runtime_bytes  # noqa: PT018
+        assert min(row.load_ms, row.first_ms) > 0
         assert row.peak_bytes > row.runtime_bytes > 10_000_000
         assert [found.batch for found in row.throughput] == ([1, 3] if FORMATS[row.format].takes_batches else [])
         assert all(found.pictures_per_second > 0 for found in row.throughput)
@@ -134,7 +136,7 @@ def test_each_file_is_examined_alone(run: Record) -> None:
             (2, ROUNDS, None),
         ]
     # A file with a quarter of the bytes also needs less memory.
-    assert row_of(run, "lite").peak_bytes < row_of(run, "original").peak_bytes
+    assert (row_of(run, "lite").peak_bytes or 0) < (row_of(run, "original").peak_bytes or 0)
 
 
 def test_operators_say_where_the_time_goes(run: Record) -> None:
@@ -243,7 +245,7 @@ def examined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The formats that a profile examines; the examinations are faked."""
     asked: list[str] = []
 
-    def examine(request: Examine, _: Settings) -> Examination:
+    def examine(request: Examine, *_: object) -> Examination:
         asked.append(request.format)
         many = 1000.0 if len(asked) == 1 else 10.0
         operators = (OperatorTime("aten::addmm", "matrix products", many, 1),)
@@ -271,8 +273,37 @@ def test_a_bad_moment_is_not_taken_for_a_files_own(
     assert (original.load_ms, original.first_ms, original.self_cpu_ms) == (10, 10, 10)
     assert found.visits == VISITS
     examined.clear()
-    assert profiled(broken, Options(threads=(1,), seconds=1e-6)).visits == 1
+    # A visit that ends after the time is the last.
+    monkeypatch.setattr("deploy_core.profile.measure.run.plan", lambda *_: Plan(1e-9, 1e-9, 0.0, 1e-9))
+    assert profiled(broken, Options(threads=(1,))).visits == 1
     assert examined == order
+
+
+def test_latency_only_examines_no_file(broken: Path, examined: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolated, "time_isolated", turns_of(lambda _: 5.0))
+    found = profiled(broken, Options(threads=(1,), is_latency_only=True))
+    assert (examined, found.visits) == ([], 0)
+    for row in found.rows:
+        assert (row.load_ms, row.first_ms, row.added_bytes, row.self_cpu_ms) == (None,) * 4
+        assert (row.throughput, row.operators) == ((), ())
+    assert parse_record(json.dumps(documents.plain(found)).encode()) == found
+
+
+def test_progress_never_goes_back_and_tells_the_medians_of_the_first_thread_count(
+    broken: Path, examined: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def timed(_: str, contenders: dict[str, object], threads: int, *rest: Any) -> Rounds:
+        for fraction in (0.5, 0.2):
+            rest[2](Event(f"{threads} threads", fraction, {"original": float(threads)}))
+        return Rounds(dict.fromkeys(contenders, (5.0,) * LEAST_ROUNDS), {}, settled=True)
+
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(isolated, "time_isolated", timed)
+    events: list[Event] = []
+    profiled(broken, Options(threads=(2, 1)), events)
+    fractions = [event.fraction for event in events]
+    assert fractions == sorted(fractions)
+    assert {tuple(event.medians.items()) for event in events if event.medians} == {(("original", 2.0),)}
 
 
 def test_an_operator_gets_the_median_of_its_calls() -> None:
@@ -326,7 +357,7 @@ def test_the_shipped_run_is_of_the_embedded_model_on_a_named_host(saved: Record)
         ('{"version": NaN}', "not the record of a profile"),
         ("[1]", "not the record of a profile"),
         ("{}", "not the record of a profile"),
-        ('{"version": 1}', "record of version 1, and this app reads version 3"),
+        ('{"version": 1}', "record of version 1, and this app reads version 4"),
         ('{"version": true}', "not the record of a profile"),
         ('{"version": 2, "rows": []}', "no Record of this version"),
     ],
@@ -651,7 +682,7 @@ def test_what_is_exported_of_anybodys_record_is_text(saved: Record) -> None:
 
 
 def test_a_peak_below_what_was_held_before_cannot_be(saved: Record) -> None:
-    small = dataclasses.replace(saved.rows[0], peak_bytes=saved.rows[0].runtime_bytes - 1)
+    small = dataclasses.replace(saved.rows[0], peak_bytes=(saved.rows[0].runtime_bytes or 0) - 1)
     forged = dataclasses.replace(saved, rows=(small, *saved.rows[1:]))
     with pytest.raises(InvalidArtifact, match="peak_bytes"):
         parse_record(json.dumps(documents.plain(forged)).encode())
@@ -716,7 +747,7 @@ def test_of_files_that_are_as_fast_a_server_gets_the_smaller_one_and_hears_of_th
         dataclasses.replace(saved, rows=(saved.rows[0], twin, best)), TARGETS["server"], Limits()
     )
     assert found.format == best.format
-    assert "No smaller, and as fast as far as this run can tell: ONNX." in found.reason
+    assert "No reliable difference in speed, and no smaller: ONNX." in found.reason
 
 
 def test_a_difference_that_is_not_sure_decides_nothing(saved: Record) -> None:
@@ -727,7 +758,7 @@ def test_a_difference_that_is_not_sure_decides_nothing(saved: Record) -> None:
     run = of_samples(dataclasses.replace(saved, rows=(saved.rows[0], small, large)), lambda row: samples[row.format])
     first, second = run.rows[1:]
     assert verdicts.between(first, second).outcome is SpeedOutcome.UNKNOWN
-    assert "This run cannot tell whether" in verdicts.between(first, second).text
+    assert "No reliable difference between" in verdicts.between(first, second).text
     assert shipping.recommend(run, TARGETS["server"], Limits()).format == "executorch_int8"
 
 
@@ -736,9 +767,9 @@ def test_too_few_rounds_decide_nothing_about_speed(saved: Record, rounds: int) -
     short = of_rounds(saved, rounds)
     told = verdicts.between(short.rows[0], short.rows[-1])
     assert (told.outcome, told.interval) == (SpeedOutcome.UNKNOWN, None)
-    counted = "1 round cannot" if rounds == 1 else "11 rounds cannot"
-    assert told.text == f"{counted} tell whether ONNX, int8 or Original is faster. Measure longer."
-    assert verdicts.certainty(short) == f"{counted} give an interval: that takes 12. Measure longer."
+    counted = "1 round" if rounds == 1 else "11 rounds"
+    assert told.text == f"No reliable difference between ONNX, int8 and Original after {counted}; measure longer."
+    assert verdicts.certainty(short) == f"{counted} cannot give an interval: that takes 12."
     server = shipping.recommend(short, TARGETS["server"], Limits())
     assert server.format is None
     assert server.text == f"For a server like this: Cannot say yet. {server.reason}"
@@ -808,15 +839,15 @@ def test_equal_is_said_only_where_the_whole_interval_is(
 def test_what_a_machine_does_by_itself_is_no_difference_of_two_runs(saved: Record) -> None:
     change = compare.compare(saved, saved).changes[0]
     drifted = dataclasses.replace(change, ratio=1.04, interval=(1.02, 1.06))
-    assert (drifted.text, drifted.is_tie) == ("cannot tell", False)
+    assert (drifted.text, drifted.is_tie) == ("no reliable difference", False)
 
 
 def test_a_short_run_cannot_be_compared_with_another(saved: Record) -> None:
     found = compare.compare(saved, of_rounds(planted(saved, lite=3), 3))
-    assert {(change.text, change.interval) for change in found.changes} == {("cannot tell", None)}
+    assert {(change.text, change.interval) for change in found.changes} == {("no reliable difference", None)}
     assert "too few rounds" in found.changes[0].ratio_text
     assert "In the second run" not in found.text
-    assert "These runs cannot tell for: Original, Scripted, " in found.text
+    assert "No reliable difference for: Original, Scripted, " in found.text
 
 
 def test_runs_of_different_models_or_formats_are_not_compared(saved: Record) -> None:

@@ -79,6 +79,15 @@ def test_rounds_can_be_counted_instead() -> None:
     assert events[-1] == Event("Measuring round 5 of 5", 1.0)
 
 
+def test_the_medians_so_far_are_told_after_the_first_rounds_and_then_less_often() -> None:
+    clock, events = Clock(jitter=0, drift=0), list[Event]()
+    runs = contenders(clock, original=10, other=20)
+    time_in_rounds(runs, Until(0.03, 600, rounds=LEAST_ROUNDS), events.append, clock)
+    known = {event.message: event.medians for event in events if event.medians}
+    assert list(known) == [f"Measuring round {number} of {LEAST_ROUNDS}" for number in (1, 2, 3, LEAST_ROUNDS)]
+    assert known["Measuring round 3 of 12"] == pytest.approx({"original": 10, "other": 20})
+
+
 def test_each_round_asks_everybody_once_in_a_new_order() -> None:
     clock, asked = Clock(), list[str]()
 

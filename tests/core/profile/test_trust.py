@@ -6,14 +6,15 @@ import dataclasses
 
 import pytest
 
-from deploy_core import documents, embedded
+from deploy_core import embedded
 from deploy_core.profile.record.record import Record
+from deploy_core.profile.record.saved import read_record
 from deploy_core.profile.verdict import trust
 
 
 @pytest.fixture
 def run() -> Record:
-    shipped = documents.read(embedded.SAVED_PROFILE, Record)
+    shipped = read_record(embedded.SAVED_PROFILE)
     return dataclasses.replace(shipped, others_load=0.0, repeats=100)
 
 
