@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.figure import Figure, memory
-from deploy_core import documents, settings
+from deploy_core import settings
 from deploy_core.build import Build
 from deploy_core.processes.local import WorkerProcess
 from deploy_core.profile.measure import host
@@ -75,7 +75,7 @@ def waits(model: str, folder: Path) -> list[Figure]:
     started = time.perf_counter()
     begun = worker.submit(Build(BuildRequest(model, "random", NINE)))
     times = [(event.message, time.perf_counter() - started) for event in begun.events()]
-    result, total = documents.structured(begun.result(), BuildResult), time.perf_counter() - started
+    result, total = begun.result(), time.perf_counter() - started
     worker.close()
     for one in result.artifacts:
         pictures = one.proof.pictures if one.proof else 0
@@ -103,8 +103,7 @@ def main(models: Sequence[str]) -> None:
 
 
 def _build(worker: WorkerProcess, request: BuildRequest) -> BuildResult:
-    answer = worker.submit(Build(request)).result()
-    return documents.structured(answer, BuildResult)
+    return worker.submit(Build(request)).result()
 
 
 def _print_seconds(results: list[BuildResult], worker_times: list[float], bare_times: list[float]) -> None:
