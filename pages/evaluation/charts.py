@@ -15,12 +15,14 @@ from pages.parts.text import percent
 
 def accuracy(evaluation: Evaluation) -> None:
     """The change of each file's top-1. Draws nothing for a model that was evaluated alone."""
-    marks = []
+    marks, colours = [], {key: row.colour for key, row in FORMATS.items()}
     for result in evaluation.results:
         if change := result.change:
             low, high = change.interval
             hint = f"{title(result)}: {signed_points(change.top1)} points"
-            marks.append(IntervalMark(title(result), change.top1 * 100, low * 100, high * 100, hint))
+            marks.append(
+                IntervalMark(title(result), change.top1 * 100, low * 100, high * 100, hint, colours[result.subject])
+            )
     if marks:
         worse = [FORMATS[subject].title for subject in summary.measurably_worse(evaluation)]
         conclusion = (
