@@ -19,21 +19,17 @@ UPLOAD = "Upload"
 LARGEST_ARCHIVE_MB = 400
 ARCHIVES = ["zip", "tar", "gz", "tgz", "xz", "bz2"]
 
-LAYOUT = """
-Upload a **zip or tar with one folder for each class**, named like the classes of the model{ids}:
-
-```
-pictures.zip
+LAYOUT = "Upload a **zip or tar with one folder for each class**, named like the classes of the model{ids}:"
+TREE = """pictures.zip
 ├── {first}/
 │   ├── 1.jpg
 │   └── 2.png
 └── {second}/
-    └── 3.jpg
-```
-
-This server keeps the pictures only as long as there is room. From a script, or for sets too large to upload:
-`python -m deploy_core evaluate FILE --data FOLDER`.
-"""
+    └── 3.jpg"""
+KEPT = (
+    "This server keeps the pictures only as long as there is room. From a script, or for sets too large to upload: "
+    "`python -m deploy_core evaluate FILE --data FOLDER`."
+)
 WITH_IDS = " (ImageNet's ids such as `n02114367` work, too)"
 
 
@@ -85,13 +81,8 @@ def formats() -> tuple[str, ...]:
 
 def explain_layout(spec: ModelSpec, is_open: bool) -> None:
     """Shows an archive with folders named after the first classes of the model."""
-    first, second = _folders(catalogue.labels(spec))
-    layout = LAYOUT.format(ids=WITH_IDS if catalogue.label_ids(spec) else "", first=first, second=second)
+    first, *others = [" ".join(short(label).replace("/", " ").split()) for label in catalogue.labels(spec)[:2]]
     with st.expander("How the pictures must be packed", expanded=is_open, icon=":material/folder_zip:"):
-        st.markdown(layout)
-
-
-def _folders(labels: tuple[str, ...]) -> tuple[str, str]:
-    """The names of two classes as folders in a block of code, which a backtick or a line break would end."""
-    first, *others = [" ".join(short(label).replace("`", "'").replace("/", " ").split()) for label in labels[:2]]
-    return first, others[0] if others else "…"
+        st.markdown(LAYOUT.format(ids=WITH_IDS if catalogue.label_ids(spec) else ""))
+        st.code(TREE.format(first=first, second=others[0] if others else "…"), language=None)
+        st.markdown(KEPT)

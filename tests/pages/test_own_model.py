@@ -77,10 +77,10 @@ def test_after_a_correction_nothing_is_shown_of_the_answers_before(monkeypatch: 
     app.run()
     assert set(app.dataframe[0].value["Answer"]) == {"zwei"}
     app.button_group(key="origin").set_value("Sample").run()
-    assert len(app.session_state["shares"]) == 8
+    assert len(app.session_state["answered"].attention) == 8
     correct(Path(spec.reference), settings.load(), Corrections(size=32))
     app.run()
-    assert len(app.session_state["shares"]) == 4
+    assert len(app.session_state["answered"].attention) == 4
     assert "import pets.safetensors --labels labels.txt" in app.code[0].value
     assert "--size 32" in app.code[0].value
     assert "'--normalization=ImageNet'\"'\"'s mean and deviation'" in app.code[0].value

@@ -71,13 +71,22 @@ def untimed(result: BuildResult) -> list[tuple[str, str, int]]:
 def test_where_the_second_process_is_killed_one_format_is_told_and_the_others_go_on(
     request_: BuildRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def kill() -> None:
-        # The original is being checked now.
-        time.sleep(0.2)
-        for pid in children():
+    usual = beside.Beside.begin
+
+    def begin(checks: beside.Beside, row: Format, path: Path, is_alone: bool) -> None:
+        if row.key != "original":
+            usual(checks, row, path, is_alone)
+            return
+        processes = children()
+        for pid in processes:
+            os.kill(pid, signal.SIGSTOP)
+        usual(checks, row, path, is_alone)
+        # By now the process, which stands still, has been asked.
+        time.sleep(1)
+        for pid in processes:
             os.kill(pid, signal.SIGKILL)
 
-    on_converting(monkeypatch, "quantized", kill)
+    monkeypatch.setattr(beside.Beside, "begin", begin)
     result = build.build_into(tmp_path, request_, TWO_CORES)
     assert [artifact.format for artifact in result.artifacts] == ["scripted", "quantized"]
     (lost,) = result.unbuilt
