@@ -44,7 +44,7 @@ UPGRADE ?=
 COMPILE = $(UV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: run test lint setup litert bench lock audit npm nginx installed client
+.PHONY: run test lint setup litert screenshots bench lock audit npm nginx installed client
 .DEFAULT_GOAL := run
 
 # With more arenas, each of the server's threads keeps the memory that it freed: 6 MB after a few visits.
@@ -90,6 +90,10 @@ audit: $(PIP_AUDIT)/bin/pip-audit npm
 	$(PIP_AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements-dev.lock
 	$(PIP_AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements-litert.lock
 	cd device && npm audit
+
+# The README's pictures: every page in two widths and two themes.
+screenshots: $(VENV)/.installed-dev client
+	$(BIN)/python -m tests.browser.screenshots docs/images
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks

@@ -14,12 +14,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import build, device, formats, harness, hosting, page, pictures, sessions, start, web
+from benchmarks import build, device, formats, harness, hosting, page, paint, peers, pictures, sessions, start, web
 from benchmarks.figure import Figure
 from deploy_core.formats import FORMATS
 
 PROJECT = Path(__file__).parents[1]
 CLI = [sys.executable, "-m", "deploy_core"]
+# The longest time to measure each model beside what people use instead.
+PEERS_SECONDS = 120.0
 INT8 = [key for key, row in FORMATS.items() if row.is_int8 and row.runs_here]
 
 
@@ -42,8 +44,10 @@ def main() -> int:
         for name in build.MOST_SECONDS:
             measured += build.waits(name, folder)
         measured += harness.figures(folder / "default", options.model)
-    measured += [*page.figures(), *web.figures(), *pictures.figures(), *start.figures()]
+    measured += [*page.figures(), *paint.figures(), *web.figures(), *pictures.figures(), *start.figures()]
     measured += [*sessions.figures(), *hosting.figures(), *device.figures()]
+    for name in peers.MODELS:
+        measured += peers.figures(name, PEERS_SECONDS)
     print(f"{options.model}, random weights, on {report['host']['cpu']}, {report['threads']} threads\n")
     print("| figure | measured | bound | holds |\n| --- | --- | --- | --- |")
     for figure in measured:

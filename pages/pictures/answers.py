@@ -18,6 +18,8 @@ from pages.parts.text import escaped, percent
 from pages.pictures.sources import Picture
 from pages.state import picker, services
 
+# A smaller change, in points, is no change in the two digits that are shown.
+LEAST_TOLD = 0.005
 # Each file's answer, or why there is none, by the key of the file.
 Asked = dict[str, FileAnswer | DeployError]
 
@@ -94,7 +96,9 @@ def _show(answers: list[tuple[Stored, FileAnswer | DeployError]]) -> None:
     )
     changes = _changes(replies)
     if changes:
-        st.markdown("**Where the probabilities moved**")
+        furthest = max(changes, key=lambda change: abs(change.value))
+        moved = f"{furthest.group} moves a probability furthest: by {furthest.value:+.2f} points"
+        st.markdown(f"**{moved if abs(furthest.value) >= LEAST_TOLD else 'No probability moves'}**")
         draw_changes(
             changes,
             theme.file_colours(),
