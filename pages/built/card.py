@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import streamlit as st
 
@@ -70,10 +71,11 @@ class Cards:
         st.page_link(PROFILE.file, label=label, icon=":material/speed:")
 
     def _fastest(self, run: Record) -> str | None:
-        key = shipping.recommend(run, shipping.TARGETS["server"], Limits()).format
-        is_offered = key in (*self._everything.formats, ORIGINAL.key)
-        is_refused = key in self._artifacts and targets.is_refused(self._artifacts[key])
-        return key if is_offered and not is_refused else None
+        """Of the files that can be built here and that nobody should refuse."""
+        offered = {*self._everything.formats, ORIGINAL.key}
+        offered -= {key for key, artifact in self._artifacts.items() if targets.is_refused(artifact)}
+        possible = replace(run, rows=tuple(row for row in run.rows if row.format in offered))
+        return shipping.recommend(possible, shipping.TARGETS["server"], Limits()).format
 
     def _file(self, place: str, row: Format) -> None:
         stored = self._built.get(row.key)

@@ -14,7 +14,7 @@ from deploy_core.profile.words import NO_DIFFERENCE, counted, percent, times_as_
 from deploy_core.types import Platform
 
 # Sizes within this share of the smallest count as equal, so speed decides.
-NEAR = 0.05
+NEAR = 0.1
 LEAST_LIMIT = 1e-9
 
 

@@ -631,7 +631,9 @@ def test_the_difference_of_two_files_is_named_with_its_reason(saved: Record) -> 
 
 def test_what_makes_a_file_slower_takes_more_time_in_it(saved: Record) -> None:
     """In all pairs of the shipped run, the reason and the verdict point the same way."""
-    seen = [row for row in saved.rows if row.operators]
+    seen = [row for row in saved.rows if row.operators and "slower moment" not in reasons.main_difference(row, row)]
+    # ONNX Runtime's own profiler slows one file down by more than half.
+    assert len(seen) >= 10
     for first, second in itertools.permutations(seen, 2):
         verdict, told = verdicts.between(first, second), reasons.explanation(first, second)
         if not verdict.outcome.is_difference:
@@ -712,8 +714,8 @@ def test_recommendations_fit_the_target_and_the_limits(saved: Record) -> None:
     free = {key: shipping.recommend(saved, target, Limits()) for key, target in TARGETS.items()}
     assert {key: found.format for key, found in free.items()} == {
         "phone": "executorch_int8",
-        "web": "onnx_int8",
-        "server": "executorch_int8",
+        "web": "litert_int8",
+        "server": "litert_int8",
     }
     assert "A PC is not a phone" in free["phone"].text
     none = shipping.recommend(saved, TARGETS["web"], Limits(bytes=1000))
@@ -722,7 +724,7 @@ def test_recommendations_fit_the_target_and_the_limits(saved: Record) -> None:
     assert shipping.recommend(saved, TARGETS["server"], Limits(milliseconds=0.01)).format is None
     rows = tuple(dataclasses.replace(row, top1_agreement=0.5 if "int8" in row.format else 1) for row in saved.rows)
     exact = dataclasses.replace(saved, rows=rows)
-    assert shipping.recommend(exact, TARGETS["web"], Limits(agreement=0.9)).format == "onnx"
+    assert shipping.recommend(exact, TARGETS["web"], Limits(agreement=0.9)).format == "onnx_float16"
 
 
 @pytest.mark.parametrize("key", TARGETS)
@@ -768,7 +770,7 @@ def test_too_few_rounds_decide_nothing_about_speed(saved: Record, rounds: int) -
     told = verdicts.between(short.rows[0], short.rows[-1])
     assert (told.outcome, told.interval) == (SpeedOutcome.UNKNOWN, None)
     counted = "1 round" if rounds == 1 else "11 rounds"
-    assert told.text == f"No reliable difference between ONNX, int8 and Original after {counted}; measure longer."
+    assert told.text == f"No reliable difference between LiteRT, int8 and Original after {counted}; measure longer."
     assert verdicts.certainty(short) == f"{counted} cannot give an interval: that takes 12."
     server = shipping.recommend(short, TARGETS["server"], Limits())
     assert server.format is None
@@ -794,7 +796,7 @@ def test_it_says_whether_it_went_on_long_enough(saved: Record) -> None:
     assert verdicts.certainty(saved) == "Every ratio to the original is known to ±2 % (95 %)."
     widest = max((high - low) / 2 / row.ratio for row in saved.rows[1:] for low, high in [row.ratio_interval or (0, 0)])
     told = verdicts.certainty(dataclasses.replace(saved, settled=False))
-    assert "120 seconds ended before every ratio was known to ±2 %" in told
+    assert "240 seconds ended before every ratio was known to ±2 %" in told
     assert f"is at ±{widest * 100:.1f} %" in told
     counted = dataclasses.replace(saved, settled=False, budget_seconds=None)
     assert f"{saved.repeats} rounds ended before" in verdicts.certainty(counted)
@@ -813,7 +815,7 @@ def test_two_runs_are_compared(saved: Record) -> None:
     assert "the same files, the same kind of machine." in found.text
     one = compare.compare(saved, dataclasses.replace(later, threads=1, rows=later.rows[:-1]))
     assert "2 and 1 thread" in one.text
-    assert "Only in one of them: ONNX, int8." in one.text
+    assert "Only in one of them: LiteRT, int8." in one.text
     assert found.same_files
     assert found.same_host
 
