@@ -32,7 +32,7 @@ def draw_changes(changes: Sequence[ChangeMark], colours: Mapping[str, str], alt_
     x = alt.X(
         "value:Q",
         scale=alt.Scale(domain=[-most, most], nice=True),
-        axis=alt.Axis(title=unit, format="+.2~f", tickCount=5),
+        axis=alt.Axis(title=unit, labelExpr="datum.value ? format(datum.value, '+.3~f') : '0'", tickCount=5),
     )
     zero = alt.Chart(pd.DataFrame({"value": [0.0]})).mark_rule(color=theme.ink(), opacity=0.5).encode(x=x)
     dots = (

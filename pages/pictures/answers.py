@@ -18,6 +18,7 @@ from pages.parts.text import escaped, percent
 from pages.pictures.sources import Picture
 from pages.state import picker, services
 
+MINUS = "\N{MINUS SIGN}"
 # A smaller change, in points, is no change in the two digits that are shown.
 LEAST_TOLD = 0.005
 # Each file's answer, or why there is none, by the key of the file.
@@ -97,7 +98,8 @@ def _show(answers: list[tuple[Stored, FileAnswer | DeployError]]) -> None:
     changes = _changes(replies)
     if changes:
         furthest = max(changes, key=lambda change: abs(change.value))
-        moved = f"{furthest.group} moves a probability furthest: by {furthest.value:+.2f} points"
+        points = f"{furthest.value:+.2f}".replace("-", MINUS)
+        moved = f"{furthest.group} moves a probability furthest: by {points} points"
         st.markdown(f"**{moved if abs(furthest.value) >= LEAST_TOLD else 'No probability moves'}**")
         draw_changes(
             changes,
