@@ -86,8 +86,8 @@ def answer(chosen: picker.Choice, picture: Picture, answered: Answered, threshol
         st.warning("The weights are random, so this answer means nothing.", icon=":material/casino:")
     elif best.probability < threshold:
         st.warning(
-            f"**Not sure.** Its confidence is {percent(best.probability)}, below your limit of {percent(threshold)}. "
-            f"Its {len(top)} best guesses are below.",
+            f"**Not sure.** Its confidence is {percent(best.probability)}, below {percent(threshold)}, the limit under "
+            f"Options. Its {len(top)} best guesses are below.",
             icon=":material/help:",
         )
     st.metric(

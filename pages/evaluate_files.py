@@ -78,8 +78,8 @@ def offer_the_rest(task: Evaluate) -> None:
 def show_saved() -> None:
     st.header("The included model on 500 photographs")
     st.caption(
-        "A saved run: each photograph is of another class, and none was in the training. Upload your own pictures "
-        "above to measure here."
+        "A saved run: each photograph is of another class. None was in the training, and none is among those that "
+        "Build proves files with. Upload your own pictures above to measure here."
     )
     show(read_evaluation(embedded.SAVED_EVALUATION))
 

@@ -104,7 +104,7 @@ TABS = {
     "Inside": operators.draw,
     "Batches and threads": scaling.draw,
     "Start and memory": costs.draw,
-    "The tutorial's": tutorial.draw,
+    "Tutorial": tutorial.draw,
 }
 
 st.title("Which file to ship?")

@@ -12,6 +12,7 @@ EXPLAINED = {
     Verdict.CHANGES: "First answers change where the original was decided. Do not ship the file before you know why.",
 }
 
+NONE_CHANGED = "None of these first answers changes; others may, where the original's first two are nearly tied."
 
 NOT_RUN_EXPLAINED = (
     "No runtime on this machine runs it. Its weights were read back and an interpreter answered one photograph; run "
@@ -43,6 +44,8 @@ def verdict(proof: Proof) -> str:
 
 def verdict_explained(proof: Proof) -> str:
     """What the verdict means, or why there is none."""
+    if proof.verdict is Verdict.UNDECIDED and not proof.flips:
+        return NONE_CHANGED
     return EXPLAINED[proof.verdict] if proof.verdict else proof.no_verdict
 
 

@@ -55,8 +55,13 @@ class Cards:
         if not row.runs_here:
             others = [key for key in self._everything.formats if FORMATS[key].runs_here]
             proven = targets.recommended(target, others, self._artifacts)
-            instead = f" Proven on this server: {proven.title}, in the list below." if proven else ""
-            st.caption(f"Its runtime is not on this server. The test in its bundle checks it on your device.{instead}")
+            notes = []
+            if row.key not in self._built:
+                notes.append("This server cannot run it. The bundle has a test for your device.")
+            if proven:
+                known = f"Proven here: {proven.title}, below." if proven.key in self._built else ""
+                notes.append(known or f"This server can build and prove {proven.title}, too.")
+            st.caption(" ".join(notes))
 
     def _server(self, run: Record | None) -> None:
         """On a server the fastest file is the one to ship, and only a profile knows it."""

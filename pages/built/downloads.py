@@ -23,7 +23,7 @@ def draw(stored: Stored, is_main: bool = False) -> None:
         if not is_main:
             _file(stored, "secondary", "content")
         st.link_button(
-            "Bundle",
+            "Bundle with app code" if is_main else "Bundle",
             links.bundle(stored),
             icon=":material/folder_zip:",
             help="A zip with the file, its labels and preprocessing, a test picture with the expected logits, "

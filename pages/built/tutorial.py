@@ -77,6 +77,6 @@ def draw() -> None:
                 st.code(step.ours, language="python", wrap_lines=True)
             st.caption(f"{step.difference} `python -m deploy_core build --formats {step.format}`")
         st.markdown(
-            "**Comparing Inference Speed** is the page **Profile**; its last table has the tutorial's own figures. "
+            "**Comparing Inference Speed** is the page **Profile**; its tab **Tutorial** has the tutorial's figures. "
             "Choose *As in the tutorial* above to build with the tutorial's exact settings."
         )

@@ -28,12 +28,12 @@ def draw(evaluation: Evaluation) -> None:
     share = percent(evaluation.disagreeing / evaluation.count, 1)
     st.markdown(
         f"On **{evaluation.disagreeing:,} of {evaluation.count:,} pictures** ({share}) at least one file names another "
-        "class than the others. Most of these are near ties: look at the confidence."
+        "class than the others. Most of these are near ties."
     )
     kept = evaluation.disagreements
     if not kept:
         st.caption(
-            "This project may not pass on the pictures of this data set. Evaluate a set of your own to see where the "
+            "This project may not publish these photographs. Check a set of your own to see the pictures on which the "
             "files differ."
         )
         return

@@ -30,8 +30,8 @@ MOST_OTHERS = 4
 def draw() -> None:
     st.markdown(
         f"A fine-tuned {families.titles('**{}**')} with its own classes, as timm, transformers or torchvision save it. "
-        "You can classify with it, build, profile and bundle it like any other model. Only you see it, and it is "
-        "deleted soon after you leave."
+        "You can classify with it, and build, check, profile and bundle it like any other model. Only you see it, and "
+        "it is deleted soon after you leave."
     )
     origin = st.segmented_control("From", ["File", "Hugging Face Hub"], default="File", required=True, key="own_from")
     # A form's button waits for uploads: a click while the labels still travel would read the checkpoint without them.

@@ -9,7 +9,8 @@ HTML = '<button type="button"></button><span role="status"></span>'
 STYLE = """
 :host, div { font-family: var(--st-font); font-size: var(--st-base-font-size, 1rem); color: var(--st-text-color); }
 button {
-  min-height: 2.5rem; padding: 0.25rem 0.75rem; cursor: pointer; font: inherit; color: inherit; background: none;
+  min-height: 2.5rem; padding: 0.25rem 0.75rem; cursor: pointer; font: inherit; font-size: 0.875rem;
+  color: inherit; background: none;
   border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius);
 }
 button:hover, button:focus-visible { color: var(--st-primary-color); border-color: var(--st-primary-color); }

@@ -44,7 +44,7 @@ def _columns(looks: Looks, how: Preprocessing, patches: int) -> None:
         st.caption(f"The picture: the model is given {_given(kept, length, how)}.")
     with given:
         st.image(looks.input, width="stretch", alt="The model's input")
-        st.caption(f"Its input: {how.crop} × {how.crop} pixels, in {patches} × {patches} patches.")
+        st.caption(f"Its input: {how.crop} × {how.crop} pixels, cut into {patches} rows of {patches} patches.")
     with heat:
         st.image(looks.heat, width="stretch", alt="Heat map of where the model looks")
         st.caption("Where it looks: the brighter a place, the more it contributes to the answer.")
@@ -54,13 +54,13 @@ def _columns(looks: Looks, how: Preprocessing, patches: int) -> None:
     if how.is_squashed and length > MOST_SQUASHED:
         st.warning(
             f"**One side of this picture is {length:.1f} times the other.** Squashed into a square, its content is "
-            "hard to recognize: first crop it around what matters.",
+            "hard to recognize: first crop it around your subject.",
             icon=":material/crop:",
         )
     elif kept < LEAST_KEPT:
         st.warning(
             f"**The crop cuts {percent(1 - kept)} of this picture off.** What matters may be lost: first crop it to a "
-            "square around that.",
+            "square around your subject.",
             icon=":material/crop:",
         )
 

@@ -112,10 +112,16 @@ def finish() -> None:
         st.warning(f"**{notice}** This page shows {escaped(spec.title)} instead.", icon=":material/warning:")
     described.draw_dialog(spec)
     returning.note(spec)
-    address.note(
-        model=returning.OWN if spec.file else spec.name,
-        weights=None if spec.file or st.session_state["weights"] == "pretrained" else st.session_state["weights"],
-    )
+    address.note(**parameters(spec))
+
+
+def parameters(spec: ModelSpec) -> dict[str, str | None]:
+    """The picked model in the address."""
+    weights = st.session_state["weights"]
+    return {
+        "model": returning.OWN if spec.file else spec.name,
+        "weights": None if spec.file or weights == "pretrained" else weights,
+    }
 
 
 def _offered() -> tuple[tuple[str, ...], dict[str, ModelSpec]]:

@@ -30,7 +30,7 @@ def _links(current: Step, finished: frozenset[Step]) -> None:
     for step in STEPS:
         title = f"**{step.title}**" if step is current else step.title
         icon = ":material/check_circle:" if step in finished else f":material/{step.icon}:"
-        st.page_link(step.file, label=title, icon=icon)
+        st.page_link(step.file, label=title, icon=icon, query_params=_address())
 
 
 def draw_next(current: Step) -> None:
@@ -42,4 +42,10 @@ def draw_next(current: Step) -> None:
             label=f"**{following.title}:** {following.invitation}",
             icon=":material/arrow_forward:",
             icon_position="right",
+            query_params=_address(),
         )
+
+
+def _address() -> dict[str, str]:
+    """The parameters that the next page would write, so that going to it makes one entry in the browser's history."""
+    return {name: value for name, value in picker.parameters(picker.choice().spec).items() if value is not None}

@@ -105,7 +105,7 @@ TOPICS: Mapping[str, Topic] = {
         "--pooling",
     ),
     "heads": Topic(
-        lambda spec: f"{_heads(spec)} attention heads",
+        lambda spec: f"{_heads(spec)} attention head{'' if _heads(spec) == 1 else 's'}",
         _other_heads,
         lambda spec: Corrections(heads=_heads(spec)),
         "--heads",

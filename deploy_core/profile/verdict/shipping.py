@@ -13,8 +13,6 @@ from deploy_core.profile.verdict.verdicts import between
 from deploy_core.profile.words import NO_DIFFERENCE, counted, percent, times_as_fast
 from deploy_core.types import Platform
 
-# Sizes within this share of the smallest count as equal, so speed decides.
-NEAR = 0.1
 LEAST_LIMIT = 1e-9
 
 
@@ -32,13 +30,14 @@ class Target:
     """A place where a file runs.
 
     - ``takes``: whether a format runs there
-    - ``wants_small``: whether only the smallest files count, even if others are faster
+    - ``near``: only files count that are larger than the smallest by at most this share, even if others are faster;
+      None if size does not matter
     - ``caution``: how far the measurements hold there
     """
 
     title: str
     takes: Callable[[str], bool]
-    wants_small: bool
+    near: float | None
     caution: Callable[[Record], str]
 
 
@@ -64,33 +63,33 @@ class Recommendation:
 
 TARGETS: dict[str, Target] = {
     "phone": Target(
-        "a phone app",
-        lambda key: FORMATS[key].runs_on(Platform.ANDROID, Platform.IOS),
-        True,
+        "an Android app",
+        lambda key: FORMATS[key].runs_on(Platform.ANDROID),
+        0.1,
         lambda _: "A PC is not a phone: sizes and answers hold there, milliseconds do not.",
     ),
     "web": Target(
         "a web page",
         lambda key: FORMATS[key].runs_on(Platform.BROWSERS),
-        True,
+        0.02,
         lambda _: "Every visitor downloads it, so its size comes first; a browser's speed is its own.",
     ),
     "server": Target(
         "a server like this",
         lambda _: True,
-        False,
+        None,
         lambda run: f"Measured on {run.host.cpu} with {counted(run.threads, 'thread')}.",
     ),
 }
 
 
 def recommend(run: Record, target: Target, limits: Limits) -> Recommendation:
-    """The fastest file for ``target`` within ``limits``; if the target wants small files, among the smallest only.
+    """The fastest file for ``target`` within ``limits``; if the target has a ``near``, among the smallest only.
 
     Of equally fast files it is the smallest. With too few rounds, speed does not count.
     """
     is_speed_known = run.repeats >= LEAST_ROUNDS
-    if not is_speed_known and (not target.wants_small or limits.milliseconds is not None):
+    if not is_speed_known and (target.near is None or limits.milliseconds is not None):
         rounds = counted(run.repeats, "round")
         return Recommendation(
             target.title, None, f"{rounds} cannot tell which file is fast enough. Measure longer.", True
@@ -104,7 +103,7 @@ def recommend(run: Record, target: Target, limits: Limits) -> Recommendation:
             target.title, None, f"No file that runs there keeps these limits. {_nearest(able, limits)}"
         )
     smallest = min(kept, key=_size)
-    fit = [row for row in kept if row.bytes <= smallest.bytes * (1 + NEAR)] if target.wants_small else kept
+    fit = kept if target.near is None else [row for row in kept if row.bytes <= smallest.bytes * (1 + target.near)]
     alike = _as_fast_as_the_fastest(fit) if is_speed_known else [smallest]
     chosen = min(alike, key=_size)
     reasons = [_praise(run, chosen, target), _rivals([row for row in alike if row is not chosen]), target.caution(run)]
@@ -149,7 +148,7 @@ def _praise(run: Record, chosen: Row, target: Target) -> str:
         size += ", chosen by size alone, because too few rounds were measured"
     speed = f"{chosen.median_ms:.1f} ms, {times_as_fast(chosen.ratio)}"
     return (
-        f"{size if target.wants_small else speed}. Matches the original on {percent(chosen.top1_agreement)} of the "
+        f"{speed if target.near is None else size}. Matches the original on {percent(chosen.top1_agreement)} of the "
         "pictures."
     )
 

@@ -89,7 +89,7 @@ def unmeasured(run: Record) -> tuple[str, ...]:
     sentences = []
     for (threads, reason), names in titles.items():
         condition = f" with {counted(threads, 'thread')}" if threads else ""
-        sentences.append(f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} not measured{condition}. {reason}")
+        sentences.append(f"{'; '.join(names)} {'was' if len(names) == 1 else 'were'} not measured{condition}. {reason}")
     return tuple(sentences)
 
 

@@ -714,7 +714,7 @@ def test_recommendations_fit_the_target_and_the_limits(saved: Record) -> None:
     free = {key: shipping.recommend(saved, target, Limits()) for key, target in TARGETS.items()}
     assert {key: found.format for key, found in free.items()} == {
         "phone": "executorch_int8",
-        "web": "litert_int8",
+        "web": "onnx_int8",
         "server": "litert_int8",
     }
     assert "A PC is not a phone" in free["phone"].text
