@@ -108,8 +108,8 @@ ROWS = (
     ),
     Onnx(
         key=for_npus.KEY,
-        title="ONNX, int8 weights, 16-bit activations",
-        summary="The ONNX graph as the NPUs of phones take it (w8a16). A processor runs it slowly.",
+        title="ONNX, w8a16",
+        summary="The ONNX graph with int8 weights and 16-bit activations, as the NPUs of phones take it. A processor runs it slowly.",
         suffix="_w8a16.onnx",
         colour="#f26641",
         weight_bytes=1,
