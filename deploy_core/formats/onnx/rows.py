@@ -109,7 +109,7 @@ ROWS = (
     Onnx(
         key=for_npus.KEY,
         title="ONNX, w8a16",
-        summary="The ONNX graph with int8 weights and 16-bit activations, as the NPUs of phones take it. A processor runs it slowly.",
+        summary="The ONNX graph with int8 weights and 16-bit activations, for the NPUs of phones. Slow on a processor.",
         suffix="_w8a16.onnx",
         colour="#f26641",
         weight_bytes=1,
