@@ -888,7 +888,7 @@ def test_tables_say_what_the_record_says(saved: Record) -> None:
 def test_what_is_missing_is_listed_with_its_reason(saved: Record) -> None:
     gone = [Unmeasured(key, "It stopped.", threads) for key, threads in (("lite", 1), ("onnx", 1), ("scripted", None))]
     assert tables.unmeasured(dataclasses.replace(saved, unmeasured=tuple(gone))) == (
-        "Lite interpreter, ONNX were not measured with 1 thread. It stopped.",
+        "Lite interpreter; ONNX were not measured with 1 thread. It stopped.",
         "Scripted was not measured. It stopped.",
     )
 
