@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from deploy_core import documents, memory
 from deploy_core.errors import DeployError, FormatUnavailable, InvalidArtifact, InvalidRequest, StorageFailed
-from deploy_core.files import atomic_write, make_folder, remove, require_space
+from deploy_core.files import atomic_write, make_folder, remove, require_space, try_room
 from deploy_core.formats import FORMATS, ORIGINAL, Format, Workbench, engines, in_build_order
 from deploy_core.formats.format import CalibrationPictures
 from deploy_core.inference import beside, capacity
@@ -281,6 +281,7 @@ def _written(row: Format, bench: Workbench, destination: Destination, stages: _S
     started = time.perf_counter()
     result = _converted(row, bench)
     with destination.writing(row) as path:
+        try_room(path, expected_bytes(row, bench.model.spec))
         row.save(bench, result, path)
         built = time.perf_counter()
     return _Written(row, built - started, time.perf_counter() - built)

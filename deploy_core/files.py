@@ -108,6 +108,16 @@ def require_space(folder: Path, needed: int) -> None:
         )
 
 
+def try_room(path: Path, size: int) -> None:
+    """Raises OSError if there is no room for ``size`` bytes at ``path``, where an empty file is left.
+
+    torch ends the whole process if the disk is full while it writes TorchScript.
+    """
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, size)
+        file.truncate(0)
+
+
 def sha256(path: Path) -> str:
     """The file's SHA-256, in hexadecimal."""
     with path.open("rb") as file:

@@ -6,7 +6,6 @@ import copy
 import dataclasses
 import shutil
 import zipfile
-from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +17,7 @@ from deploy_core import build
 from deploy_core.bundle.check import verify
 from deploy_core.errors import FormatUnavailable, InvalidArtifact
 from deploy_core.formats import FORMATS, Workbench, by_filename
+from deploy_core.formats import format as format_module
 from deploy_core.formats.coreml import conversion, inspection, package, reading
 from deploy_core.formats.coreml import rows as coreml_rows
 from deploy_core.formats.executorch import rows as executorch_rows
@@ -180,8 +180,8 @@ def test_another_coremltools_is_told_with_the_command_that_installs_the_right_on
     assert callable(probe)
     assert probe() is None
     monkeypatch.setattr(
-        "deploy_core.formats.format.version",
-        lambda name: "8.3" if name == "coremltools" else version(name),
+        "deploy_core.formats.format._version",
+        lambda name, usual=format_module._version: "8.3" if name == "coremltools" else usual(name),
     )
     assert probe() == "It needs coremltools 9.0, and 8.3 is installed: pip install coremltools==9.0"
     assert other_version("no-such-package", "1.0") is None

@@ -299,7 +299,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_behind(made: Store) -> None:
 
 
 def test_a_real_build_on_a_full_disk(made: Store, limits: Settings, few_pictures: None) -> None:
-    with largest_file(2_000_000), pytest.raises(StorageFailed, match="space"), open_shelf(made, REQUEST) as shelf:
+    with largest_file(2_000_000), pytest.raises(StorageFailed, match="as large as"), open_shelf(made, REQUEST) as shelf:
         build.build(REQUEST, shelf, limits)
     made.sweep()
     assert made.size() == 0
