@@ -48,8 +48,8 @@ Run = Callable[[Any], object]
 class Peer:
     """What a person would run instead of our files.
 
-    ``package`` is the one whose version is told; ``needs`` says what else must be here. ``make`` gives the function
-    that answers an input; it gets the module, the input, and an empty folder.
+    The table tells the version of ``package``. ``needs`` are other packages or commands without which it is skipped.
+    ``make`` takes the module, an input and an empty folder, and gives the function that answers an input.
     """
 
     name: str

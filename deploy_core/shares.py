@@ -1,4 +1,4 @@
-"""The interval of a share. Standard library only."""
+"""A share as text, and its interval. Standard library only."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import math
 
 # The 97.5th percentile of the normal distribution: intervals are 95 % ones.
 Z = 1.959964
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """A share in per cent, such as ``46 %``."""
+    return f"{share * 100:.{digits}f} %"
 
 
 def wilson(hits: int, count: int) -> tuple[float, float]:

@@ -9,12 +9,13 @@ import streamlit as st
 from deploy_core import embedded
 from deploy_core.embedded import Sample
 from deploy_core.inference.classify import DEFAULT_TOP
+from deploy_core.shares import percent
 from deploy_core.types import Answer, Milliseconds
 from deploy_core.worker.tasks import Download
 from pages.charts.bars import Bar, draw_bars
 from pages.own import assumed, own_model
 from pages.parts import notices, progress
-from pages.parts.text import escaped, percent
+from pages.parts.text import escaped
 from pages.pictures import answers, asking, batch, code, drawings, looks, sources
 from pages.pictures.asking import Answered
 from pages.pictures.sources import Picture

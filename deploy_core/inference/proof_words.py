@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deploy_core.formats import NOT_RUN
 from deploy_core.inference.verdicts import NEAR_TIE
+from deploy_core.shares import percent
 from deploy_core.types import Artifact, PhoneProof, Proof, ReadBack, Verdict, WeightCheck
 
 EXPLAINED = {
@@ -51,7 +52,7 @@ def verdict_explained(proof: Proof) -> str:
 
 def flips(proof: Proof) -> str:
     """``5 of 200 (2.5 %)``."""
-    return f"{proof.flips} of {proof.pictures} ({percent(proof.flips / proof.pictures)})"
+    return f"{proof.flips} of {proof.pictures} ({percent(proof.flips / proof.pictures, 1)})"
 
 
 def sentences(proof: Proof) -> tuple[str, ...]:
@@ -59,13 +60,13 @@ def sentences(proof: Proof) -> tuple[str, ...]:
     low, high = proof.flip_interval
     return (
         f"On {flips(proof)} pictures the first answer is another one, under {proof.engine}; the 95 % interval is "
-        f"{percent(low)} to {percent(high)}. On {proof.decided_flips} of them the original was decided: its own first "
-        f"answer was ahead by a logit of {NEAR_TIE} or more.",
+        f"{percent(low, 1)} to {percent(high, 1)}. On {proof.decided_flips} of them the original was decided: its own "
+        f"first answer was ahead by a logit of {NEAR_TIE} or more.",
         f"The margin between the original's first two answers moves by {proof.move_median:.3f} (median) and "
         f"{proof.move_p95:.3f} (95th percentile). The margin itself is {proof.margin_median:.2f} (median), and "
-        f"below that 95th percentile on {percent(proof.within_reach)} of the pictures.",
-        f"{percent(proof.top5_overlap)} of the first five answers are the same. The cosine of the logits is at least "
-        f"{proof.cosine:.6f}, and no logit is off by more than {proof.max_abs_difference:.4f}.",
+        f"below that 95th percentile on {percent(proof.within_reach, 1)} of the pictures.",
+        f"{percent(proof.top5_overlap, 1)} of the first five answers are the same. The cosine of the logits is at "
+        f"least {proof.cosine:.6f}, and no logit is off by more than {proof.max_abs_difference:.4f}.",
         *([on_phone(proof.phone)] if proof.phone else []),
     )
 
@@ -101,7 +102,3 @@ def on_phone(proof: PhoneProof) -> str:
         f"{proof.max_abs_difference:.4f}. Against this machine's own engine the cosine is at least "
         f"{proof.cosine_here:.6f}, and no logit differs by more than {proof.max_abs_difference_here:.4f}."
     )
-
-
-def percent(share: float) -> str:
-    return f"{share * 100:.1f} %"

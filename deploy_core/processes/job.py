@@ -31,7 +31,7 @@ class Job:
 
     ``fraction`` is 0..1. ``ahead`` counts the jobs that run before it. ``elapsed_seconds`` counts from its first
     event. ``remaining_seconds`` extrapolates the pace so far; it is None when that is not known yet, or when the job
-    already takes longer than that. ``medians`` are those of the latest event that told some.
+    already takes longer than that. ``medians`` are the newest that an event brought.
     """
 
     name: str

@@ -43,7 +43,7 @@ class _Lost(Task[None]):
 class _Attempt:
     """One submission. ``begun`` and ``updated`` are the times of its first and its latest event.
 
-    ``medians`` are the latest that an event told. ``asked_by`` is the visitor it counts for, ``wanted_by`` are the
+    ``medians`` are the newest that an event brought. ``asked_by`` is the visitor it counts for, ``wanted_by`` are the
     visitors who wait for it, ``left_by`` those who cancelled.
     """
 

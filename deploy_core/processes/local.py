@@ -158,12 +158,16 @@ def run_in_new_process(name: str, task: Task[AnswerT], settings: Settings, progr
     """Does one task in a process that ends with it. Raises as ``LocalTask.result`` does."""
     process = WorkerProcess(name, settings)
     try:
-        begun = process.submit(task)
-        for event in begun.events():
-            progress(event)
-        return begun.result()
+        return followed(process.submit(task), progress)
     finally:
         process.close()
+
+
+def followed(begun: LocalTask[AnswerT], progress: Progress) -> AnswerT:
+    """Tells the events of a task until it ends. Raises as ``LocalTask.result`` does."""
+    for event in begun.events():
+        progress(event)
+    return begun.result()
 
 
 class LocalTask(Generic[AnswerT]):

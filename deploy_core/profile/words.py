@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 PERCENT = 100
-# Said where two speeds cannot be told apart.
+# For two speeds that a run cannot tell apart.
 NO_DIFFERENCE = "No reliable difference"
 TOO_SHORT = f"{NO_DIFFERENCE}; measure longer"
 # Shown instead of an interval.
 TOO_FEW = "too few rounds"
-
-
-def percent(share: float) -> str:
-    """A share in per cent: ``18 %``."""
-    return f"{share * PERCENT:.0f} %"
 
 
 def about(seconds: float) -> str:

@@ -54,7 +54,8 @@ class Inference:
 
         def ask() -> Seen:
             prepared = self._prepared(model, picture)
-            return self._ask(Look(model, name, top, prepared.read, prepared.preprocess), tell, prepared)
+            about = Classify(model, name, top, prepared.read, prepared.preprocess)
+            return self._ask(Look(about), tell, prepared)
 
         seen = self._shared.answer(question, ask)
         return replace(seen, prediction=replace(seen.prediction, source=name))

@@ -114,13 +114,11 @@ def run_classify(request: Classify, work: Work) -> Prediction:
 
 
 def run_look(request: Look, work: Work) -> Seen:
-    picture = Prepared(work.blob, request.read, request.preprocess)
-    model = _original(request.model, work.settings)
+    model = _original(request.question.model, work.settings)
     if not FAMILIES[model.spec.family].shows_attention:
-        return Seen(model.classify_prepared(picture, request.name, request.top), None)
+        return Seen(run_classify(request.question, work), None)
     with attention.followed(model.module, model.spec.family) as shares:
-        prediction = model.classify_prepared(picture, request.name, request.top)
-        return Seen(prediction, shares().tolist())
+        return Seen(run_classify(request.question, work), shares().tolist())
 
 
 def run_file_answer(request: CompareFile, work: Work) -> FileAnswer:

@@ -87,13 +87,9 @@ class Seen:
 
 @dataclass(frozen=True)
 class Look(Task[Seen]):
-    """As ``Classify``, and where the model looks, of the same inference."""
+    """What ``question`` asks, and where the model looks, of the same inference."""
 
-    model: ModelChoice
-    name: str
-    top: int | None
-    read: float
-    preprocess: float
+    question: Classify
     kind = "look"
     answer = Seen
 

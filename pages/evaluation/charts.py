@@ -7,22 +7,21 @@ import streamlit as st
 from deploy_core.evaluation import summary
 from deploy_core.evaluation.results import Evaluation
 from deploy_core.formats import FORMATS
+from deploy_core.shares import percent
 from pages.charts.diagonal import DiagonalPoint, draw_diagonal
 from pages.charts.intervals import IntervalMark, draw_intervals
 from pages.evaluation.words import signed_points, title
-from pages.parts.text import percent
 
 
 def accuracy(evaluation: Evaluation) -> None:
     """The change of each file's top-1. Draws nothing for a model that was evaluated alone."""
-    marks, colours = [], {key: row.colour for key, row in FORMATS.items()}
+    marks = []
     for result in evaluation.results:
         if change := result.change:
             low, high = change.interval
             hint = f"{title(result)}: {signed_points(change.top1)} points"
-            marks.append(
-                IntervalMark(title(result), change.top1 * 100, low * 100, high * 100, hint, colours[result.subject])
-            )
+            colour = FORMATS[result.subject].colour
+            marks.append(IntervalMark(title(result), change.top1 * 100, low * 100, high * 100, hint, colour))
     if marks:
         worse = [FORMATS[subject].title for subject in summary.measurably_worse(evaluation)]
         conclusion = (

@@ -9,8 +9,9 @@ import streamlit as st
 from deploy_core.evaluation.results import Disagreement, Evaluation
 from deploy_core.evaluation.summary import SharedAnswer, shared_answers
 from deploy_core.formats import FORMATS
+from deploy_core.shares import percent
 from pages.evaluation.words import short
-from pages.parts.text import escaped, percent
+from pages.parts.text import escaped
 
 FEW_FILES = 4
 SHOWN_FIRST = 12

@@ -9,9 +9,10 @@ from deploy_core.evaluation import summary, tables
 from deploy_core.evaluation.results import Evaluation, Result
 from deploy_core.formats import FORMATS
 from deploy_core.inference import proof_words
+from deploy_core.shares import percent
 from pages.evaluation.words import signed_points, title
 from pages.parts import proof as proof_parts
-from pages.parts.text import escaped, percent
+from pages.parts.text import escaped
 
 UNREADABLE_NAMED = 20
 # The columns that answer the question; a switch shows the others.

@@ -1,4 +1,4 @@
-"""Text for people: durations, shares, and text of unknown origin made safe for Markdown."""
+"""Text for people: durations, and text of unknown origin made safe for Markdown."""
 
 from __future__ import annotations
 
@@ -21,11 +21,6 @@ def duration(seconds: float) -> str:
     """A duration such as ``8 s`` or ``2 min 5 s``."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def percent(share: float, digits: int = 0) -> str:
-    """A share in per cent, such as ``46 %``."""
-    return f"{share * 100:.{digits}f} %"
 
 
 def escaped(text: str) -> str:

@@ -9,12 +9,13 @@ from deploy_core.build import Build
 from deploy_core.errors import DeployError
 from deploy_core.formats import FORMATS, ORIGINAL
 from deploy_core.inference.file_answers import FileAnswer, Probability
+from deploy_core.shares import percent
 from deploy_core.storage.entry import Stored
 from deploy_core.types import BuildRequest
 from pages.charts import theme
 from pages.charts.changes import ChangeMark, draw_changes
 from pages.parts import notices, progress
-from pages.parts.text import escaped, percent
+from pages.parts.text import escaped
 from pages.pictures.sources import Picture
 from pages.state import picker, services
 

@@ -13,9 +13,10 @@ import streamlit as st
 
 from deploy_core import documents, spreadsheets
 from deploy_core.errors import DeployError
+from deploy_core.shares import percent
 from deploy_core.types import Prediction
 from pages.parts import notices
-from pages.parts.text import escaped, percent
+from pages.parts.text import escaped
 from pages.pictures.sources import Picture
 from pages.state import picker, services
 

@@ -7,9 +7,10 @@ import streamlit as st
 from deploy_core.models.spec import ModelSpec
 from deploy_core.pictures import preprocess
 from deploy_core.pictures.pool import Looks
+from deploy_core.shares import percent
 from deploy_core.types import Preprocessing
 from pages.parts import notices
-from pages.parts.text import escaped, percent
+from pages.parts.text import escaped
 from pages.pictures import drawings
 from pages.pictures.sources import Picture
 

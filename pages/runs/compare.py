@@ -9,7 +9,7 @@ from deploy_core.formats import FORMATS
 from deploy_core.profile.device import report
 from deploy_core.profile.record.record import Record
 from deploy_core.profile.verdict import compare
-from deploy_core.profile.words import percent
+from deploy_core.shares import percent
 from pages.device import reports
 from pages.parts.text import escaped
 from pages.runs import known

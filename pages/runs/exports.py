@@ -11,7 +11,7 @@ from deploy_core import documents
 from deploy_core.models import catalogue
 from deploy_core.profile.record.record import Record
 from deploy_core.profile.verdict import tables
-from deploy_core.profile.words import percent
+from deploy_core.shares import percent
 from pages.parts import copying
 from pages.parts.text import escaped
 from pages.runs.known import origin

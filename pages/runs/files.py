@@ -8,7 +8,7 @@ import streamlit as st
 from deploy_core.formats import FORMATS
 from deploy_core.profile.record.record import Record, Row
 from deploy_core.profile.verdict import tables
-from deploy_core.profile.words import percent
+from deploy_core.shares import percent
 from pages.parts.text import escaped
 
 # A column as wide as its longest text.

@@ -27,10 +27,11 @@ def draw(current: Step) -> None:
 
 
 def _links(current: Step, finished: frozenset[Step]) -> None:
+    address = _address()
     for step in STEPS:
         title = f"**{step.title}**" if step is current else step.title
         icon = ":material/check_circle:" if step in finished else f":material/{step.icon}:"
-        st.page_link(step.file, label=title, icon=icon, query_params=_address())
+        st.page_link(step.file, label=title, icon=icon, query_params=address)
 
 
 def draw_next(current: Step) -> None:

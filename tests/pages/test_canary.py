@@ -98,7 +98,7 @@ def wanted(model: ModelChoice) -> BuildRequest:
 
 REQUESTS: tuple[Callable[[ModelChoice], Task[Any]], ...] = (
     lambda model: Classify(model, "x", 1, 0.0, 0.0),
-    lambda model: Look(model, "x", 1, 0.0, 0.0),
+    lambda model: Look(Classify(model, "x", 1, 0.0, 0.0)),
     lambda model: CompareFile(model, "x"),
     lambda model: AskFile(model, "x"),
     lambda model: Build(wanted(model)),

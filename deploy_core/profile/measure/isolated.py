@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from deploy_core.errors import JobFailed
-from deploy_core.processes.local import WorkerProcess, run_in_new_process
+from deploy_core.processes.local import WorkerProcess, followed, run_in_new_process
 from deploy_core.profile.measure import host, mark
 from deploy_core.profile.measure.alone import Examination, Examine, Prepare
 from deploy_core.profile.measure.rounds import Rounds, Until
@@ -77,7 +77,10 @@ def time_isolated(
         while True:
             request = TimeFiles(model, remaining, threads, until, path)
             try:
-                timed = _answer(request, settings, progress, process)
+                if process is None:
+                    timed = run_in_new_process(NAME, request, settings, progress)
+                else:
+                    timed = followed(process.submit(request), progress)
             except JobFailed as error:
                 name = mark.read(path)
                 if name is None or name == first:
@@ -86,12 +89,3 @@ def time_isolated(
                 del remaining[name]
             else:
                 return replace(timed, failed=failed | timed.failed)
-
-
-def _answer(request: TimeFiles, settings: Settings, progress: Progress, process: WorkerProcess | None) -> Rounds:
-    if process is None:
-        return run_in_new_process(NAME, request, settings, progress)
-    begun = process.submit(request)
-    for event in begun.events():
-        progress(event)
-    return begun.result()

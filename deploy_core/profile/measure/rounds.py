@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 WARMUP_ROUNDS = 3
 # A share of the measuring time, added to it. The warm-up ends with the round that uses it up.
 WARMUP_SHARE = 0.25
-# The medians so far are told after each of these first rounds, and then as often as the intervals are computed.
+# Tells the medians after each of these first rounds, then whenever it computes the intervals.
 FIRST_LOOKS = 3
 # The intervals are computed again after this many times as many rounds, because that takes time too.
 GROWTH = 1.3

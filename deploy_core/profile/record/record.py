@@ -118,7 +118,7 @@ class Row:
 
     @property
     def speed_interval(self) -> Interval | None:
-        """The 95 % interval of how many times as fast as the original it is; None if there were too few rounds."""
+        """The 95 % interval of its speed, as a multiple of the original's; None for too few rounds."""
         return (1 / self.ratio_interval[1], 1 / self.ratio_interval[0]) if self.ratio_interval else None
 
     @property

@@ -9,7 +9,8 @@ from deploy_core.formats import FORMATS
 from deploy_core.profile.intervals import Interval, SpeedOutcome, outcome_of, ratio_of_medians
 from deploy_core.profile.record.record import Record, Row
 from deploy_core.profile.verdict.tables import interval_text
-from deploy_core.profile.words import counted, percent
+from deploy_core.profile.words import counted
+from deploy_core.shares import percent
 
 # How much the speed of a machine changes from one run to the next by itself; the interval of one run does not show it.
 DRIFT = 0.05

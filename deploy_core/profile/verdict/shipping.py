@@ -10,7 +10,8 @@ from deploy_core.formats import FORMATS
 from deploy_core.profile.intervals import LEAST_ROUNDS
 from deploy_core.profile.record.record import Record, Row
 from deploy_core.profile.verdict.verdicts import between
-from deploy_core.profile.words import NO_DIFFERENCE, counted, percent, times_as_fast
+from deploy_core.profile.words import NO_DIFFERENCE, counted, times_as_fast
+from deploy_core.shares import percent
 from deploy_core.types import Platform
 
 LEAST_LIMIT = 1e-9

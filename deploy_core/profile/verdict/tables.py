@@ -11,7 +11,8 @@ from deploy_core import spreadsheets
 from deploy_core.formats import FORMATS
 from deploy_core.profile.intervals import Interval
 from deploy_core.profile.record.record import Record, Row
-from deploy_core.profile.words import TOO_FEW, counted, percent
+from deploy_core.profile.words import TOO_FEW, counted
+from deploy_core.shares import percent
 
 Cells = tuple[str, ...]
 HEAD: Cells = (

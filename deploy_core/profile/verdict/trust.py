@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from deploy_core.profile.intervals import LEAST_ROUNDS
 from deploy_core.profile.record.record import Record
-from deploy_core.profile.words import counted, percent
+from deploy_core.profile.words import counted
+from deploy_core.shares import percent
 
 # Above this share of the processors, other work slows some files down more than others.
 BUSY = 0.25

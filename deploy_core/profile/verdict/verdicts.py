@@ -11,7 +11,8 @@ from typing import Protocol, TypeVar
 from deploy_core.formats import FORMATS
 from deploy_core.profile.intervals import LEAST_ROUNDS, Interval, SpeedOutcome, estimates, half_width, outcome_of
 from deploy_core.profile.record.record import Record, Row
-from deploy_core.profile.words import NO_DIFFERENCE, PERCENT, counted, percent
+from deploy_core.profile.words import NO_DIFFERENCE, PERCENT, counted
+from deploy_core.shares import percent
 
 # A smaller difference has no practical use, even if it is sure.
 TIE = 0.02
