@@ -6,6 +6,7 @@ A visitor is known by a secret name. The addresses of everything built from thei
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 import shutil
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy_core.errors import InvalidCheckpoint, InvalidRequest, StorageFailed
+from deploy_core.errors import DeployError, InvalidCheckpoint, InvalidRequest, StorageFailed
 from deploy_core.files import atomic_write, make_folder, require_space
 from deploy_core.inference import capacity
 from deploy_core.models.catalogue import MODELS
@@ -24,6 +25,8 @@ from deploy_core.models.own import bring, card
 from deploy_core.models.spec import ModelSpec
 from deploy_core.settings import Settings
 from deploy_core.types import ModelChoice
+
+log = logging.getLogger(__name__)
 
 # A locked phone comes back to its session.
 GRACE_SECONDS = 600.0
@@ -188,6 +191,9 @@ class Visitors:
             self._leaving.pop(visitor, None)
         try:
             self._forget(visitor)
+        except DeployError as error:
+            # The next start of the app tries again. The name of a visitor is secret, so the log has no path.
+            log.warning("Not all that a visitor left could be removed: %s", type(error.__cause__ or error).__name__)
         finally:
             # Removed last, when nothing writes into it any more.
             shutil.rmtree(self._root / visitor, ignore_errors=True)
