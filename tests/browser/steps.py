@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
+
 from playwright.sync_api import Locator, Page, expect
 
 from deploy_core.formats import FORMATS
@@ -32,6 +35,21 @@ def address_of(server: str, page: Page, key: str) -> str:
     link = artifact_link(page, key)
     expect(link).to_be_visible(timeout=60 * SECONDS)
     return f"{server}/{link.get_attribute('href')}"
+
+
+def upload(page: Page, path: Path) -> None:
+    """Gives a file to the last uploader of a page that has just opened.
+
+    Streamlit may lose the first attempt: when a page runs again, it drops what it has not sent yet, also the address
+    that the browser waits for. A person would try again.
+    """
+    name = page.get_by_test_id("stFileChipName").get_by_text(path.name)
+    for _ in range(3):
+        page.locator("input[type=file]").last.set_input_files(path)
+        with suppress(AssertionError):
+            expect(name).to_be_visible(timeout=10 * SECONDS)
+            return
+    expect(name).to_be_visible()
 
 
 def visit(page: Page, name: str) -> None:

@@ -23,7 +23,7 @@ from deploy_core.profile.record.saved import read_record
 from deploy_core.profile.verdict import reasons
 from deploy_core.settings import Settings
 from tests.browser.app import DESKTOP, PHONE, SECONDS, Server, serving_soundly
-from tests.browser.steps import address_of, artifact_link, choose_only, no_error
+from tests.browser.steps import address_of, artifact_link, choose_only, no_error, upload
 from tests.whole_build import WholeBuild
 
 # On a phone's width only what is built, and profiled, in seconds.
@@ -173,7 +173,7 @@ def test_files_are_asked_about_labelled_pictures(server: str, page: Page, tmp_pa
     with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
         archive.write(embedded.SAMPLES / "chelsea.png", "pictures/tabby/chelsea.png")
         archive.write(embedded.SAMPLES / "guitar.jpg", "pictures/acoustic guitar/guitar.jpg")
-    page.locator("input[type=file]").last.set_input_files(tmp_path / "mine.zip")
+    upload(page, tmp_path / "mine.zip")
     asked = [key for key in choose_formats(page) if FORMATS[key].runs_here]
     page.get_by_role("button", name=f"Evaluate {len(asked)} files on mine.zip").click()
     expect(page.get_by_role("button", name="mine.zip again")).to_be_visible()

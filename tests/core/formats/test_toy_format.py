@@ -87,7 +87,7 @@ def test_its_bundle_holds(folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
 class InThisProcess:
     """In place of a ``WorkerProcess``: a new process would not know the toy."""
 
-    def __init__(self, name: str, settings: Settings) -> None:
+    def __init__(self, _: str, settings: Settings) -> None:
         self._settings = settings
 
     def submit(self, task: Task[Any]) -> Future[Any]:
@@ -115,7 +115,11 @@ def test_a_profile_records_it(
     document = tmp_path / "run.json"
     document.write_text(json.dumps(answer(capsys, *asked)))
     measured = read_record(document)
-    assert [(row.format, row.run_engine, row.delegated_percent) for row in measured.rows][1] == ("toy", "toy engine", 50.0)
+    assert [(row.format, row.run_engine, row.delegated_percent) for row in measured.rows][1] == (
+        "toy",
+        "toy engine",
+        50.0,
+    )
     assert "numpy" in measured.host.versions
     assert "Toy box" in [cells[0] for cells in tables.cells(measured)]
     assert "toy,pets_boxed.toy" in tables.as_csv(measured)

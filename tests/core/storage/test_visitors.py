@@ -147,6 +147,20 @@ def test_a_visitor_who_left_is_forgotten_unless_they_come_back(limits: Settings)
     assert forgotten == [leaves]
 
 
+def test_what_cannot_be_removed_is_noted_without_the_visitors_name(
+    limits: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    def forget(visitor: str) -> None:
+        raise StorageFailed(f"{visitor} cannot be written.", "Name another folder.") from NotADirectoryError()
+
+    visitors = Visitors(limits, forget, grace_seconds=0.01)
+    brought(visitors, visitor := new_name())
+    visitors.leave(visitor)
+    wait_until(lambda: not visitors.folder(visitor).exists())
+    assert "NotADirectoryError" in caplog.text
+    assert visitor not in caplog.text
+
+
 def test_who_leaves_twice_and_comes_back_is_not_forgotten(limits: Settings) -> None:
     forgotten: list[str] = []
     visitors = Visitors(limits, forgotten.append, grace_seconds=0.3)
