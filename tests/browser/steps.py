@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
@@ -37,19 +36,23 @@ def address_of(server: str, page: Page, key: str) -> str:
     return f"{server}/{link.get_attribute('href')}"
 
 
-def upload(page: Page, path: Path) -> None:
-    """Gives a file to the last uploader of a page that has just opened.
+# A page that opens runs twice: the second time once the tab has said what it keeps (pages/state/returning.py).
+RESTS = """() => {
+  if (document.querySelector("[data-testid=stApp]")?.dataset.testScriptState !== "notRunning") window.since = null;
+  else window.since ??= performance.now();
+  return window.since !== null && performance.now() - window.since > 2000;
+}"""
 
-    Streamlit may lose the first attempt: when a page runs again, it drops what it has not sent yet, also the address
-    that the browser waits for. A person would try again.
+
+def upload(page: Page, path: Path) -> None:
+    """Gives a file to the last uploader, once the page has come to rest.
+
+    Streamlit loses an upload that begins in the moment in which a run begins: the run drops what was not sent yet, also
+    the address that the browser waits for.
     """
-    name = page.get_by_test_id("stFileChipName").get_by_text(path.name)
-    for _ in range(3):
-        page.locator("input[type=file]").last.set_input_files(path)
-        with suppress(AssertionError):
-            expect(name).to_be_visible(timeout=10 * SECONDS)
-            return
-    expect(name).to_be_visible()
+    page.wait_for_function(RESTS)
+    page.locator("input[type=file]").last.set_input_files(path)
+    expect(page.get_by_test_id("stFileChipName").get_by_text(path.name)).to_be_visible()
 
 
 def visit(page: Page, name: str) -> None:
