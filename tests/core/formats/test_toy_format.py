@@ -17,7 +17,6 @@ from deploy_core.cli.main import main
 from deploy_core.formats import FORMATS
 from deploy_core.inference import capacity, verdicts
 from deploy_core.processes.task import Task, Work
-from deploy_core.profile.measure import isolated, run
 from deploy_core.profile.record.saved import read_record
 from deploy_core.profile.verdict import shipping, tables
 from deploy_core.settings import Settings
@@ -84,13 +83,18 @@ def test_its_bundle_holds(folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert b"Toy Runtime 1.0 or later, Android, iOS: pip install toys" in bundle.read_bytes()
 
 
+class Answered(Future[Any]):
+    def events(self) -> tuple[()]:
+        return ()
+
+
 class InThisProcess:
     """In place of a ``WorkerProcess``: a new process would not know the toy."""
 
     def __init__(self, _: str, settings: Settings) -> None:
         self._settings = settings
 
-    def submit(self, task: Task[Any]) -> Future[Any]:
+    def submit(self, task: Task[Any]) -> Answered:
         answer = Answered()
         answer.set_result(TASKS[task.kind].function(task, Work(self._settings, silent)))
         return answer
@@ -99,29 +103,20 @@ class InThisProcess:
         """Nothing was started."""
 
 
-class Answered(Future[Any]):
-    def events(self) -> tuple[()]:
-        return ()
-
-
 # The mark of whose turn it is stays open until its process ends.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_profile_records_it(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (isolated, run):
-        monkeypatch.setattr(module, "WorkerProcess", InThisProcess)
+    for module in ("isolated", "run"):
+        monkeypatch.setattr(f"deploy_core.profile.measure.{module}.WorkerProcess", InThisProcess)
     asked = ("profile", str(folder), "--repeats", "1", "--threads", "1", "--batch", "1", "--budget", "0.01")
     document = tmp_path / "run.json"
     document.write_text(json.dumps(answer(capsys, *asked)))
-    measured = read_record(document)
-    assert [(row.format, row.run_engine, row.delegated_percent) for row in measured.rows][1] == (
-        "toy",
-        "toy engine",
-        50.0,
-    )
-    assert "numpy" in measured.host.versions
-    assert "Toy box" in [cells[0] for cells in tables.cells(measured)]
-    assert "toy,pets_boxed.toy" in tables.as_csv(measured)
-    assert [row.format for row in measured.rows if shipping.TARGETS["phone"].takes(row.format)] == ["toy"]
-    assert [row.format for row in measured.rows if shipping.TARGETS["web"].takes(row.format)] == []
+    run = read_record(document)
+    assert [(row.format, row.run_engine, row.delegated_percent) for row in run.rows][1] == ("toy", "toy engine", 50.0)
+    assert "numpy" in run.host.versions
+    assert "Toy box" in [cells[0] for cells in tables.cells(run)]
+    assert "toy,pets_boxed.toy" in tables.as_csv(run)
+    assert [row.format for row in run.rows if shipping.TARGETS["phone"].takes(row.format)] == ["toy"]
+    assert [row.format for row in run.rows if shipping.TARGETS["web"].takes(row.format)] == []
